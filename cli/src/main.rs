@@ -1,0 +1,2 @@
+//! The nyro program.
+fn main() {}

@@ -1,0 +1,4 @@
+//! The file: pages, the seam under all access to it, free space, page trees, the mapping.
+
+pub mod disk;
+pub mod page;

@@ -1,0 +1,3 @@
+//! Records: slotted blocks, the directory of a collection, large documents.
+
+pub mod key;
