@@ -88,7 +88,7 @@ impl OsDisk {
         Ok(self.directory.join(name))
     }
 
-    fn open_with(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+    fn open_file(&self, name: &str, create: bool) -> io::Result<OsFile> {
         // The standard library adds O_CLOEXEC.
         let file = OpenOptions::new()
             .read(true)
@@ -100,13 +100,13 @@ impl OsDisk {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is not a regular file")));
         }
         let can_store = sys::overwrites_in_place(&file);
-        Ok(Arc::new(OsFile {
+        Ok(OsFile {
             file,
             can_store,
             segments: Mutex::new(Vec::new()),
             writable: Mutex::new(None),
             locked_by: Mutex::new(None),
-        }))
+        })
     }
 }
 
@@ -116,11 +116,11 @@ fn bad_name(name: &str) -> io::Error {
 
 impl Disk for OsDisk {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.open_with(name, false)
+        Ok(Arc::new(self.open_file(name, false)?))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.open_with(name, true)
+        Ok(Arc::new(self.open_file(name, true)?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
