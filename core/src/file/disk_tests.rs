@@ -289,6 +289,7 @@ fn any_sequence_of_operations_matches_a_plain_vector(disk: &dyn Disk) {
     let mut rng = Rng::new(seed(2));
     let file = disk.create("a").unwrap();
     let mut model: Vec<u8> = Vec::new();
+    let mut written: Vec<bool> = Vec::new(); // else only allocated: nothing may be stored there
     for step in 0..2_000 {
         let at = rng.below(60_000) as usize;
         let len = rng.below(3_000) as usize;
@@ -299,9 +300,11 @@ fn any_sequence_of_operations_matches_a_plain_vector(disk: &dyn Disk) {
                 if !data.is_empty() {
                     model.resize(model.len().max(at + len), 0);
                     model[at..at + len].copy_from_slice(&data);
+                    written.resize(model.len(), false);
+                    written[at..at + len].fill(true);
                 }
             }
-            2 if at + len <= model.len() => {
+            2 if written.get(at..at + len).is_some_and(|range| range.iter().all(|&w| w)) => {
                 file.store(&data, at as u64).unwrap();
                 model[at..at + len].copy_from_slice(&data);
             }
@@ -312,6 +315,7 @@ fn any_sequence_of_operations_matches_a_plain_vector(disk: &dyn Disk) {
             4 if rng.chance(0.2) => {
                 file.truncate(at as u64).unwrap();
                 model.truncate(at);
+                written.truncate(at);
             }
             5 if rng.chance(0.1) => file.sync_data().unwrap(),
             _ => {}

@@ -46,7 +46,7 @@ impl Chooser {
         // One bias for a whole image: states in which nearly all or nearly nothing survived are where
         // ordering mistakes show, and fair coins would hardly ever give them.
         let keep_percent = *rng.pick(&[5, 35, 60, 90]);
-        let tear_percent = *rng.pick(&[0, 5, 10]);
+        let tear_percent = *rng.pick(&[0, 10, 25]);
         Chooser { policy, index: 0, rng, keep_percent, tear_percent }
     }
 

@@ -67,8 +67,9 @@ impl SimFile {
         self.observe(|observer, name| observer.before_write(name, offset, len))?;
         let mut state = self.state()?;
         let grows = end > self.inode.content.lock().len;
-        if grows && call == "store" {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "store beyond the end of the file"));
+        if call == "store" && !self.inode.content.lock().is_written(offset..end) {
+            let message = format!("store of {len} bytes at {offset}, where nothing was written before");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let effect = Effect::Change(Change::Write { offset, data: data.into(), atom });
         state.perform(Request { needs_space: grows, ..self.request(call, offset, len, effect) })

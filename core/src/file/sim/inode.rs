@@ -12,6 +12,7 @@
 
 use super::memory::Memory;
 use crate::sync::Mutex;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A change of a file. The length is apart from the data: a power cut may keep one and lose the other.
@@ -61,6 +62,9 @@ pub(super) struct Content {
     pub(super) len: u64,
     pub(super) durable: Arc<Vec<u8>>,
     pub(super) entries: Vec<Entry>,
+    /// Ranges of visible space that was grown and never written: a store there would need new space,
+    /// and on a real disk a full one then kills the process. Unknown, so empty, after a power cut.
+    unwritten: Vec<Range<u64>>,
     pub(super) locked: bool,
 }
 
@@ -80,7 +84,13 @@ impl Inode {
     pub(super) fn new(id: u64, name: Arc<str>, capacity: u64, bytes: Arc<Vec<u8>>) -> Inode {
         let memory = Memory::zeroed(capacity);
         memory.write(&bytes, 0);
-        let content = Content { len: bytes.len() as u64, durable: bytes, entries: Vec::new(), locked: false };
+        let content = Content {
+            len: bytes.len() as u64,
+            durable: bytes,
+            entries: Vec::new(),
+            unwritten: Vec::new(),
+            locked: false,
+        };
         Inode { id, name, memory, content: Mutex::new(content) }
     }
 
@@ -109,23 +119,26 @@ impl Inode {
         content.len = bytes.len() as u64;
         content.durable = Arc::new(bytes);
         content.entries.clear();
+        content.unwritten.clear();
     }
 
     /// Applies a change, visibly and pending.
     pub(super) fn apply(&self, change: &Change) {
         let mut content = self.content.lock();
         match change {
-            Change::Grow(len) => content.len = content.len.max(*len),
+            Change::Grow(len) => content.grow(*len),
             Change::Cut(len) => {
                 self.memory.fill_zeros(*len, content.len);
                 content.len = content.len.min(*len);
+                content.not_unwritten(*len..u64::MAX);
             }
             Change::Write { offset, data, .. } => {
                 let end = offset + data.len() as u64;
                 if end > content.len {
-                    content.len = end;
+                    content.grow(end);
                     content.entries.push(Entry { change: Change::Grow(end), fate: Fate::Pending });
                 }
+                content.not_unwritten(*offset..end);
                 self.memory.write(data, *offset);
             }
         }
@@ -156,6 +169,23 @@ impl Inode {
 }
 
 impl Content {
+    fn grow(&mut self, len: u64) {
+        if len > self.len {
+            self.unwritten.push(self.len..len);
+            self.len = len;
+        }
+    }
+
+    fn not_unwritten(&mut self, written: Range<u64>) {
+        let apart = |r: &Range<u64>| [r.start..r.end.min(written.start), r.start.max(written.end)..r.end];
+        self.unwritten = self.unwritten.iter().flat_map(apart).filter(|r| !r.is_empty()).collect();
+    }
+
+    /// True if all of `range` is inside the file and was written, not only allocated.
+    pub(super) fn is_written(&self, range: Range<u64>) -> bool {
+        range.end <= self.len && self.unwritten.iter().all(|r| r.end <= range.start || range.end <= r.start)
+    }
+
     fn set_fate_of_pending(&mut self, fate: Fate) {
         for entry in self.entries.iter_mut().filter(|e| e.fate == Fate::Pending) {
             entry.fate = fate;

@@ -169,7 +169,7 @@ impl SimDisk {
         let names = state.directory.after_power_cut(prefix);
         let mut found = Names::new();
         for (inode, unsynced) in inodes.iter().zip(unsynced) {
-            if !names.get(&inode.name).is_some_and(|named| named.id == inode.id) {
+            if names.get(&inode.name).is_none_or(|named| named.id != inode.id) {
                 chooser.skip(unsynced);
                 continue;
             }
