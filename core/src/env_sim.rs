@@ -154,11 +154,14 @@ mod tests {
         assert!((2_200..2_800).contains(&hits), "{hits}");
         assert!(!(0..100).any(|_| rng.chance(0.0)) && (0..100).all(|_| rng.chance(1.0)));
         assert_eq!(rng.bytes(13).len(), 13);
-        let mut items: Vec<u32> = (0..100).collect();
-        rng.shuffle(&mut items);
-        assert_ne!(items, (0..100).collect::<Vec<_>>());
-        items.sort_unstable();
-        assert_eq!(items, (0..100).collect::<Vec<_>>());
+        let mut orders = std::collections::BTreeMap::new();
+        for _ in 0..6_000 {
+            let mut items = ["a", "b", "c"];
+            rng.shuffle(&mut items);
+            *orders.entry(items.concat()).or_insert(0) += 1;
+        }
+        assert_eq!(orders.len(), 6, "{orders:?}");
+        assert!(orders.values().all(|n| (850..1150).contains(n)), "{orders:?}");
     }
 
     #[test]
