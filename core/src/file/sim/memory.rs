@@ -44,7 +44,7 @@ impl Memory {
     }
 
     fn map(bytes: usize) -> MmapRaw {
-        let map: std::io::Result<MmapMut> = MmapOptions::new().len(bytes).no_reserve_swap().map_anon();
+        let map: std::io::Result<MmapMut> = MmapOptions::new().len(bytes).map_anon();
         map.expect("address space for a simulated file").into()
     }
 
