@@ -48,3 +48,6 @@ pub const RESERVED_EXT_CODES: std::ops::RangeInclusive<i8> = 48..=63;
 
 /// The limit on a document's size in bytes where the caller sets none: 16 MiB.
 pub const DEFAULT_MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;
