@@ -24,6 +24,7 @@ mod macros;
 pub(crate) mod msgpack;
 mod order;
 mod raw;
+mod serde_impl;
 mod timestamp;
 pub(crate) mod validate;
 mod value;
@@ -34,6 +35,7 @@ pub(crate) use id::Key;
 pub use order::compare;
 pub(crate) use order::compare_raw;
 pub use raw::{RawArray, RawDocument, RawDocumentBuf, RawElements, RawFields, RawValue};
+pub(crate) use serde_impl::{from_msgpack, to_msgpack};
 pub use timestamp::Timestamp;
 pub use value::Value;
 

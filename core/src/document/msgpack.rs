@@ -244,6 +244,10 @@ pub(crate) fn write_float(out: &mut impl Out, value: f64) {
     write_tagged(out, 0xcb, value.to_be_bytes());
 }
 
+pub(crate) fn write_float32(out: &mut impl Out, value: f32) {
+    write_tagged(out, 0xca, value.to_be_bytes());
+}
+
 pub(crate) fn write_bool(out: &mut impl Out, value: bool) {
     out.put(&[if value { 0xc3 } else { 0xc2 }]);
 }

@@ -15,10 +15,12 @@ use std::fmt;
 use std::io;
 use std::ops::Deref;
 
+use serde::{Deserialize, Serialize};
+
 use super::canonical::shortest_key;
 use super::msgpack::{Fault, Head, Reader, TIMESTAMP_EXT};
 use super::validate::validate;
-use super::{codec, json, Document, Id, Key, Timestamp, Value};
+use super::{codec, from_msgpack, json, to_msgpack, Document, Id, Key, Timestamp, Value};
 use crate::error::Result;
 
 /// A document in its MessagePack form, borrowed. `get`, `get_path` and `iter` read in place.
@@ -154,6 +156,25 @@ impl RawDocument {
     /// Decodes the document.
     pub fn to_document(&self) -> Result<Document> {
         codec::decode(&self.bytes)
+    }
+
+    /// Reads the document into a type of yours; it may borrow strings and bytes from the document.
+    ///
+    /// ```
+    /// use serde::Deserialize;
+    /// #[derive(Deserialize)]
+    /// struct Person<'a> {
+    ///     #[serde(rename = "_id")]
+    ///     id: u64,
+    ///     name: &'a str,
+    /// }
+    /// let document = nyro::RawDocumentBuf::new(b"\x82\xa3_id\x07\xa4name\xa3Ada")?;
+    /// let person: Person = document.deserialize()?;
+    /// assert_eq!((person.id, person.name), (7, "Ada"));
+    /// # Ok::<(), nyro::Error>(())
+    /// ```
+    pub fn deserialize<'de, T: Deserialize<'de>>(&'de self) -> Result<T> {
+        from_msgpack(&self.bytes)
     }
 
     /// The document as relaxed Extended JSON on one line.
@@ -438,6 +459,22 @@ impl RawDocumentBuf {
     pub fn from_bytes(bytes: Vec<u8>) -> Result<RawDocumentBuf> {
         validate(&bytes, usize::MAX)?;
         Ok(RawDocumentBuf { bytes })
+    }
+
+    /// Makes a document of a type of yours, as MessagePack: a struct, or a map with string keys.
+    ///
+    /// ```
+    /// #[derive(serde::Serialize)]
+    /// struct Person { name: String, born: u16 }
+    /// let ada = Person { name: "Ada".to_owned(), born: 1815 };
+    /// let document = nyro::RawDocumentBuf::from_serialize(&ada)?;
+    /// assert_eq!(document.to_json()?, r#"{"name":"Ada","born":1815}"#);
+    /// # Ok::<(), nyro::Error>(())
+    /// ```
+    pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<RawDocumentBuf> {
+        let mut bytes = Vec::with_capacity(128);
+        to_msgpack(value, &mut bytes)?;
+        RawDocumentBuf::from_bytes(bytes)
     }
 
     /// Takes bytes as a document without looking at them.
