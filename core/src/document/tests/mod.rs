@@ -1,8 +1,15 @@
 //! Tests of the promises that documents make, against naive oracles where there is one.
 
+mod identity;
+mod json;
 mod naive;
+mod ordering;
 mod random;
+mod raw;
+mod round_trip;
+mod serde_types;
 mod speed;
+mod time;
 mod validation;
 
 /// The seed of this run: `NYRO_SEED`, or a fixed one. Tests name it when they fail.
