@@ -29,9 +29,9 @@ use super::{RawValue, Value};
 pub fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Document(a), Value::Document(b)) => {
-            compare_fields(a.iter(), b.iter(), |value| rank(&leaf(value)), |a, b| compare(a, b))
+            compare_fields(a.iter(), b.iter(), |value| rank(&leaf(value)), compare)
         }
-        (Value::Array(a), Value::Array(b)) => compare_elements(a.iter(), b.iter(), |a, b| compare(a, b)),
+        (Value::Array(a), Value::Array(b)) => compare_elements(a.iter(), b.iter(), compare),
         _ => compare_leaves(&leaf(a), &leaf(b)),
     }
 }

@@ -14,8 +14,8 @@ mod ser;
 
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::msgpack::TIMESTAMP_EXT;
-use super::{Document, Id, RawArray, RawDocument, RawDocumentBuf, RawValue, Timestamp, Value};
+use super::msgpack::{Fault, TIMESTAMP_EXT};
+use super::{Document, Id, RawArray, RawDocument, RawDocumentBuf, RawValue, Timestamp, Value, MAX_DOCUMENT_DEPTH};
 use crate::error::Error;
 
 pub(crate) use de::from_msgpack;
@@ -88,65 +88,24 @@ impl Serialize for Document {
 impl Serialize for RawValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match *self {
-            RawValue::Null => serializer.serialize_unit(),
-            RawValue::Bool(value) => serializer.serialize_bool(value),
-            RawValue::Int(value) => serializer.serialize_i64(value),
-            RawValue::UInt(value) => serializer.serialize_u64(value),
-            RawValue::Float(value) => serializer.serialize_f64(value),
-            RawValue::String(value) => serializer.serialize_str(value),
-            RawValue::Binary(value) => serializer.serialize_bytes(value),
-            RawValue::Array(array) => array.serialize(serializer),
             RawValue::Document(document) => document.serialize(serializer),
-            RawValue::Timestamp(value) => value.serialize(serializer),
-            RawValue::Ext(code, bytes) => serialize_ext(code, bytes, serializer),
+            RawValue::Array(array) => array.serialize(serializer),
+            value => AtLevel(value, 1).serialize(serializer),
         }
     }
 }
-
-/// A raw document or array, behind the newtype that tells our own serializer about its bytes.
-struct Inside<'a, T: ?Sized>(&'a T);
 
 /// In NyroDB's own serializer the bytes as they are, also inside of other types; in others a map.
 impl Serialize for RawDocument {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(RAW_STRUCT, &Inside(self))
-    }
-}
-
-impl Serialize for Inside<'_, RawDocument> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if parts::takes_raw_bytes(&serializer) {
-            return serializer.serialize_bytes(self.0.as_bytes());
-        }
-        let damaged = |fault| S::Error::custom(Error::from(fault));
-        let mut fields = self.0.fields().map_err(damaged)?;
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        while let Some((name, value)) = fields.try_next().map_err(damaged)? {
-            map.serialize_entry(name, &value)?;
-        }
-        map.end()
+        serializer.serialize_newtype_struct(RAW_STRUCT, &Whole(self.as_bytes(), RawValue::Document(self)))
     }
 }
 
 /// In NyroDB's own serializer the bytes as they are; in others a sequence.
 impl Serialize for RawArray {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(RAW_STRUCT, &Inside(self))
-    }
-}
-
-impl Serialize for Inside<'_, RawArray> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if parts::takes_raw_bytes(&serializer) {
-            return serializer.serialize_bytes(self.0.as_bytes());
-        }
-        let damaged = |fault| S::Error::custom(Error::from(fault));
-        let mut elements = self.0.elements().map_err(damaged)?;
-        let mut seq = serializer.serialize_seq(Some(self.0.len()))?;
-        while let Some(value) = elements.try_next().map_err(damaged)? {
-            seq.serialize_element(&value)?;
-        }
-        seq.end()
+        serializer.serialize_newtype_struct(RAW_STRUCT, &Whole(self.as_bytes(), RawValue::Array(self)))
     }
 }
 
@@ -154,4 +113,59 @@ impl Serialize for RawDocumentBuf {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (**self).serialize(serializer)
     }
+}
+
+/// A raw document or array inside the newtype that our own serializer knows.
+struct Whole<'a>(&'a [u8], RawValue<'a>);
+
+impl Serialize for Whole<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if parts::takes_raw_bytes(&serializer) {
+            return serializer.serialize_bytes(self.0);
+        }
+        AtLevel(self.1, 1).serialize(serializer)
+    }
+}
+
+/// A raw value and its level: other serializers do not bound the depth, and the bytes may be hostile.
+struct AtLevel<'a>(RawValue<'a>, u32);
+
+impl Serialize for AtLevel<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let AtLevel(value, level) = *self;
+        match value {
+            RawValue::Null => serializer.serialize_unit(),
+            RawValue::Bool(value) => serializer.serialize_bool(value),
+            RawValue::Int(value) => serializer.serialize_i64(value),
+            RawValue::UInt(value) => serializer.serialize_u64(value),
+            RawValue::Float(value) => serializer.serialize_f64(value),
+            RawValue::String(value) => serializer.serialize_str(value),
+            RawValue::Binary(value) => serializer.serialize_bytes(value),
+            RawValue::Timestamp(value) => value.serialize(serializer),
+            RawValue::Ext(code, bytes) => serialize_ext(code, bytes, serializer),
+            RawValue::Array(_) | RawValue::Document(_) if level > MAX_DOCUMENT_DEPTH => {
+                Err(S::Error::custom(Error::DocumentTooDeep { limit: MAX_DOCUMENT_DEPTH }))
+            }
+            RawValue::Array(array) => {
+                let mut elements = array.elements().map_err(damaged)?;
+                let mut seq = serializer.serialize_seq(Some(array.len()))?;
+                while let Some(element) = elements.try_next().map_err(damaged)? {
+                    seq.serialize_element(&AtLevel(element, level + 1))?;
+                }
+                seq.end()
+            }
+            RawValue::Document(document) => {
+                let mut fields = document.fields().map_err(damaged)?;
+                let mut map = serializer.serialize_map(Some(document.len()))?;
+                while let Some((name, value)) = fields.try_next().map_err(damaged)? {
+                    map.serialize_entry(name, &AtLevel(value, level + 1))?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+fn damaged<E: serde::ser::Error>(fault: Fault) -> E {
+    E::custom(Error::from(fault))
 }

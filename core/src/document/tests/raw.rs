@@ -139,7 +139,7 @@ fn the_macro_takes_nested_literals_expressions_and_trailing_commas() {
     let document = doc! {
         "a": [1, -2, null, [], {}, { "x": [null,], }, 1 + 1, name.len(),],
         (name): { "deep": { "deeper": true } },
-        "f": (|| "called")(),
+        "f": String::from("called"),
         "o": absent,
         "v": vec![1_u8, 2],
     };
