@@ -31,8 +31,7 @@ pub(crate) fn prepare(bytes: &[u8], max_document_bytes: usize) -> Result<Prepare
     let shape = validate(bytes, max_document_bytes)?;
     let Some(id) = shape.id else { return Ok(Prepared::MissingId) };
     let first = id.key_at == shape.head_bytes && id.value_at == id.key_at + ID_FIELD.len();
-    // Small integers have one form only.
-    if first && matches!(bytes[id.value_at], 0x00..=0x7f | 0xe0..=0xff) {
+    if first && is_plainly_shortest(&bytes[id.value_at..id.end]) {
         return Ok(Prepared::AsIs(bytes));
     }
     let mut key = Key::new();
@@ -41,6 +40,20 @@ pub(crate) fn prepare(bytes: &[u8], max_document_bytes: usize) -> Result<Prepare
         return Ok(Prepared::AsIs(bytes));
     }
     Ok(Prepared::Rewritten(rewrite(bytes, shape, id, &key)?))
+}
+
+/// Whether `value` is one of the usual ids in shortest form: an integer from -32 on, or a string of at most 31
+/// bytes. The others are compared with their shortest form.
+#[inline]
+fn is_plainly_shortest(value: &[u8]) -> bool {
+    match *value {
+        [0x00..=0x7f | 0xe0..=0xff | 0xa0..=0xbf, ..] => true,
+        [0xcc, a] => a >= 0x80,
+        [0xcd, a, _] => a != 0,
+        [0xce, a, b, ..] => a | b != 0,
+        [0xcf, a, b, c, d, ..] => a | b | c | d != 0,
+        _ => false,
+    }
 }
 
 /// Writes the key of the id that is encoded in `value` in any form.

@@ -22,8 +22,9 @@ mod id;
 pub(crate) mod json;
 mod macros;
 pub(crate) mod msgpack;
-mod order;
+pub(crate) mod order;
 mod raw;
+mod raw_buf;
 mod serde_impl;
 mod timestamp;
 pub(crate) mod validate;
@@ -33,8 +34,8 @@ pub use fields::{Document, Fields};
 pub use id::Id;
 pub(crate) use id::Key;
 pub use order::compare;
-pub(crate) use order::compare_raw;
-pub use raw::{RawArray, RawDocument, RawDocumentBuf, RawElements, RawFields, RawValue};
+pub use raw::{RawArray, RawDocument, RawElements, RawFields, RawValue};
+pub use raw_buf::RawDocumentBuf;
 pub(crate) use serde_impl::{from_msgpack, to_msgpack};
 pub use timestamp::Timestamp;
 pub use value::Value;
@@ -50,6 +51,11 @@ pub const RESERVED_EXT_CODES: std::ops::RangeInclusive<i8> = 48..=63;
 
 /// The limit on a document's size in bytes where the caller sets none: 16 MiB.
 pub const DEFAULT_MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// The examples of the guide are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/documents.md")]
+struct Guide;
 
 #[cfg(test)]
 mod tests;

@@ -211,14 +211,17 @@ impl Pass<'_> {
         }
         let mut fingerprints = [0_u64; SMALL_MAP];
         let mut heads = [0_u32; SMALL_MAP];
+        let mut bits = 0;
         for index in 0..count {
             let key_at = self.at;
             let fingerprint = self.key()?;
-            // No early exit: a loop without one is a handful of vector compares.
-            let seen = fingerprints[..index].iter().fold(false, |seen, &other| seen | (other == fingerprint));
+            // One bit of 64 for each fingerprint: mostly the bit is free, and the key new.
+            let bit = 1_u64 << (fingerprint >> 58);
+            let seen = bits & bit != 0 && fingerprints[..index].contains(&fingerprint);
             if seen && heads[..index].iter().any(|&other| self.key_at(other as usize) == self.key_at(key_at)) {
                 return self.fail(key_at, DUPLICATE);
             }
+            bits |= bit;
             fingerprints[index] = fingerprint;
             heads[index] = key_at as u32;
             self.field_value(key_at, level)?;

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::super::{compare, compare_raw, RawDocument, Timestamp, Value};
+use super::super::order::compare_raw;
+use super::super::{compare, RawDocument, Timestamp, Value};
 use super::random::Random;
 use super::{hex, seed};
 use crate::doc;

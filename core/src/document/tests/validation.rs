@@ -154,7 +154,7 @@ fn a_million_keys_take_no_quadratic_time() {
 fn the_fast_validator_agrees_with_the_naive_one_on_mutated_documents() {
     let mut random = Random::new(seed());
     let (mut valid, mut refused) = (0, 0);
-    for round in 0..60_000 {
+    for round in 0..30_000 {
         let mut bytes = random.document(3).to_msgpack().unwrap();
         for _ in 0..random.below(4) {
             mutate(&mut bytes, &mut random);
@@ -167,7 +167,7 @@ fn the_fast_validator_agrees_with_the_naive_one_on_mutated_documents() {
         let _ = (raw.id(), raw.get("b"), raw.get_path("a.0"), raw.to_document(), raw.to_json(), format!("{raw:?}"));
         let _ = raw.iter().count();
     }
-    assert!(valid > 10_000 && refused > 10_000, "{valid} valid, {refused} refused");
+    assert!(valid > 5_000 && refused > 5_000, "{valid} valid, {refused} refused");
 }
 
 fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
