@@ -12,3 +12,7 @@ pub mod tree;
 
 #[cfg(test)]
 mod disk_tests;
+#[cfg(test)]
+pub(crate) mod memory_pages;
+#[cfg(test)]
+mod tree_test_pages;
