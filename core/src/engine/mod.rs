@@ -198,13 +198,12 @@ impl Engine {
     /// Stops all writing through this handle: a write of a meta page or a sync of the data file
     /// failed, and what is on the disk now is known only after reopening.
     pub(crate) fn latch(&self, e: std::io::Error) -> Error {
-        let source = Arc::new(e);
+        let again = std::io::Error::new(e.kind(), e.to_string());
         let durable = self.log.get().map_or(0, |log| log.durable_commit());
-        let error = Error::WritesStopped { durable, source };
-        let mut latched = self.latched.lock();
-        latched.get_or_insert_with(|| error.clone());
+        let error = Error::WritesStopped { durable, source: Arc::new(e) };
+        self.latched.lock().get_or_insert_with(|| error.clone());
         if let Some(log) = self.log.get() {
-            log.latch(&error);
+            log.latch(again);
         }
         error
     }

@@ -359,6 +359,13 @@ impl Pages {
         }
     }
 
+    /// The unit at `page` is verified again when it is next touched.
+    pub fn forget(&self, page: PageNo) {
+        if let Some(group) = self.group(page) {
+            group.clear_code(page.0 as usize % GROUP_PAGES);
+        }
+    }
+
     /// Asks the processor to load the line of the page table for `page`.
     #[inline]
     pub fn prefetch_entry(&self, page: PageNo) {
