@@ -271,16 +271,14 @@ impl FromStr for Timestamp {
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Timestamp {
-        let secs = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => Timestamp { secs: secs(after), nanos: after.subsec_nanos() },
-            Err(before) => {
-                let before = before.duration();
-                match before.subsec_nanos() {
-                    0 => Timestamp { secs: -secs(before), nanos: 0 },
-                    nanos => Timestamp { secs: -1 - secs(before), nanos: NANOS_PER_SEC - nanos },
-                }
-            }
-        }
+        let (secs, nanos) = match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => (i128::from(after.as_secs()), after.subsec_nanos()),
+            Err(before) => match (-i128::from(before.duration().as_secs()), before.duration().subsec_nanos()) {
+                (secs, 0) => (secs, 0),
+                (secs, nanos) => (secs - 1, NANOS_PER_SEC - nanos),
+            },
+        };
+        // No system's time reaches these bounds and passes them.
+        Timestamp { secs: secs.clamp(i64::MIN.into(), i64::MAX.into()) as i64, nanos }
     }
 }

@@ -172,7 +172,6 @@ fn a_document_deeper_than_the_limit_is_refused_by_every_encoder() {
     let mut out = vec![1];
     assert!(matches!(to_msgpack(&document, &mut out), Err(crate::Error::DocumentTooDeep { .. })));
     assert_eq!(out, [1], "nothing stays of a failed attempt");
-    assert!(document.to_json().ends_with(r#"["..."]]"#.repeat(0).as_str()));
     assert!(document.to_json().contains("\"...\""));
 }
 

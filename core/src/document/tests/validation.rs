@@ -76,6 +76,34 @@ fn each_fault_is_told_with_its_place() {
 }
 
 #[test]
+fn a_wrong_byte_is_found_at_every_place_of_a_text_of_every_length() {
+    for len in 0..=150_usize {
+        for padding in [0, 9] {
+            let text_in = |head: &str, tail: &str| {
+                let mut bytes = hex(head);
+                bytes.extend([0xd9, len as u8]);
+                let from = bytes.len();
+                bytes.extend(std::iter::repeat_n(b'x', len));
+                bytes.extend(hex(tail));
+                bytes.extend(std::iter::repeat_n(0xc0, padding));
+                (bytes, from)
+            };
+            let count = 0x91 + padding;
+            let value = text_in(&format!("81 a161 {count:02x}"), "");
+            let key = text_in(&format!("81 a161 {count:02x} 81"), "c0");
+            for (mut bytes, from) in [value, key] {
+                assert!(validate(&bytes, 1 << 10).is_ok(), "{len}");
+                for at in from..from + len {
+                    bytes[at] = 0xff;
+                    assert_eq!(refusal(&bytes), (from, "a string is not valid UTF-8"), "byte {at} of {len}");
+                    bytes[at] = b'x';
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn codes_beside_the_reserved_ones_and_edge_timestamps_are_let_through() {
     for bytes in [
         "81 a161 d4 2f 00",
