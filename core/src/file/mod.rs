@@ -2,3 +2,6 @@
 
 pub mod disk;
 pub mod page;
+pub mod tree;
+#[cfg(test)]
+pub(crate) mod tree_test_pages;
