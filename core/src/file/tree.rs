@@ -31,7 +31,7 @@ mod node;
 mod tests;
 
 use super::page::{get_u48, put_u48, PageNo, PageSource};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use node::{Fence, Node, MAX_LEVEL};
 
 pub use fold::{fold, Edit};

@@ -15,6 +15,8 @@ pub struct TestPages {
     /// Allocated and not written yet.
     open: BTreeSet<u64>,
     released: BTreeSet<u64>,
+    /// Released since the last [`TestPages::commit`].
+    dying: Vec<u64>,
     /// Written since the last [`TestPages::commit`]: a sink need not be able to read these.
     fresh: BTreeSet<u64>,
     next: u64,
@@ -31,6 +33,7 @@ impl TestPages {
             units: BTreeMap::new(),
             open: BTreeSet::new(),
             released: BTreeSet::new(),
+            dying: Vec::new(),
             fresh: BTreeSet::new(),
             next: 2,
             tolerant: false,
@@ -42,8 +45,8 @@ impl TestPages {
     pub fn commit(&mut self) {
         assert!(self.open.is_empty(), "allocated and never written: {:?}", self.open);
         self.fresh.clear();
-        for page in &self.released {
-            self.units.remove(page);
+        for page in std::mem::take(&mut self.dying) {
+            self.units.remove(&page);
         }
     }
 
@@ -73,6 +76,7 @@ impl TestPages {
             units: self.units.iter().map(|(&page, unit)| (page, copy(unit))).collect(),
             open: self.open.clone(),
             released: self.released.clone(),
+            dying: self.dying.clone(),
             fresh: self.fresh.clone(),
             next: self.next,
             tolerant: true,
@@ -121,5 +125,6 @@ impl PageSink for TestPages {
     fn release(&mut self, page: PageNo, _order: u8) {
         assert!(self.units.contains_key(&page.0), "page {} released and not in use", page.0);
         assert!(self.released.insert(page.0), "page {} released twice", page.0);
+        self.dying.push(page.0);
     }
 }

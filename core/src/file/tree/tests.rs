@@ -1,6 +1,7 @@
 //! Tests of the page tree against a `BTreeMap`, page accounting, and damaged pages.
 
 use super::*;
+use crate::error::Error;
 use crate::file::page::{kind_of, PageKind, PAGE_BYTES};
 use crate::file::tree_test_pages::TestPages;
 use std::collections::{BTreeMap, BTreeSet};
@@ -383,4 +384,58 @@ fn the_pages_have_the_bytes_of_the_format() {
     assert_eq!((branch[14], branch[48], branch[49], branch[50]), (5, 2, 0, 1), "kind, count, level");
     assert_eq!(branch[64..78], [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0]);
     assert_eq!(branch[78..92], [4, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0]);
+}
+
+/// What a walk over the tree calls the damage it finds.
+fn damage_found(pages: &TestPages, root: &TreeRoot) -> Option<&'static str> {
+    named(walk(pages, root, &mut |_| Ok(()), &mut |_, _| Ok(())))
+}
+
+fn named(result: Result<()>) -> Option<&'static str> {
+    match result {
+        Err(Error::Corrupt(damage)) => Some(damage.what),
+        _ => None,
+    }
+}
+
+fn scan(pages: &TestPages, root: &TreeRoot) -> Result<()> {
+    let mut cursor = Cursor::seek(pages, root, 0)?;
+    while cursor.next(pages)?.is_some() {}
+    Ok(())
+}
+
+#[test]
+fn each_broken_rule_is_called_by_its_name() {
+    let mut bench = Bench::new();
+    bench.fold([10, 20, 30, 40].map(|key| (key, Some(vec![0; 1024]))).into());
+    let (root, leaf) = (bench.root.page, PageNo(2));
+    let cases: [(PageNo, usize, u8, &str); 11] = [
+        (root, 48, 0, "page tree (entry count)"),
+        (root, 49, 9, "page tree (entry count)"),
+        (root, 50, 2, "page tree (level)"),
+        (leaf, 50, 1, "page tree (level)"),
+        (leaf, 64, 9, "page tree (first key)"),
+        (leaf, 76, 10, "page tree (key order)"),
+        (leaf, 88, 40, "page tree (last key)"),
+        (leaf, 75, 5, "page tree (value length)"),
+        (leaf, 73, 0, "page tree (value offset)"),
+        (leaf, 74, 255, "page tree (value offset)"),
+        (root, 72, 0, "page tree (child)"),
+    ];
+    assert_eq!(damage_found(&bench.pages, &bench.root), None);
+    for (page, at, byte, what) in cases {
+        let mut pages = bench.pages.tolerant_copy();
+        if at == 74 {
+            pages.bytes_mut(page)[75] = 3;
+        }
+        pages.bytes_mut(page)[at] = byte;
+        assert_eq!(damage_found(&pages, &bench.root), Some(what), "byte {at} of page {}", page.0);
+    }
+    // A scan checks no fence; it notices that the next leaf goes back.
+    let mut pages = bench.pages.tolerant_copy();
+    pages.bytes_mut(leaf)[88] = 45;
+    assert_eq!(named(scan(&pages, &bench.root)), Some("page tree (key order)"));
+    let high = TreeRoot { level: MAX_LEVEL + 1, ..bench.root };
+    assert_eq!(damage_found(&bench.pages, &high), Some("page tree (height)"));
+    assert_eq!(named(scan(&bench.pages, &high)), Some("page tree (height)"));
 }
