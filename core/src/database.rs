@@ -35,7 +35,8 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// ```
 /// use nyro::{doc, Database, Document};
-/// # let dir = nyro::doctest_dir();
+/// # let dir = std::env::temp_dir().join(format!("nyro-doc-{}-{}", std::process::id(), line!()));
+/// # std::fs::create_dir_all(&dir).expect("a temporary directory");
 /// let db = Database::open(dir.join("app.nyro"))?;
 /// let users = db.collection::<Document>("users");
 /// let id = users.insert_one(&doc! { "name": "Ada" })?.inserted_id;
@@ -312,7 +313,7 @@ impl Database {
         let engine = self.engine();
         engine.check_open()?;
         engine.verify(&mut |name, document| {
-            crate::document::validate(document).map_err(|e| {
+            crate::document::validate::validate(document, usize::MAX).map(|_| ()).map_err(|e| {
                 let key = crate::record::key::key_of(document).and_then(crate::Id::from_key);
                 let id = key.map_or_else(String::new, |id| id.to_string());
                 Error::Internal(format!("document {id} of collection {name:?} is not well-formed: {e}"))

@@ -14,7 +14,8 @@ pub(crate) const LARGEST_DOCUMENT_BYTES: u64 = 30 << 20;
 ///
 /// ```
 /// use nyro::{Database, Durability, Options};
-/// # let dir = nyro::doctest_dir();
+/// # let dir = std::env::temp_dir().join(format!("nyro-doc-{}-{}", std::process::id(), line!()));
+/// # std::fs::create_dir_all(&dir).expect("a temporary directory");
 /// let options = Options { durability: Durability::Interval(50), ..Options::default() };
 /// let db = Database::open_with(dir.join("app.nyro"), options)?;
 /// # db.close()?;
