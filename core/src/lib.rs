@@ -6,7 +6,7 @@ pub(crate) mod env;
 pub(crate) mod env_sim;
 pub(crate) mod error;
 pub(crate) mod file;
-pub(crate) mod record;
+pub(crate) mod log;
 pub(crate) mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
