@@ -160,7 +160,7 @@ impl<K: PageSink> Folder<'_, K> {
         let whole = Part::stored(&Slot { prefix: 0, depth: 0, page: root.page });
         let mut level = root.level;
         let mut parts = Vec::new();
-        self.fold_part(whole, level, edits, 0, &mut parts)?;
+        self.fold_part(whole, level, edits, &mut parts)?;
         while parts.len() > 1 {
             level += 1;
             if level > MAX_LEVEL {
@@ -211,24 +211,23 @@ impl<K: PageSink> Folder<'_, K> {
         Ok(())
     }
 
-    /// Folds `edits` into a part of the old trie and pushes what replaces it. Parts no deeper than
-    /// `floor` are not merged: their buddies belong to another parent.
-    fn fold_part(&mut self, old: Part, level: u8, edits: &[Edit], floor: u8, out: &mut Vec<Part>) -> Result<()> {
+    /// Folds `edits` into a part of the old trie and pushes what replaces it.
+    fn fold_part(&mut self, old: Part, level: u8, edits: &[Edit], out: &mut Vec<Part>) -> Result<()> {
         match old.body {
             Body::Stored(page) if level > 0 => {
                 let slot = Slot { prefix: old.prefix, depth: old.depth, page };
                 let mut nodes = Vec::new();
                 self.fold_node(&slot, level, edits, &mut nodes)?;
-                nodes.into_iter().try_for_each(|node| self.push(node, level, floor, out))
+                nodes.into_iter().try_for_each(|node| self.push(node, level, out))
             }
             Body::Stored(page) => {
                 let slot = Slot { prefix: old.prefix, depth: old.depth, page };
-                self.fold_leaf(&slot, edits, floor, out)
+                self.fold_leaf(&slot, edits, out)
             }
             _ => {
                 let entries = Entries { list: Vec::new(), known: PATH_BITS };
                 let entries = apply(entries, edits)?;
-                self.make_leaves(entries, old.prefix, old.depth, floor, out)
+                self.make_leaves(entries, old.prefix, old.depth, out)
             }
         }
     }
@@ -243,9 +242,9 @@ impl<K: PageSink> Folder<'_, K> {
             let (mine, rest) = edits.split_at(edits.partition_point(|edit| edit.hash.0 <= last));
             edits = rest;
             if mine.is_empty() {
-                self.push(child, level - 1, old.depth, &mut children)?;
+                self.push(child, level - 1, &mut children)?;
             } else {
-                self.fold_part(child, level - 1, mine, old.depth, &mut children)?;
+                self.fold_part(child, level - 1, mine, &mut children)?;
             }
         }
         self.make_nodes(children, level, old.prefix, old.depth, out)
@@ -279,11 +278,11 @@ impl<K: PageSink> Folder<'_, K> {
     }
 
     /// Appends `part`, which is of this level, and merges buddies at the end of the list as long as
-    /// they are small and deeper than `floor`.
-    fn push(&mut self, part: Part, level: u8, floor: u8, out: &mut Vec<Part>) -> Result<()> {
+    /// they are small. Requires: the parts of a list have the same parent.
+    fn push(&mut self, part: Part, level: u8, out: &mut Vec<Part>) -> Result<()> {
         out.push(part);
         while let [.., left, right] = &mut out[..] {
-            if left.depth <= floor || !are_buddies(left, right) || !(left.is_new() || right.is_new()) {
+            if !are_buddies(left, right) || !(left.is_new() || right.is_new()) {
                 break;
             }
             let body = if level == 0 { self.merge_leaves(left, right)? } else { self.merge_nodes(left, right, level)? };
@@ -349,7 +348,7 @@ impl<K: PageSink> Folder<'_, K> {
         let mut merged = Vec::with_capacity(count);
         for part in [left, right] {
             for child in self.take_children(part, level)? {
-                self.push(child, level - 1, floor, &mut merged)?;
+                self.push(child, level - 1, &mut merged)?;
             }
         }
         Ok(Some(self.node_body(merged, level)?))
@@ -392,7 +391,7 @@ impl<K: PageSink> Folder<'_, K> {
         }
     }
 
-    fn fold_leaf(&mut self, old: &Slot, edits: &[Edit], floor: u8, out: &mut Vec<Part>) -> Result<()> {
+    fn fold_leaf(&mut self, old: &Slot, edits: &[Edit], out: &mut Vec<Part>) -> Result<()> {
         let page = read(&*self.sink, old.page, PageKind::TrieLeaf)?;
         let head = leaf::check(page, old.page, old.depth)?;
         let inserted = edits.iter().filter(|edit| edit.old.is_none() && edit.new.is_some()).count();
@@ -400,14 +399,14 @@ impl<K: PageSink> Folder<'_, K> {
             let image = edit_copy(page, edits)?;
             self.release(old.page)?;
             let body = if image.entries() == 0 { Body::Empty { new: true } } else { Body::Leaf(image) };
-            return self.push(Part { prefix: old.prefix, depth: old.depth, body }, 0, floor, out);
+            return self.push(Part { prefix: old.prefix, depth: old.depth, body }, 0, out);
         }
         let mut entries = Entries { list: Vec::with_capacity(MAX_ENTRIES + inserted), known: PATH_BITS };
         for page in self.decode_leaf(old, &mut entries)? {
             self.release(page)?;
         }
         self.release(old.page)?;
-        self.make_leaves(apply(entries, edits)?, old.prefix, old.depth, floor, out)
+        self.make_leaves(apply(entries, edits)?, old.prefix, old.depth, out)
     }
 
     /// Adds the entries of a leaf of the old trie and of its chain; returns the pages of the chain.
@@ -431,17 +430,10 @@ impl<K: PageSink> Folder<'_, K> {
     }
 
     /// Makes the leaves for `entries`, all of which have the path `prefix`.
-    fn make_leaves(
-        &mut self,
-        mut entries: Entries,
-        prefix: u64,
-        depth: u8,
-        floor: u8,
-        out: &mut Vec<Part>,
-    ) -> Result<()> {
+    fn make_leaves(&mut self, mut entries: Entries, prefix: u64, depth: u8, out: &mut Vec<Part>) -> Result<()> {
         if entries.list.len() <= MAX_ENTRIES || depth == PATH_BITS {
             let body = entries.into_leaf(depth);
-            return self.push(Part { prefix, depth, body }, 0, floor, out);
+            return self.push(Part { prefix, depth, body }, 0, out);
         }
         if depth >= entries.known {
             self.complete(&mut entries)?;
@@ -450,8 +442,8 @@ impl<K: PageSink> Folder<'_, K> {
         entries.list.sort_unstable();
         let middle = entries.list.partition_point(|entry| entry.hash & bit == 0);
         let right = Entries { list: entries.list.split_off(middle), known: entries.known };
-        self.make_leaves(entries, prefix, depth + 1, floor, out)?;
-        self.make_leaves(right, prefix | bit, depth + 1, floor, out)
+        self.make_leaves(entries, prefix, depth + 1, out)?;
+        self.make_leaves(right, prefix | bit, depth + 1, out)
     }
 
     /// Asks for the hashes that are known in part only.

@@ -432,4 +432,13 @@ mod tests {
         assert_eq!(check(page, PageNo(2), 0).unwrap().entries, 3);
         assert_eq!(line_of(page, LINES - 1)[..2], [3, 0]);
     }
+
+    #[test]
+    fn a_tag_that_contradicts_the_path_to_its_leaf_is_damage() {
+        let mut image = LeafImage::new(5, 3);
+        image.insert(KeyHash(0xa8f0_0000_0000_8001), Address(1));
+        let visit = |prefix| for_each(image.bytes(), PageNo(2), prefix, &mut |_, _| Ok(()));
+        assert!(visit(0xa8 << 56).is_ok());
+        assert!(visit(0xb0 << 56).is_err());
+    }
 }
