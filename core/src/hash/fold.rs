@@ -15,10 +15,11 @@
 //! with its buddy (the part whose path differs in the last bit only); only then does it get a page.
 //! So nothing that was written is read again or thrown away, and pages are allocated in path order.
 
-use super::leaf::{self, Head, LeafImage, MAX_ENTRIES, MAX_TAG_BASE, TAG_PATH_BITS};
+use super::entries::{apply, edit_copy, missing, Entries};
+use super::leaf::{self, LeafImage, MAX_ENTRIES};
 use super::node::{self, Node, Slot, MAX_BITS, MAX_MERGED_CHILDREN};
 use super::trie::{lookup, walk, TrieRoot};
-use super::{read, top, KeyHash, Page, MAX_LEVEL, PATH_BITS};
+use super::{read, top, KeyHash, MAX_LEVEL, PATH_BITS};
 use crate::error::{Error, Result};
 use crate::file::page::{Address, PageBuf, PageKind, PageNo, PageSink, UnitHeader};
 use std::collections::HashSet;
@@ -79,10 +80,6 @@ fn entries_after(root: &TrieRoot, edits: &[Edit]) -> Result<u64> {
     entries.ok_or_else(|| root.damage("trie root (entries)", deleted, root.entries))
 }
 
-fn missing(edit: &Edit) -> Error {
-    Error::Internal(format!("the trie has no entry {:?} with hash {:016x} to change", edit.old, edit.hash.0))
-}
-
 /// A leaf or node that replaces one of the old trie, or is one.
 #[derive(Debug)]
 struct Part {
@@ -129,22 +126,6 @@ impl Part {
 /// True if `right` is at the path of `left` with the last bit 1 instead of 0.
 fn are_buddies(left: &Part, right: &Part) -> bool {
     left.depth == right.depth && left.depth > 0 && left.prefix ^ right.prefix == 1 << (64 - left.depth)
-}
-
-/// An entry of a leaf that is split, merged or chained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    hash: u64,
-    address: Address,
-    /// The hash is not known completely; unknown bits are 0.
-    partial: bool,
-}
-
-/// The entries of a leaf with its chain, and how many path bits of all of them are known.
-#[derive(Debug, Default)]
-struct Entries {
-    list: Vec<Entry>,
-    known: u8,
 }
 
 struct Folder<'f, K> {
@@ -315,7 +296,7 @@ impl<K: PageSink> Folder<'_, K> {
                 _ => {}
             }
         }
-        Ok(Some(entries.into_leaf(left.depth - 1)))
+        Ok(Some(leaf_body(entries, left.depth - 1)))
     }
 
     /// The number of entries of a leaf if it has no chain and no more than `limit`.
@@ -432,7 +413,7 @@ impl<K: PageSink> Folder<'_, K> {
     /// Makes the leaves for `entries`, all of which have the path `prefix`.
     fn make_leaves(&mut self, mut entries: Entries, prefix: u64, depth: u8, out: &mut Vec<Part>) -> Result<()> {
         if entries.list.len() <= MAX_ENTRIES || depth == PATH_BITS {
-            let body = entries.into_leaf(depth);
+            let body = leaf_body(entries, depth);
             return self.push(Part { prefix, depth, body }, 0, out);
         }
         if depth >= entries.known {
@@ -501,85 +482,11 @@ impl<K: PageSink> Folder<'_, K> {
     }
 }
 
-/// A copy of a leaf with `edits` made; they fit.
-fn edit_copy(page: &Page, edits: &[Edit]) -> Result<LeafImage> {
-    let mut image = LeafImage::copy_of(page);
-    let mut removed = false;
-    for edit in edits {
-        let found = match (edit.old, edit.new) {
-            (None, None) => true,
-            (None, Some(new)) => {
-                image.insert(edit.hash, new);
-                true
-            }
-            (Some(old), Some(new)) => image.replace(edit.hash, old, new),
-            (Some(old), None) => {
-                removed = true;
-                image.remove(edit.hash, old)
-            }
-        };
-        if !found {
-            return Err(missing(edit));
-        }
-    }
-    if removed {
-        image.repack();
-    }
-    Ok(image)
-}
-
-/// Makes `edits` in a list of entries: for leaves that are split or chained, whatever their size.
-fn apply(mut entries: Entries, edits: &[Edit]) -> Result<Entries> {
-    let known = top(entries.known) | 0xffff;
-    entries.list.sort_unstable();
-    let mut gone = vec![false; entries.list.len()];
-    let mut added = Vec::with_capacity(edits.len());
-    for edit in edits {
-        if let Some(old) = edit.old {
-            let key = (edit.hash.0 & known, old);
-            let mut at = entries.list.partition_point(|entry| (entry.hash, entry.address) < key);
-            while gone.get(at) == Some(&true) {
-                at += 1;
-            }
-            match entries.list.get(at) {
-                Some(entry) if (entry.hash, entry.address) == key => gone[at] = true,
-                _ => return Err(missing(edit)),
-            }
-        }
-        added.extend(edit.new.map(|address| Entry { hash: edit.hash.0, address, partial: false }));
-    }
-    let mut gone = gone.into_iter();
-    entries.list.retain(|_| !gone.next().unwrap_or(false));
-    entries.list.append(&mut added);
-    Ok(entries)
-}
-
-impl Entries {
-    fn add(&mut self, page: &Page, no: PageNo, prefix: u64, head: &Head) -> Result<()> {
-        let known = head.depth.max(head.known_bits());
-        self.known = self.known.min(known);
-        leaf::for_each(page, no, prefix, &mut |hash, address| {
-            self.list.push(Entry { hash, address, partial: known < PATH_BITS });
-            Ok(())
-        })
-    }
-
-    /// The leaf, or chain of leaves, with these entries.
-    fn into_leaf(self, depth: u8) -> Body {
-        // The tags begin as late as all their bits are known and a split still finds its bit in them.
-        let known = if self.list.iter().any(|entry| entry.partial) { self.known } else { PATH_BITS };
-        let tag_base = known.saturating_sub(TAG_PATH_BITS).min(depth).min(MAX_TAG_BASE);
-        let mut images = self.list.chunks(MAX_ENTRIES).map(|entries| {
-            let mut image = LeafImage::new(depth, tag_base);
-            for entry in entries {
-                image.insert(KeyHash(entry.hash), entry.address);
-            }
-            image
-        });
-        match (images.next(), images.len()) {
-            (None, _) => Body::Empty { new: true },
-            (Some(image), 0) => Body::Leaf(image),
-            (Some(first), _) => Body::Chain(std::iter::once(first).chain(images).collect()),
-        }
+/// The leaf, or chain of leaves, with these entries.
+fn leaf_body(entries: Entries, depth: u8) -> Body {
+    let mut images = entries.into_images(depth);
+    match images.len() {
+        0 | 1 => images.pop().map_or(Body::Empty { new: true }, Body::Leaf),
+        _ => Body::Chain(images),
     }
 }

@@ -223,6 +223,30 @@ fn small_folds_make_the_same_trie_as_large_ones() {
 }
 
 #[test]
+fn a_trie_of_three_levels_shrinks_as_it_grew() {
+    with_seeds(1, |random| {
+        let mut pair = Pair::new();
+        for _ in 0..2 {
+            (0..120_000).for_each(|_| pair.insert(random.next()));
+            pair.fold();
+            pair.check();
+        }
+        assert_eq!(pair.root.level, 2);
+        while pair.root.level > 0 {
+            for address in pair.addresses() {
+                if random.below(10) < 4 {
+                    pair.delete(address);
+                }
+            }
+            pair.fold();
+            pair.check();
+            let leaves = 1 + pair.records.len() / 40;
+            assert!(pair.pages.live().len() <= 4 + leaves, "{} pages for {leaves}", pair.pages.live().len());
+        }
+    });
+}
+
+#[test]
 fn when_the_bits_in_the_tags_are_used_up_the_records_are_asked() {
     let random = &mut Random(3);
     let mut pair = Pair::new();
