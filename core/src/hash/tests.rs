@@ -242,7 +242,9 @@ fn a_trie_of_three_levels_shrinks_as_it_grew() {
             pair.check();
             let leaves = 1 + pair.records.len() / 40;
             assert!(pair.pages.live().len() <= 4 + leaves, "{} pages for {leaves}", pair.pages.live().len());
+            assert!(pair.root.level < 2 || pair.records.len() > 10_000, "the two nodes did not merge");
         }
+        assert!(!pair.records.is_empty());
     });
 }
 
