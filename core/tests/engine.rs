@@ -15,7 +15,9 @@ fn smoke() {
     println!("{:?}", db.verify().unwrap());
     for i in 0..20000u64 {
         assert!(c.get(i).unwrap().is_some(), "{i}");
-        if i % 3 == 0 { assert!(c.delete(i).unwrap()); }
+        if i % 3 == 0 {
+            assert!(c.delete(i).unwrap());
+        }
     }
     println!("{:?}", db.verify().unwrap());
     db.checkpoint().unwrap();
@@ -28,5 +30,14 @@ fn smoke() {
     assert_eq!(c.count_documents().unwrap(), 13334);
     assert_eq!(c.scan().unwrap().count(), 13334);
     assert_eq!(c.get("big").unwrap().unwrap().get("x").unwrap().as_str().unwrap().len(), 300_000);
-    println!("{:?}", std::fs::read_dir(dir.path()).unwrap().map(|e| { let e = e.unwrap(); (e.file_name(), e.metadata().unwrap().len()) }).collect::<Vec<_>>());
+    println!(
+        "{:?}",
+        std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| {
+                let e = e.unwrap();
+                (e.file_name(), e.metadata().unwrap().len())
+            })
+            .collect::<Vec<_>>()
+    );
 }
