@@ -47,9 +47,9 @@ fn options() -> Options {
 /// A sum over all bytes: touches every one.
 fn touch(bytes: &[u8]) -> u64 {
     let mut words = bytes.chunks_exact(8);
-    let sum = words.by_ref().fold(0, |sum: u64, w| {
-        sum.wrapping_add(u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]))
-    });
+    let sum = words
+        .by_ref()
+        .fold(0, |sum: u64, w| sum.wrapping_add(u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]])));
     words.remainder().iter().fold(sum, |sum, b| sum.wrapping_add(u64::from(*b)))
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod file;
 pub(crate) mod hash;
+pub(crate) mod int_map;
 pub(crate) mod log;
 pub(crate) mod options;
 pub(crate) mod record;
