@@ -32,12 +32,12 @@ impl Out {
 
 /// An id from the command line: read as JSON, and as a string if it is none.
 fn parse_id(text: &str) -> Result<Id> {
-    match Id::from_json(text) {
-        Ok(id) => Ok(id),
-        // `true`, `null` and `1.5` are JSON and no ids: say so rather than take them for strings.
-        Err(e) if serde_json::from_str::<serde_json::Value>(text).is_ok() => Err(e.into()),
-        Err(_) => Ok(Id::from(text)),
+    if serde_json::from_str::<serde_json::Value>(text).is_err() {
+        return Ok(Id::from(text));
     }
+    // `true` and `1.5` are JSON and no ids: an error says so, where a string would just not be found.
+    let not_an_id = || Error::InvalidId(format!("{text} can't be one; for the string {text}, write '\"{text}\"'"));
+    Ok(Document::from_json(&format!("{{\"_id\":{text}}}"))?.id().ok_or_else(not_an_id)?)
 }
 
 fn parse_ids(texts: &[String]) -> Result<Vec<Id>> {
@@ -61,7 +61,7 @@ pub fn get(args: &ByIds, _json: bool) -> Result<()> {
     for id in ids {
         match collection.get(id.clone())? {
             Some(document) => out.line(&document.to_json())?,
-            None => not_found.push(id.to_json()),
+            None => not_found.push(id.to_string()),
         }
     }
     out.flush()?;
@@ -77,7 +77,7 @@ pub fn put(args: &Put, json: bool) -> Result<()> {
     };
     let document = Document::from_json(text.trim())?;
     let db = crate::open_to_write(&args.target.path, true, args.writing.durability.0)?;
-    let id = db.collection::<Document>(&args.target.collection).put(&document)?.to_json();
+    let id = db.collection::<Document>(&args.target.collection).put(&document)?.to_string();
     db.close()?;
     let mut out = Out::new();
     out.line(&if json { format!("{{\"_id\":{id}}}") } else { id })?;
@@ -105,7 +105,7 @@ pub fn delete(args: &DeleteByIds, json: bool) -> Result<()> {
         for id in &ids {
             match collection.delete(id.clone())? {
                 true => deleted += 1,
-                false => not_found.push(id.to_json()),
+                false => not_found.push(id.to_string()),
             }
         }
         Ok((deleted, not_found))
