@@ -58,10 +58,12 @@ Examples:
 
     /// Print documents by id
     #[command(after_help = "\
+If one is not there, the others are printed all the same and the exit code is 3.
+
 Examples:
   nyro get app.nyro users 42
   nyro get app.nyro users ada grace 42")]
-    Get(ByIds),
+    Get(Get),
 
     /// Insert a document, or replace the one that has its _id; prints the id
     #[command(after_help = "\
@@ -80,7 +82,7 @@ exit code is 3.
 Examples:
   nyro delete app.nyro users 42
   nyro delete app.nyro users ada grace")]
-    Delete(DeleteByIds),
+    Delete(Delete),
 
     /// Print documents in the order of their last write
     #[command(after_help = "\
@@ -158,7 +160,7 @@ pub struct Export {
     pub output: Option<PathBuf>,
 }
 
-/// Arguments of `get`.
+/// Documents named by their ids.
 #[derive(Debug, Args)]
 pub struct ByIds {
     #[command(flatten)]
@@ -168,9 +170,19 @@ pub struct ByIds {
     pub ids: Vec<String>,
 }
 
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+pub struct Get {
+    #[command(flatten)]
+    pub by_ids: ByIds,
+    /// Spread each document over several lines
+    #[arg(long)]
+    pub pretty: bool,
+}
+
 /// Arguments of `delete`.
 #[derive(Debug, Args)]
-pub struct DeleteByIds {
+pub struct Delete {
     #[command(flatten)]
     pub by_ids: ByIds,
     #[command(flatten)]

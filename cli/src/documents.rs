@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Read, Write};
 use nyro::{Document, Error, Id};
 use serde_json::json;
 
-use crate::args::{ByIds, DeleteByIds, Put, Scan};
+use crate::args::{Delete, Get, Put, Scan};
 use crate::report::{Failure, Result};
 
 /// Standard output, buffered, with failures in our terms.
@@ -52,21 +52,23 @@ fn missing(collection: &str, ids: Vec<String>) -> Result<()> {
 }
 
 /// Runs `nyro get`: prints what is there, then complains about what is not.
-pub fn get(args: &ByIds, _json: bool) -> Result<()> {
-    let ids = parse_ids(&args.ids)?;
-    let db = crate::open_to_look(&args.target.path)?;
-    let collection = db.collection::<Document>(&args.target.collection);
+pub fn get(args: &Get) -> Result<()> {
+    let target = &args.by_ids.target;
+    let ids = parse_ids(&args.by_ids.ids)?;
+    let db = crate::open_to_look(&target.path)?;
+    let collection = db.collection::<Document>(&target.collection);
     let mut out = Out::new();
     let mut not_found = Vec::new();
     for id in ids {
-        match collection.get(id.clone())? {
+        match collection.get(&id)? {
+            Some(document) if args.pretty => out.line(&document.to_json_pretty())?,
             Some(document) => out.line(&document.to_json())?,
             None => not_found.push(id.to_string()),
         }
     }
     out.flush()?;
     db.close()?;
-    missing(&args.target.collection, not_found)
+    missing(&target.collection, not_found)
 }
 
 /// Runs `nyro put`.
@@ -95,7 +97,7 @@ fn read_stdin() -> Result<String> {
 }
 
 /// Runs `nyro delete`: all in one transaction.
-pub fn delete(args: &DeleteByIds, json: bool) -> Result<()> {
+pub fn delete(args: &Delete, json: bool) -> Result<()> {
     let target = &args.by_ids.target;
     let ids = parse_ids(&args.by_ids.ids)?;
     let db = crate::open_to_write(&target.path, false, args.writing.durability.0)?;
@@ -103,7 +105,7 @@ pub fn delete(args: &DeleteByIds, json: bool) -> Result<()> {
         let collection = tx.collection::<Document>(&target.collection);
         let (mut deleted, mut not_found) = (0u64, Vec::new());
         for id in &ids {
-            match collection.delete(id.clone())? {
+            match collection.delete(id)? {
                 true => deleted += 1,
                 false => not_found.push(id.to_string()),
             }

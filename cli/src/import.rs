@@ -66,7 +66,9 @@ fn progress_bar(total_bytes: Option<u64>, json: bool) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let (bar, template) = match total_bytes {
-        Some(total) => (ProgressBar::new(total), "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {msg}  {eta} left"),
+        Some(total) => {
+            (ProgressBar::new(total), "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {msg}  {eta} left")
+        }
         None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {msg}  {elapsed}"),
     };
     match ProgressStyle::with_template(template) {
@@ -218,4 +220,3 @@ fn write_batch(db: &Database, args: &Import, batch: &[(u64, Document)]) -> Resul
 fn is_about_the_document(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidDocument | ErrorKind::Exists)
 }
-

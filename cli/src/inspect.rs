@@ -30,3 +30,25 @@ pub fn collections(args: &Look, json: bool) -> Result<()> {
     let lines: String = found.iter().map(|(name, n)| format!("{:>width$}  {name}\n", grouped(*n))).collect();
     print(&lines)
 }
+
+/// Runs `nyro stats`.
+pub fn stats(args: &Look, json: bool) -> Result<()> {
+    let db = crate::open_to_look(&args.path)?;
+    let stats = db.stats();
+    db.close()?;
+    match json {
+        true => print(&format!("{}\n", json!({ "file_bytes": stats.file_bytes }))),
+        false => print(&format!("file  {}\n", size(stats.file_bytes))),
+    }
+}
+
+/// Runs `nyro verify`.
+pub fn verify(args: &Look, json: bool) -> Result<()> {
+    let db = crate::open_to_look(&args.path)?;
+    let report = db.verify()?;
+    db.close()?;
+    match json {
+        true => print(&format!("{}\n", json!({ "documents": report.documents }))),
+        false => print(&format!("ok: {}\n", count(report.documents, "document", "documents"))),
+    }
+}

@@ -47,7 +47,7 @@ fn run(cli: &Cli) -> report::Result<()> {
     match &cli.verb {
         Verb::Import(args) => import::run(args, cli.json),
         Verb::Export(args) => export::run(args, cli.json),
-        Verb::Get(args) => documents::get(args, cli.json),
+        Verb::Get(args) => documents::get(args),
         Verb::Put(args) => documents::put(args, cli.json),
         Verb::Delete(args) => documents::delete(args, cli.json),
         Verb::Scan(args) => documents::scan(args, cli.json),

@@ -88,8 +88,12 @@ impl<R: BufRead> Source<R> {
 
     /// Looks at the first byte that is no space (a byte order mark is one).
     fn detect(&mut self) -> io::Result<()> {
-        if self.reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
-            self.advance(3);
+        // Byte by byte, since the first read may end inside the mark.
+        for byte in *b"\xef\xbb\xbf" {
+            if self.peek()? != Some(byte) {
+                break;
+            }
+            self.advance(1);
         }
         self.state = match self.peek_after_space()? {
             None => State::End,
@@ -141,16 +145,23 @@ impl<R: BufRead> Source<R> {
         Ok(Some(Item { line, text: text.finish() }))
     }
 
-    /// The text of one element: up to a comma or bracket outside all strings and inner brackets.
+    /// The text of one element: a map or array up to its closing bracket, anything else up to a comma or
+    /// bracket.
     fn element(&mut self) -> Result<Text, SourceError> {
+        let start = self.line;
         let mut text = Text::new(self.max_bytes);
         let mut scan = Scan::default();
         loop {
             let rest = self.reader.fill_buf()?;
             if rest.is_empty() {
+                self.line = start;
                 return Err(self.broken("the array has no end"));
             }
-            let end = rest.iter().position(|byte| scan.ends_before(*byte));
+            let end = rest.iter().enumerate().find_map(|(at, byte)| match scan.step(*byte) {
+                Step::Inside => None,
+                Step::EndsBefore => Some(at),
+                Step::EndsBehind => Some(at + 1),
+            });
             let used = end.unwrap_or(rest.len());
             text.extend(&rest[..used]);
             self.advance(used);
@@ -213,9 +224,15 @@ struct Scan {
     escaped: bool,
 }
 
+/// What a byte means for the element.
+enum Step {
+    Inside,
+    EndsBefore,
+    EndsBehind,
+}
+
 impl Scan {
-    /// Whether the element ends before `byte`; if not, takes it in.
-    fn ends_before(&mut self, byte: u8) -> bool {
+    fn step(&mut self, byte: u8) -> Step {
         if self.in_string {
             match byte {
                 _ if self.escaped => self.escaped = false,
@@ -223,16 +240,17 @@ impl Scan {
                 b'"' => self.in_string = false,
                 _ => {}
             }
-            return false;
+            return Step::Inside;
         }
         match byte {
+            b',' | b']' if self.depth == 0 => return Step::EndsBefore,
+            b'}' | b']' if self.depth == 1 => return Step::EndsBehind,
             b'"' => self.in_string = true,
             b'{' | b'[' => self.depth += 1,
-            b',' | b']' if self.depth == 0 => return true,
             b'}' | b']' => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
-        false
+        Step::Inside
     }
 }
 
@@ -320,7 +338,10 @@ mod tests {
 
     #[test]
     fn lines_are_documents_and_keep_their_numbers() {
-        assert_eq!(texts("{\"a\":1}\n\n  \n{\"b\":2}\r\n{\"c\":3}"), own(&[(1, "{\"a\":1}"), (4, "{\"b\":2}"), (5, "{\"c\":3}")]));
+        assert_eq!(
+            texts("{\"a\":1}\n\n  \n{\"b\":2}\r\n{\"c\":3}"),
+            own(&[(1, "{\"a\":1}"), (4, "{\"b\":2}"), (5, "{\"c\":3}")])
+        );
         assert_eq!(texts("\u{feff}\n{}\n"), own(&[(2, "{}")]));
         assert_eq!(texts(""), own(&[]));
         assert_eq!(texts(" \n \n"), own(&[]));
@@ -328,7 +349,10 @@ mod tests {
 
     #[test]
     fn elements_of_an_array_are_documents_and_keep_their_numbers() {
-        assert_eq!(texts(" [ {\"a\":[1,2]} ,\n{\"b\":\"],\\\"[\"}\n]\n"), own(&[(1, "{\"a\":[1,2]}"), (2, "{\"b\":\"],\\\"[\"}")]));
+        assert_eq!(
+            texts(" [ {\"a\":[1,2]} ,\n{\"b\":\"],\\\"[\"}\n]\n"),
+            own(&[(1, "{\"a\":[1,2]}"), (2, "{\"b\":\"],\\\"[\"}")])
+        );
         assert_eq!(texts("[{\n\"a\":{\"b\":[]}},\n\n1,x]"), own(&[(1, "{\n\"a\":{\"b\":[]}}"), (4, "1"), (4, "x")]));
         assert_eq!(texts("[]"), own(&[]));
         assert_eq!(texts("[\n]\n"), own(&[]));
@@ -339,7 +363,9 @@ mod tests {
         for (input, items, line, reason) in [
             ("[", 0, 1, "the array has no end"),
             ("[{},\n", 1, 2, "the array has no end"),
-            ("[{\"a\":\n1", 0, 2, "the array has no end"),
+            ("[{},\n{\"a\":\n1", 1, 2, "the array has no end"),
+            ("[{},\n\n12", 1, 3, "the array has no end"),
+            ("[{}\n{}]", 1, 2, "a comma or ']' is missing"),
             ("[{},\n]", 1, 2, "a value is missing"),
             ("[,{}]", 0, 1, "a value is missing"),
             ("[{}]\n{}", 1, 2, "there is text after the end of the array"),
@@ -351,7 +377,9 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_long_or_not_utf8_costs_only_itself() {
-        for input in [&b"{}\n{\"a\":\"\xff\"}\n{\"a\":1234567890}\n{}"[..], b"[{},\n{\"a\":\"\xff\"},\n{\"a\":1234567890},\n{}]"] {
+        for input in
+            [&b"{}\n{\"a\":\"\xff\"}\n{\"a\":1234567890}\n{}"[..], b"[{},\n{\"a\":\"\xff\"},\n{\"a\":1234567890},\n{}]"]
+        {
             let (items, broken) = all(input, 12);
             assert_eq!(broken, None);
             assert_eq!(items[0], (1, Ok("{}".to_owned())));

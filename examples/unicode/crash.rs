@@ -73,8 +73,7 @@ pub fn run(path: &Path, show: &Show) -> Result {
 
 /// Lets a child write for a while, kills it, and returns what it acknowledged.
 fn kill_a_writer(path: &Path) -> Result<Vec<u32>> {
-    let mut child =
-        Command::new(std::env::current_exe()?).arg(CHILD_FLAG).arg(path).stdout(Stdio::piped()).spawn()?;
+    let mut child = Command::new(std::env::current_exe()?).arg(CHILD_FLAG).arg(path).stdout(Stdio::piped()).spawn()?;
     let pipe = child.stdout.take().ok_or("no pipe to the child")?;
     // Read on a thread of its own, so that the child never waits for us and dies at an arbitrary point.
     let reader = std::thread::spawn(move || {

@@ -76,7 +76,7 @@ fn unpack() -> Result<Vec<Character>> {
     let packed: &[u8] = include_bytes!("../data/UnicodeData.txt.gz");
     let mut text = String::new();
     flate2::read::GzDecoder::new(packed).read_to_string(&mut text)?;
-    Ok(text.lines().map(Character::parse).collect::<Result<_, _>>()?)
+    Ok(text.lines().map(Character::parse).collect::<std::result::Result<_, _>>()?)
 }
 
 fn import(db: &Database, all: &[Character], show: &Show) -> Result {
@@ -84,7 +84,7 @@ fn import(db: &Database, all: &[Character], show: &Show) -> Result {
     let start = Instant::now();
     let characters = db.collection::<Character>(CHARACTERS);
     for batch in all.chunks(1000) {
-        characters.insert_many(batch)?;
+        characters.insert_many(batch.iter().cloned())?;
     }
     let (took, commits) = (start.elapsed(), all.len().div_ceil(1000));
     let count = characters.count_documents()?;

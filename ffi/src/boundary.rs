@@ -111,7 +111,8 @@ pub(crate) unsafe fn slice<'a, T>(data: *const T, bytes: usize, name: &str) -> R
 pub(crate) unsafe fn text<'a>(data: *const c_char, bytes: usize, name: &str) -> Result<&'a str, Error> {
     // SAFETY: the same contract.
     let bytes = unsafe { slice(data, bytes, name) }?;
-    std::str::from_utf8(bytes).map_err(|e| Error::InvalidArgument(format!("{name} is not UTF-8 at byte {}", e.valid_up_to())))
+    std::str::from_utf8(bytes)
+        .map_err(|e| Error::InvalidArgument(format!("{name} is not UTF-8 at byte {}", e.valid_up_to())))
 }
 
 /// The error for a pointer that must not be null.

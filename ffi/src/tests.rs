@@ -48,9 +48,8 @@ fn put(db: nyro_db, document: &[u8], error: &mut nyro_error) -> (u32, Option<Vec
     let (mut id, mut bytes) = (ptr::null_mut(), 0);
     let name = COLLECTION.as_ptr().cast();
     // SAFETY: lengths are those of the slices.
-    let code = unsafe {
-        nyro_put(db, name, COLLECTION.len(), document.as_ptr(), document.len(), &mut id, &mut bytes, error)
-    };
+    let code =
+        unsafe { nyro_put(db, name, COLLECTION.len(), document.as_ptr(), document.len(), &mut id, &mut bytes, error) };
     (code, take(id, bytes))
 }
 
@@ -58,8 +57,7 @@ fn get(db: nyro_db, id: &[u8], error: &mut nyro_error) -> (u32, Option<Vec<u8>>)
     let (mut document, mut bytes) = (ptr::null_mut(), 0);
     let name = COLLECTION.as_ptr().cast();
     // SAFETY: lengths are those of the slices.
-    let code =
-        unsafe { nyro_get(db, name, COLLECTION.len(), id.as_ptr(), id.len(), &mut document, &mut bytes, error) };
+    let code = unsafe { nyro_get(db, name, COLLECTION.len(), id.as_ptr(), id.len(), &mut document, &mut bytes, error) };
     (code, take(document, bytes))
 }
 
@@ -131,7 +129,10 @@ fn null_and_wrong_arguments_are_errors() {
         assert_eq!(nyro_put(db, name, 5, ptr::null(), 0, &mut data, &mut bytes, &mut error), 101);
         assert_eq!(nyro_get(db, name, 5, b"\x01".as_ptr(), 1, ptr::null_mut(), &mut bytes, &mut error), 101);
         assert_eq!(nyro_get(db, name, 5, b"\x01".as_ptr(), 1, &mut data, ptr::null_mut(), &mut error), 101);
-        assert_eq!(nyro_get(db, b"\xff".as_ptr().cast(), 1, b"\x01".as_ptr(), 1, &mut data, &mut bytes, &mut error), 101);
+        assert_eq!(
+            nyro_get(db, b"\xff".as_ptr().cast(), 1, b"\x01".as_ptr(), 1, &mut data, &mut bytes, &mut error),
+            101
+        );
         assert_eq!(nyro_get(db, name, usize::MAX, b"\x01".as_ptr(), 1, &mut data, &mut bytes, &mut error), 101);
         assert_eq!(nyro_options_init(ptr::null_mut(), 16, &mut error), 101);
         nyro_free(ptr::null_mut());
