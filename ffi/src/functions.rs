@@ -306,7 +306,7 @@ pub unsafe extern "C" fn nyro_delete(
         let (collection, id) =
             unsafe { (text(collection, collection_bytes, "collection")?, slice(id, id_bytes, "id")?) };
         // SAFETY: passed on from the caller.
-        unsafe { delete(db, collection, id_from_msgpack(id)?, deleted_out) }
+        unsafe { delete(db, collection, id_from_msgpack(id), deleted_out) }
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
@@ -332,7 +332,7 @@ pub unsafe extern "C" fn nyro_delete_json(
         let (collection, id) =
             unsafe { (text(collection, collection_bytes, "collection")?, text(id_json, id_json_bytes, "id_json")?) };
         // SAFETY: passed on from the caller.
-        unsafe { delete(db, collection, id_from_json(id)?, deleted_out) }
+        unsafe { delete(db, collection, id_from_json(id), deleted_out) }
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
@@ -341,12 +341,15 @@ pub unsafe extern "C" fn nyro_delete_json(
 /// # Safety
 ///
 /// `deleted_out` is null or writable.
-unsafe fn delete(db: nyro_db, collection: &str, id: Id, deleted_out: *mut u32) -> Result<(), Error> {
-    let deleted = handles::get(db)?.collection::<Document>(collection).delete(id)?;
-    if !deleted_out.is_null() {
-        // SAFETY: not null, and writable as the caller vouches.
-        unsafe { deleted_out.write(deleted.into()) };
-    }
+unsafe fn delete(db: nyro_db, collection: &str, id: Result<Id, Error>, deleted_out: *mut u32) -> Result<(), Error> {
+    let set = |deleted: bool| {
+        if !deleted_out.is_null() {
+            // SAFETY: not null, and writable as the caller vouches.
+            unsafe { deleted_out.write(deleted.into()) };
+        }
+    };
+    set(false);
+    set(handles::get(db)?.collection::<Document>(collection).delete(id?)?);
     Ok(())
 }
 

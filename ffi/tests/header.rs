@@ -19,7 +19,7 @@ fn the_committed_header_is_the_generated_one() {
     assert!(committed == generated, "include/nyro.h is not what the source says; run `make header`");
 }
 
-/// Takes Rust's "# Safety" headings out of the comments; what stands below them is the contract in C as well.
+/// What Rust's comments put under a heading "Safety" is what a C caller has to see to.
 fn for_c(header: &str) -> String {
-    header.replace(" * # Safety\n *\n", "").replace("`nyro_error`", "nyro_error")
+    header.replace(" * # Safety\n *\n * ", " * Requires: ")
 }
