@@ -16,10 +16,10 @@ Exit codes:
   4  the file is damaged or is not a NyroDB file
   5  the file is open in another process
 
-Ids: an id is read as JSON (42, \"ada\", {\"$binary\": ...}), and what is not JSON as a string (ada).
+Ids: an id is read as JSON (42, \"ada\", {\"$binary\": ...}), and what is not JSON as a string (ada). \
 To look up the string 42, quote it twice: '\"42\"'.";
 
-/// Tools for NyroDB files.
+/// Tools for NyroDB files: import, export, inspect, verify
 #[derive(Debug, Parser)]
 #[command(name = "nyro", version, about, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
@@ -27,7 +27,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
 
-    /// Print results, and errors, as JSON
+    /// Print results and errors as JSON
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -35,9 +35,9 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Read documents from a file or from standard input into a collection
+    /// Read documents from a file or standard input
     #[command(after_help = "\
-The input is NDJSON (one document a line) or one JSON array; the first byte tells. It is read as a
+The input is NDJSON (one document a line) or one JSON array; the first byte tells. It is read as a \
 stream and committed in batches of 1000 documents.
 
 Examples:
@@ -65,9 +65,9 @@ Examples:
   nyro get app.nyro users ada grace 42")]
     Get(Get),
 
-    /// Insert a document, or replace the one that has its _id; prints the id
+    /// Insert or replace a document, and print its id
     #[command(after_help = "\
-Without an _id, the document gets the next integer.
+The document replaces the one that has its _id. Without an _id it gets the next integer.
 
 Examples:
   nyro put app.nyro users '{\"_id\": 42, \"name\": \"Ada\"}'
@@ -76,7 +76,7 @@ Examples:
 
     /// Delete documents by id
     #[command(after_help = "\
-All are deleted in one transaction. If one is not there, the others are deleted all the same and the
+All are deleted in one transaction. If one is not there, the others are deleted all the same and the \
 exit code is 3.
 
 Examples:
@@ -86,7 +86,7 @@ Examples:
 
     /// Print documents in the order of their last write
     #[command(after_help = "\
-When --limit ends the scan, the token of the place is printed on standard error; --after goes on
+When --limit ends the scan, the token of the place is printed on standard error; --after goes on \
 from there, in a later run too.
 
 Examples:
@@ -102,7 +102,7 @@ Examples:
     #[command(after_help = "Example:\n  nyro stats app.nyro")]
     Stats(Look),
 
-    /// Check every page, index entry and document of the file
+    /// Check every page, index entry and document
     #[command(after_help = "\
 Exit code 4 when damage is found; the message says where.
 
@@ -124,8 +124,7 @@ pub struct Target {
 /// How commits are made durable.
 #[derive(Debug, Args)]
 pub struct Writing {
-    /// When commits reach the disk: sync (before each answer), interval:MS, or manual (when the
-    /// program ends)
+    /// When commits reach the disk: sync, interval:MS, or manual (at the end)
     #[arg(long, value_name = "WHEN", default_value = "sync")]
     pub durability: When,
 }
@@ -140,7 +139,7 @@ pub struct Import {
     /// Replace documents whose _id is already there
     #[arg(long)]
     pub replace: bool,
-    /// Go on after a bad document, and report how many there were
+    /// Go on after a bad document, and count them
     #[arg(long)]
     pub skip_bad: bool,
     #[command(flatten)]

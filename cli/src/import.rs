@@ -66,9 +66,7 @@ fn progress_bar(total_bytes: Option<u64>, json: bool) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let (bar, template) = match total_bytes {
-        Some(total) => {
-            (ProgressBar::new(total), "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {msg}  {eta} left")
-        }
+        Some(total) => (ProgressBar::new(total), "{bar:20} {percent:>3} %  {bytes}/{total_bytes}  {msg}  {eta}"),
         None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {msg}  {elapsed}"),
     };
     match ProgressStyle::with_template(template) {

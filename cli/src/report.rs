@@ -115,6 +115,8 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // The engine speaks to programs: "set create". Here there is nothing to set.
+            Failure::Engine(Error::NoSuchFile(path)) => write!(f, "there is no file {path:?}; check the path"),
             Failure::Engine(error) => error.fmt(f),
             Failure::NoDocument { collection, ids } => {
                 write!(f, "no document with _id {} in collection {collection:?}", ids.join(", "))

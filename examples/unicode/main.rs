@@ -218,19 +218,22 @@ pub fn invented(code_point: u32) -> Character {
 
 fn show_size(path: &Path, all: &[Character], show: &Show) -> Result {
     show.step("Size");
-    let mut data_bytes = 0u64;
     let db = Database::open(path)?;
     let snapshot = db.snapshot();
-    let characters = snapshot.collection::<nyro::Document>(CHARACTERS);
+    let characters = snapshot.collection::<Character>(CHARACTERS);
+    let (mut documents, mut data_bytes) = (0u64, 0u64);
     for character in all {
-        data_bytes += characters.get_raw(character.code_point)?.map_or(0, |d| d.as_bytes().len() as u64);
+        if let Some(document) = characters.get_raw(character.code_point)? {
+            documents += 1;
+            data_bytes += document.as_bytes().len() as u64;
+        }
     }
     let total = characters.count_documents()?;
     drop(snapshot);
     db.close()?;
+    show.line(&format!("{} characters as MessagePack: {}", grouped(documents), size(data_bytes)));
     let file_bytes = std::fs::metadata(path)?.len();
-    show.line(&format!("{} documents of the data: {} of MessagePack", grouped(all.len() as u64), size(data_bytes)));
-    show.line(&format!("file, {} documents in all: {}", grouped(total), size(file_bytes)));
+    show.line(&format!("the file, with {} invented ones: {}", grouped(total - documents), size(file_bytes)));
     Ok(())
 }
 
