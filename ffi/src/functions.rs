@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::panic::catch_unwind;
 use std::time::Duration;
 
-use engine::{Database, Document, Durability, Error, Id, Options, RawDocument};
+use engine::{Database, Document, Durability, Error, Id, Options, RawDocument, Value};
 
 use crate::boundary::{call, last_message, null, nyro_error, slice, text, Out};
 use crate::{code, handles};
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn nyro_put(
         let document = RawDocument::from_bytes(document)?;
         let id = handles::get(db)?.collection::<Document>(collection).put_raw(document)?;
         // SAFETY: the out-parameters of this call.
-        unsafe { out.copy(&id_to_msgpack(&id)) }
+        unsafe { out.copy(&id_to_msgpack(&id)?) }
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn nyro_get_json(
         };
         out.required("json_out")?;
         // SAFETY: the out-parameters of this call.
-        with_document(db, collection, id_from_json(id)?, |found| unsafe { out.copy(found.to_json().as_bytes()) })
+        with_document(db, collection, id_from_json(id)?, |found| unsafe { out.copy(found.to_json()?.as_bytes()) })
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
@@ -401,9 +401,12 @@ fn wrong_size(bytes: u64) -> Error {
     Error::InvalidArgument(format!("options have {bytes} bytes, this library knows {known}: call nyro_options_init"))
 }
 
+/// Head of a document whose only field is `_id`.
+const ID_HEAD: &[u8] = b"\x81\xa3_id";
+
 /// An id from one MessagePack value: the bytes become the only field of a document, whose id it then is.
 fn id_from_msgpack(id: &[u8]) -> Result<Id, Error> {
-    let document = [b"\x81\xa3_id", id].concat();
+    let document = [ID_HEAD, id].concat();
     RawDocument::from_bytes(&document)?.id().ok_or_else(not_an_id)
 }
 
@@ -417,18 +420,16 @@ fn not_an_id() -> Error {
     Error::InvalidId("the value is none of integer, string and binary, or it is too long".to_owned())
 }
 
-/// The id as one MessagePack value.
-fn id_to_msgpack(id: &Id) -> Vec<u8> {
-    match id {
-        Id::Int(n) => [&[0xd3], &n.to_be_bytes()[..]].concat(),
-        Id::UInt(n) => [&[0xcf], &n.to_be_bytes()[..]].concat(),
-        Id::String(text) => with_length(0xda, text.as_bytes()),
-        Id::Bytes(bytes) => with_length(0xc5, bytes),
-    }
-}
-
-/// Head of a value with a 16-bit length (ids have 1 024 bytes at most), and its bytes.
-fn with_length(head: u8, bytes: &[u8]) -> Vec<u8> {
-    let length = (bytes.len() as u16).to_be_bytes();
-    [&[head], &length[..], bytes].concat()
+/// The id as one MessagePack value in its shortest form: what stands behind the field name in a document of
+/// that field alone.
+fn id_to_msgpack(id: &Id) -> Result<Vec<u8>, Error> {
+    let value = match id {
+        Id::Int(n) => Value::Int(*n),
+        Id::UInt(n) => Value::UInt(*n),
+        Id::String(text) => Value::String(text.clone()),
+        Id::Bytes(bytes) => Value::Binary(bytes.clone()),
+    };
+    let mut document = Document::new();
+    document.insert("_id", value);
+    Ok(document.to_msgpack()?.split_off(ID_HEAD.len()))
 }

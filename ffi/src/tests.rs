@@ -77,7 +77,7 @@ fn what_was_put_comes_back_in_both_forms() {
     let ada = b"\x82\xa3_id\x2a\xa4name\xa3Ada";
     let (code, id) = put(db, ada, &mut error);
     assert_eq!(code, 0, "{}", message(&error));
-    assert_eq!(id.as_deref(), Some(&b"\xd3\0\0\0\0\0\0\0\x2a"[..]));
+    assert_eq!(id.as_deref(), Some(&b"\x2a"[..]));
     assert_eq!(get(db, b"\x2a", &mut error), (0, Some(ada.to_vec())));
     assert_eq!(get(db, &id.expect("an id"), &mut error), (0, Some(ada.to_vec())), "the id handed out finds it");
     assert_eq!(get_json(db, "42", &mut error), (0, Some("{\"_id\":42,\"name\":\"Ada\"}".to_owned())));
