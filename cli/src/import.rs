@@ -183,7 +183,19 @@ impl Importer<'_> {
 
 /// The document in a text, and the text's length.
 fn parse(text: &str) -> Result<(Document, usize), String> {
-    Document::from_json(text).map(|document| (document, text.len())).map_err(|e| e.to_string())
+    Document::from_json(text).map(|document| (document, text.len())).map_err(|e| reason(&e))
+}
+
+/// Why a text is no document. The engine counts lines within the text ("JSON at line 1 column 8: ..."), which
+/// would read oddly behind the line of the input; where the text has one line, only the column is kept.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Serialization(why) => match why.strip_prefix("JSON at line 1 column ") {
+            Some(place) => format!("not JSON at column {place}"),
+            None => why.replacen("JSON at line", "not JSON at its line", 1),
+        },
+        other => other.to_string(),
+    }
 }
 
 /// What a batch did: how many documents it wrote, and which were bad.

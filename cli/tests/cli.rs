@@ -157,7 +157,7 @@ mod import {
         let file = folder.write("in.ndjson", input);
         nyro(&["import", &db, "a", &file])
             .ends(1)
-            .says(&format!("{file}, line 4: "))
+            .says(&format!("{file}, line 4: not JSON at column 10: "))
             .says("2 documents were imported, nothing from line 4 on");
         assert_eq!(lines(&nyro(&["export", &db, "a"]).ok()), [json!({ "_id": 1 }), json!({ "_id": 2 })]);
 
