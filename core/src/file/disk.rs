@@ -61,6 +61,14 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     fn sync_dir(&self) -> io::Result<()>;
 }
 
+/// Refuses what is not a plain file name.
+pub(crate) fn check_name(name: &str) -> io::Result<()> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is not a plain file name")));
+    }
+    Ok(())
+}
+
 /// One open file.
 pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     /// Length in bytes.

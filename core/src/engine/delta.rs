@@ -1,0 +1,669 @@
+//! The delta: what was committed since the last checkpoint, in memory.
+//!
+//! One writer adds, any number of readers look things up without a lock.
+//!
+//! ```text
+//!   filter (bits)          "surely not here": a few nanoseconds
+//!      |
+//!   table  [tag|entry] ... open addressing by keyed hash, newest version of each id
+//!      |
+//!   entries 0, 1, 2 ...    append only, in commit order; never moved
+//!            |  address of the record, commit of birth and death,
+//!            |  the older version of the same id, the next entry of the same collection,
+//!            +- the slot in the file that this id had before the delta (base)
+//!   marks                  folded slot -> commit of its death
+//! ```
+//!
+//! *Visible at S*: of the versions of an id the newest with birth <= S, unless that is a tombstone. For
+//! scans: an entry lives at S when birth <= S < death, and a folded slot lives at S when its directory
+//! says so and no mark <= S says otherwise.
+//!
+//! Publishing: an entry's fields are stored before its index is put into the table with release order,
+//! and a reader takes the table's value with acquire order; commits not yet published are simply not
+//! seen, because their birth lies beyond every reader's S.
+
+use crate::file::page::Address;
+use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering, RwLock};
+use std::collections::HashMap;
+
+/// "No entry".
+const NONE: u32 = u32::MAX;
+/// "Not dead".
+const NEVER: u32 = u32::MAX;
+/// "No address": page 0 holds no records.
+const NO_ADDRESS: u64 = 0;
+
+const FIRST_CHUNK_BITS: u32 = 6;
+const CHUNKS: usize = 25;
+
+/// Entries that a delta can hold.
+pub const MAX_ENTRIES: u32 = 1 << 30;
+
+struct Entry {
+    /// The record; for a tombstone the record that it ends, so that the id can be compared.
+    address: AtomicU64,
+    /// Slot in the file that the id had before this delta, 0 for none.
+    base: AtomicU64,
+    hash: AtomicU64,
+    /// Commit numbers, counted from the delta's base.
+    birth: AtomicU32,
+    death: AtomicU32,
+    /// Older version of the same id in this delta.
+    previous: AtomicU32,
+    /// Next entry of the same collection.
+    next: AtomicU32,
+    tree: AtomicU32,
+    tombstone: AtomicU32,
+}
+
+impl Entry {
+    fn empty() -> Entry {
+        Entry {
+            address: AtomicU64::new(NO_ADDRESS),
+            base: AtomicU64::new(NO_ADDRESS),
+            hash: AtomicU64::new(0),
+            birth: AtomicU32::new(0),
+            death: AtomicU32::new(NEVER),
+            previous: AtomicU32::new(NONE),
+            next: AtomicU32::new(NONE),
+            tree: AtomicU32::new(0),
+            tombstone: AtomicU32::new(0),
+        }
+    }
+}
+
+/// A version found in a delta.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// Its number in the delta.
+    pub index: u32,
+    /// The record (for a tombstone, the record that it ended).
+    pub address: Address,
+    /// True when the id has no document in this version.
+    pub tombstone: bool,
+}
+
+/// What the fold needs of the newest version of an id.
+#[derive(Debug, Clone, Copy)]
+pub struct Newest {
+    /// The collection.
+    pub tree: u32,
+    /// Keyed hash of the id.
+    pub hash: u64,
+    /// Slot in the file before this delta.
+    pub base: Option<Address>,
+    /// Its record now; none when it was deleted.
+    pub address: Option<Address>,
+}
+
+/// An entry as scans and folds see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Item {
+    /// The collection.
+    pub tree: u32,
+    /// The record, none for a tombstone.
+    pub address: Option<Address>,
+    /// Visible from this commit on.
+    pub birth: u64,
+    /// Dead from this commit on (`u64::MAX`: alive).
+    pub death: u64,
+}
+
+/// Hash table from a 64-bit hash to entry numbers; replaced by one twice the size when half full.
+struct Table {
+    /// `tag << 32 | entry + 1`; 0 is empty.
+    slots: Box<[AtomicU64]>,
+    filter: Box<[AtomicU64]>,
+}
+
+impl Table {
+    fn new(capacity: usize) -> Table {
+        debug_assert!(capacity.is_power_of_two());
+        Table {
+            slots: (0..capacity).map(|_| AtomicU64::new(0)).collect(),
+            filter: (0..(capacity / 8).max(1)).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    fn home(&self, mixed: u64) -> usize {
+        (mixed >> 20) as usize & (self.slots.len() - 1)
+    }
+
+    fn filter_word(&self, mixed: u64) -> (&AtomicU64, u64) {
+        let word = (mixed >> 40) as usize & (self.filter.len() - 1);
+        (&self.filter[word], 1 << (mixed & 63) | 1 << (mixed >> 6 & 63))
+    }
+
+    fn may_hold(&self, mixed: u64) -> bool {
+        let (word, bits) = self.filter_word(mixed);
+        word.load(Ordering::Acquire) & bits == bits
+    }
+
+    fn add_to_filter(&self, mixed: u64) {
+        let (word, bits) = self.filter_word(mixed);
+        word.fetch_or(bits, Ordering::Release);
+    }
+
+    /// Puts a value into the first empty slot; used where the id is known to be new.
+    fn place(&self, mixed: u64, value: u64) {
+        let mut at = self.home(mixed);
+        while self.slots[at].load(Ordering::Relaxed) != 0 {
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+        self.add_to_filter(mixed);
+        self.slots[at].store(value, Ordering::Release);
+    }
+}
+
+/// Folded slots that died since the checkpoint: address -> commit.
+struct Marks {
+    addresses: Box<[AtomicU64]>,
+    deaths: Box<[AtomicU32]>,
+    /// A bit for each page hash that has a mark, so that scans skip untouched blocks.
+    pages: Box<[AtomicU64]>,
+}
+
+impl Marks {
+    fn new(capacity: usize) -> Marks {
+        Marks {
+            addresses: (0..capacity).map(|_| AtomicU64::new(NO_ADDRESS)).collect(),
+            deaths: (0..capacity).map(|_| AtomicU32::new(NEVER)).collect(),
+            pages: (0..(capacity / 8).max(1)).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    fn find(&self, address: u64) -> Result<usize, usize> {
+        let mut at = mix(address) as usize & (self.addresses.len() - 1);
+        loop {
+            match self.addresses[at].load(Ordering::Acquire) {
+                NO_ADDRESS => return Err(at),
+                found if found == address => return Ok(at),
+                _ => at = (at + 1) & (self.addresses.len() - 1),
+            }
+        }
+    }
+
+    fn page_bit(&self, address: u64) -> (&AtomicU64, u64) {
+        let mixed = mix(address >> 16);
+        (&self.pages[(mixed >> 6) as usize & (self.pages.len() - 1)], 1 << (mixed & 63))
+    }
+
+    fn insert(&self, address: u64, death: u32) {
+        if let Err(at) = self.find(address) {
+            let (word, bit) = self.page_bit(address);
+            word.fetch_or(bit, Ordering::Release);
+            self.deaths[at].store(death, Ordering::Relaxed);
+            self.addresses[at].store(address, Ordering::Release);
+        }
+    }
+}
+
+/// Per collection: where its entries begin, and its counts.
+#[derive(Debug)]
+pub struct TreeDelta {
+    first: AtomicU32,
+    /// Only the writer uses it.
+    last: AtomicU32,
+    /// (commit, live documents after it), in commit order.
+    counts: Mutex<Vec<(u32, u64)>>,
+}
+
+/// See the module's text.
+pub struct Delta {
+    base: u64,
+    chunks: [AtomicPtr<Entry>; CHUNKS],
+    len: AtomicU32,
+    table: AtomicPtr<Table>,
+    marks: AtomicPtr<Marks>,
+    mark_count: AtomicU32,
+    distinct: AtomicU32,
+    /// Tables that were outgrown; readers may still look at them.
+    outgrown: Mutex<(Vec<*mut Table>, Vec<*mut Marks>)>,
+    trees: RwLock<HashMap<u32, Arc<TreeDelta>>>,
+}
+
+// SAFETY: all shared state is atomic or locked; the raw pointers are owned by the delta, written by the
+// single writer and freed only in `drop`.
+unsafe impl Send for Delta {}
+// SAFETY: as above.
+unsafe impl Sync for Delta {}
+
+impl std::fmt::Debug for Delta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delta").field("base", &self.base).field("entries", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Mixes all bits of a number into all others (a step of SplitMix64).
+fn mix(v: u64) -> u64 {
+    let v = (v ^ v >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let v = (v ^ v >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    v ^ v >> 32
+}
+
+fn mixed(tree: u32, hash: u64) -> u64 {
+    mix(hash ^ u64::from(tree).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+fn chunk_of(index: u32) -> (usize, usize, usize) {
+    let chunk = (index >> FIRST_CHUNK_BITS) + 1;
+    let chunk = 31 - chunk.leading_zeros();
+    let size = 1usize << (FIRST_CHUNK_BITS + chunk);
+    let first = size - (1 << FIRST_CHUNK_BITS);
+    (chunk as usize, index as usize - first, size)
+}
+
+impl Delta {
+    /// An empty delta for the commits after `base`; `expected` entries are made room for.
+    pub fn new(base: u64, expected: usize) -> Delta {
+        let capacity = (expected.max(32) * 2).next_power_of_two();
+        Delta {
+            base,
+            chunks: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+            len: AtomicU32::new(0),
+            table: AtomicPtr::new(Box::into_raw(Box::new(Table::new(capacity)))),
+            marks: AtomicPtr::new(Box::into_raw(Box::new(Marks::new(16)))),
+            mark_count: AtomicU32::new(0),
+            distinct: AtomicU32::new(0),
+            outgrown: Mutex::new((Vec::new(), Vec::new())),
+            trees: RwLock::new(HashMap::new()),
+        }
+    }
+
+    /// The commit number before its first.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Entries so far.
+    pub fn len(&self) -> u32 {
+        self.len.load(Ordering::Acquire)
+    }
+
+    /// True when nothing was committed yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ids with at least one entry.
+    pub fn distinct(&self) -> u32 {
+        self.distinct.load(Ordering::Relaxed)
+    }
+
+    /// Memory that it uses, about, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let table = self.table().slots.len() as u64 * 9;
+        let marks = self.marks().addresses.len() as u64 * 13;
+        u64::from(self.len()) * std::mem::size_of::<Entry>() as u64 + table + marks
+    }
+
+    fn table(&self) -> &Table {
+        // SAFETY: never null; a table is freed only in `drop` (outgrown ones are kept).
+        unsafe { &*self.table.load(Ordering::Acquire) }
+    }
+
+    fn marks(&self) -> &Marks {
+        // SAFETY: as in `table`.
+        unsafe { &*self.marks.load(Ordering::Acquire) }
+    }
+
+    fn entry(&self, index: u32) -> &Entry {
+        let (chunk, at, size) = chunk_of(index);
+        debug_assert!(at < size);
+        let chunk = self.chunks[chunk].load(Ordering::Acquire);
+        debug_assert!(!chunk.is_null());
+        // SAFETY: an index is published only after its chunk; chunks have `size` initialised entries,
+        // `at` is below it by construction, and they are freed only in `drop`.
+        unsafe { &*chunk.add(at) }
+    }
+
+    fn relative(&self, commit: u64) -> u32 {
+        u32::try_from(commit.saturating_sub(self.base)).unwrap_or(NEVER - 1)
+    }
+
+    fn absolute_death(&self, death: u32) -> u64 {
+        if death == NEVER {
+            u64::MAX
+        } else {
+            self.base + u64::from(death)
+        }
+    }
+
+    // ---- readers -------------------------------------------------------------------------------
+
+    /// False when no id of this hash is in the delta. Cheap; may be true for nothing.
+    #[inline]
+    pub fn may_hold(&self, tree: u32, hash: u64) -> bool {
+        self.len.load(Ordering::Relaxed) != 0 && self.table().may_hold(mixed(tree, hash))
+    }
+
+    /// The newest version at `snapshot` of the id with this hash for whose record `is_id` says yes
+    /// (hashes may collide). `None`: the delta knows nothing of the id at that time.
+    #[inline]
+    pub fn find<E>(
+        &self,
+        tree: u32,
+        hash: u64,
+        snapshot: u64,
+        mut is_id: impl FnMut(Address) -> Result<bool, E>,
+    ) -> Result<Option<Version>, E> {
+        let mixed = mixed(tree, hash);
+        let table = self.table();
+        if !table.may_hold(mixed) {
+            return Ok(None);
+        }
+        let mut at = table.home(mixed);
+        loop {
+            let value = table.slots[at].load(Ordering::Acquire);
+            if value == 0 {
+                return Ok(None);
+            }
+            if (value >> 32) as u32 == mixed as u32 {
+                let index = value as u32 - 1;
+                let entry = self.entry(index);
+                if entry.hash.load(Ordering::Relaxed) == hash
+                    && entry.tree.load(Ordering::Relaxed) == tree
+                    && is_id(Address(entry.address.load(Ordering::Relaxed)))?
+                {
+                    return Ok(self.visible(index, snapshot));
+                }
+            }
+            at = (at + 1) & (table.slots.len() - 1);
+        }
+    }
+
+    fn visible(&self, mut index: u32, snapshot: u64) -> Option<Version> {
+        if snapshot < self.base {
+            return None;
+        }
+        let snapshot = self.relative(snapshot);
+        loop {
+            let entry = self.entry(index);
+            if entry.birth.load(Ordering::Relaxed) <= snapshot {
+                return Some(Version {
+                    index,
+                    address: Address(entry.address.load(Ordering::Relaxed)),
+                    tombstone: entry.tombstone.load(Ordering::Relaxed) != 0,
+                });
+            }
+            index = entry.previous.load(Ordering::Relaxed);
+            if index == NONE {
+                return None;
+            }
+        }
+    }
+
+    /// Asks the processor for the lines that [`Delta::find`] will touch.
+    pub fn prefetch(&self, tree: u32, hash: u64) {
+        let mixed = mixed(tree, hash);
+        let table = self.table();
+        crate::sync::prefetch(std::ptr::from_ref(table.filter_word(mixed).0).cast());
+    }
+
+    /// True when some folded slot of the block at this address may be marked dead.
+    pub fn may_mark_block(&self, address: Address) -> bool {
+        if self.mark_count.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let (word, bit) = self.marks().page_bit(address.0);
+        word.load(Ordering::Acquire) & bit != 0
+    }
+
+    /// True when the folded slot died at or before `snapshot`.
+    pub fn is_marked(&self, address: Address, snapshot: u64) -> bool {
+        let marks = self.marks();
+        match marks.find(address.0) {
+            Ok(at) => self.base + u64::from(marks.deaths[at].load(Ordering::Relaxed)) <= snapshot,
+            Err(_) => false,
+        }
+    }
+
+    /// The part of the delta that belongs to one collection.
+    pub fn tree(&self, tree: u32) -> Option<Arc<TreeDelta>> {
+        self.trees.read().get(&tree).cloned()
+    }
+
+    /// Live documents of the collection at `snapshot`, if the delta says so.
+    pub fn count_at(&self, tree: u32, snapshot: u64) -> Option<u64> {
+        let part = self.tree(tree)?;
+        if snapshot < self.base {
+            return None;
+        }
+        let snapshot = self.relative(snapshot);
+        let counts = part.counts.lock();
+        let at = counts.partition_point(|(commit, _)| *commit <= snapshot);
+        at.checked_sub(1).map(|at| counts[at].1)
+    }
+
+    /// The first entry of a collection.
+    pub fn first(&self, tree: &TreeDelta) -> Option<u32> {
+        some(tree.first.load(Ordering::Acquire))
+    }
+
+    /// The entry after `index` of the same collection.
+    pub fn next(&self, index: u32) -> Option<u32> {
+        some(self.entry(index).next.load(Ordering::Acquire))
+    }
+
+    /// Entry `index`.
+    pub fn item(&self, index: u32) -> Item {
+        let entry = self.entry(index);
+        let live = entry.tombstone.load(Ordering::Relaxed) == 0;
+        Item {
+            tree: entry.tree.load(Ordering::Relaxed),
+            address: live.then(|| Address(entry.address.load(Ordering::Relaxed))),
+            birth: self.base + u64::from(entry.birth.load(Ordering::Relaxed)),
+            death: self.absolute_death(entry.death.load(Ordering::Acquire)),
+        }
+    }
+
+    // ---- the writer ----------------------------------------------------------------------------
+
+    /// Adds a version. `previous` is the id's newest version in this delta; `base` its slot in the
+    /// file if it has none. Only the single writer calls this.
+    pub fn insert(&self, new: NewVersion) -> u32 {
+        let index = self.len.load(Ordering::Relaxed);
+        debug_assert!(index < MAX_ENTRIES);
+        self.make_room(index);
+        let entry = self.entry(index);
+        let base = match new.previous {
+            Some(previous) => self.entry(previous).base.load(Ordering::Relaxed),
+            None => new.base.map_or(NO_ADDRESS, |a| a.0),
+        };
+        entry.address.store(new.address.0, Ordering::Relaxed);
+        entry.base.store(base, Ordering::Relaxed);
+        entry.hash.store(new.hash, Ordering::Relaxed);
+        entry.birth.store(self.relative(new.commit), Ordering::Relaxed);
+        entry.previous.store(new.previous.unwrap_or(NONE), Ordering::Relaxed);
+        entry.tree.store(new.tree, Ordering::Relaxed);
+        entry.tombstone.store(new.tombstone.into(), Ordering::Relaxed);
+        self.len.store(index + 1, Ordering::Release);
+        self.put_in_table(&new, index);
+        if !new.tombstone {
+            self.link(new.tree, index);
+        }
+        index
+    }
+
+    fn make_room(&self, index: u32) {
+        let (chunk, at, size) = chunk_of(index);
+        if at == 0 && self.chunks[chunk].load(Ordering::Relaxed).is_null() {
+            let entries: Box<[Entry]> = (0..size).map(|_| Entry::empty()).collect();
+            self.chunks[chunk].store(Box::into_raw(entries).cast(), Ordering::Release);
+        }
+    }
+
+    fn put_in_table(&self, new: &NewVersion, index: u32) {
+        let mixed = mixed(new.tree, new.hash);
+        let value = u64::from(mixed as u32) << 32 | u64::from(index + 1);
+        if let Some(previous) = new.previous {
+            let table = self.table();
+            let old = u64::from(mixed as u32) << 32 | u64::from(previous + 1);
+            let mut at = table.home(mixed);
+            loop {
+                let found = table.slots[at].load(Ordering::Relaxed);
+                if found == old {
+                    table.slots[at].store(value, Ordering::Release);
+                    return;
+                }
+                debug_assert_ne!(found, 0, "the previous version is in the table");
+                at = (at + 1) & (table.slots.len() - 1);
+            }
+        }
+        let distinct = self.distinct.load(Ordering::Relaxed) + 1;
+        self.distinct.store(distinct, Ordering::Relaxed);
+        if distinct as usize * 2 > self.table().slots.len() {
+            self.grow_table();
+        }
+        self.table().place(mixed, value);
+    }
+
+    fn grow_table(&self) {
+        let old = self.table();
+        let bigger = Table::new(old.slots.len() * 2);
+        for slot in &old.slots {
+            let value = slot.load(Ordering::Relaxed);
+            if value != 0 {
+                let entry = self.entry(value as u32 - 1);
+                let mixed = mixed(entry.tree.load(Ordering::Relaxed), entry.hash.load(Ordering::Relaxed));
+                bigger.place(mixed, value);
+            }
+        }
+        let old = self.table.swap(Box::into_raw(Box::new(bigger)), Ordering::AcqRel);
+        self.outgrown.lock().0.push(old);
+    }
+
+    fn link(&self, tree: u32, index: u32) {
+        let part = self.part(tree);
+        let last = part.last.load(Ordering::Relaxed);
+        part.last.store(index, Ordering::Relaxed);
+        if last == NONE {
+            part.first.store(index, Ordering::Release);
+        } else {
+            self.entry(last).next.store(index, Ordering::Release);
+        }
+    }
+
+    fn part(&self, tree: u32) -> Arc<TreeDelta> {
+        if let Some(part) = self.trees.read().get(&tree) {
+            return part.clone();
+        }
+        let fresh = TreeDelta {
+            first: AtomicU32::new(NONE),
+            last: AtomicU32::new(NONE),
+            counts: Mutex::new(Vec::new()),
+        };
+        self.trees.write().entry(tree).or_insert_with(|| Arc::new(fresh)).clone()
+    }
+
+    /// Entry `index` died at `commit` (a commit of this delta or of the one after it).
+    pub fn kill(&self, index: u32, commit: u64) {
+        self.entry(index).death.store(self.relative(commit), Ordering::Release);
+    }
+
+    /// A slot that lies outside this delta (in the file, or in the frozen delta before this one) died
+    /// at `commit`.
+    pub fn mark(&self, address: Address, commit: u64) {
+        let count = self.mark_count.load(Ordering::Relaxed) + 1;
+        if count as usize * 2 > self.marks().addresses.len() {
+            self.grow_marks();
+        }
+        self.marks().insert(address.0, self.relative(commit));
+        self.mark_count.store(count, Ordering::Release);
+    }
+
+    fn grow_marks(&self) {
+        let old = self.marks();
+        let bigger = Marks::new(old.addresses.len() * 4);
+        for (address, death) in old.addresses.iter().zip(&old.deaths) {
+            let address = address.load(Ordering::Relaxed);
+            if address != NO_ADDRESS {
+                bigger.insert(address, death.load(Ordering::Relaxed));
+            }
+        }
+        let old = self.marks.swap(Box::into_raw(Box::new(bigger)), Ordering::AcqRel);
+        self.outgrown.lock().1.push(old);
+    }
+
+    /// The collection has `live` documents from `commit` on.
+    pub fn set_count(&self, tree: u32, commit: u64, live: u64) {
+        let commit = self.relative(commit);
+        let part = self.part(tree);
+        let mut counts = part.counts.lock();
+        match counts.last_mut() {
+            Some(last) if last.0 == commit => last.1 = live,
+            _ => counts.push((commit, live)),
+        }
+    }
+
+    // ---- the fold ------------------------------------------------------------------------------
+
+    /// The newest version of every id. For the fold, of a frozen delta.
+    pub fn newest(&self) -> impl Iterator<Item = Newest> + '_ {
+        self.table().slots.iter().filter_map(|slot| {
+            let value = slot.load(Ordering::Acquire);
+            let entry = (value != 0).then(|| self.entry(value as u32 - 1))?;
+            let base = entry.base.load(Ordering::Relaxed);
+            let live = entry.tombstone.load(Ordering::Relaxed) == 0;
+            Some(Newest {
+                tree: entry.tree.load(Ordering::Relaxed),
+                hash: entry.hash.load(Ordering::Relaxed),
+                base: (base != NO_ADDRESS).then_some(Address(base)),
+                address: live.then(|| Address(entry.address.load(Ordering::Relaxed))),
+            })
+        })
+    }
+
+    /// All marks: slots of the file that died in this delta.
+    pub fn marked(&self) -> Vec<Address> {
+        let addresses = self.marks().addresses.iter().map(|a| a.load(Ordering::Acquire));
+        addresses.filter(|a| *a != NO_ADDRESS).map(Address).collect()
+    }
+}
+
+/// A version to add; see [`Delta::insert`].
+#[derive(Debug, Clone, Copy)]
+pub struct NewVersion {
+    /// The collection.
+    pub tree: u32,
+    /// Keyed hash of the id.
+    pub hash: u64,
+    /// The commit that makes it.
+    pub commit: u64,
+    /// Its record; for a tombstone the record that it ends.
+    pub address: Address,
+    /// True for a delete.
+    pub tombstone: bool,
+    /// The id's newest version in this delta.
+    pub previous: Option<u32>,
+    /// The id's slot before this delta, if `previous` is none.
+    pub base: Option<Address>,
+}
+
+fn some(index: u32) -> Option<u32> {
+    (index != NONE).then_some(index)
+}
+
+impl Drop for Delta {
+    fn drop(&mut self) {
+        for (i, chunk) in self.chunks.iter().enumerate() {
+            let first = chunk.load(Ordering::Acquire);
+            if !first.is_null() {
+                let size = 1usize << (FIRST_CHUNK_BITS as usize + i);
+                // SAFETY: made by `Box::into_raw` from a boxed slice of `size` entries.
+                drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(first, size)) });
+            }
+        }
+        let mut outgrown = self.outgrown.lock();
+        outgrown.0.push(self.table.load(Ordering::Acquire));
+        outgrown.1.push(self.marks.load(Ordering::Acquire));
+        for table in outgrown.0.drain(..) {
+            // SAFETY: each pointer came from `Box::into_raw` and is in this list once.
+            drop(unsafe { Box::from_raw(table) });
+        }
+        for marks in outgrown.1.drain(..) {
+            // SAFETY: as above.
+            drop(unsafe { Box::from_raw(marks) });
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The payload of a commit frame: what the commit changed, resolved, so that replay makes no choice.
+//!
+//! ```text
+//!   varint: ordinal of the first record | op | op | ...
+//!
+//!   put      01 | varint tree | varint length | document
+//!   delete   02 | varint tree | varint length | key
+//!   drop     03 | varint tree
+//! ```
+//!
+//! Records of the frame's puts get consecutive ordinals from the first one.
+
+use crate::error::{Error, Result};
+
+const PUT: u8 = 1;
+const DELETE: u8 = 2;
+const DROP_TREE: u8 = 3;
+
+/// One change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op<'a> {
+    /// The document with its `_id`, in stored form, replaces what was there.
+    Put {
+        /// The collection.
+        tree: u32,
+        /// The document.
+        document: &'a [u8],
+    },
+    /// The document with this key is gone.
+    Delete {
+        /// The collection.
+        tree: u32,
+        /// Its canonical key.
+        key: &'a [u8],
+    },
+    /// The collection is gone.
+    DropTree {
+        /// The collection.
+        tree: u32,
+    },
+}
+
+/// Begins a payload.
+pub fn begin(out: &mut Vec<u8>, first_ordinal: u64) {
+    out.clear();
+    put_varint(out, first_ordinal);
+}
+
+/// Appends a change to a payload.
+pub fn push(out: &mut Vec<u8>, op: Op<'_>) {
+    let (kind, tree, bytes) = match op {
+        Op::Put { tree, document } => (PUT, tree, Some(document)),
+        Op::Delete { tree, key } => (DELETE, tree, Some(key)),
+        Op::DropTree { tree } => (DROP_TREE, tree, None),
+    };
+    out.push(kind);
+    put_varint(out, tree.into());
+    if let Some(bytes) = bytes {
+        put_varint(out, bytes.len() as u64);
+        out.extend_from_slice(bytes);
+    }
+}
+
+fn put_varint(out: &mut Vec<u8>, mut v: u64) {
+    while v >= 0x80 {
+        out.push(v as u8 | 0x80);
+        v >>= 7;
+    }
+    out.push(v as u8);
+}
+
+/// An error that names the commit whose payload makes no sense, and where.
+pub fn damaged(commit: u64, at: usize) -> Error {
+    Error::corrupt("payload of a log frame (commit number in place of the page)", commit, at as u32, 0, 0)
+}
+
+/// Reads a payload; checks everything.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    commit: u64,
+    first_ordinal: u64,
+}
+
+impl<'a> Reader<'a> {
+    /// Over the payload of commit `commit`.
+    pub fn new(bytes: &'a [u8], commit: u64) -> Result<Reader<'a>> {
+        let mut reader = Reader { bytes, at: 0, commit, first_ordinal: 0 };
+        reader.first_ordinal = reader.varint()?;
+        if reader.first_ordinal > u64::MAX >> 2 {
+            return Err(damaged(commit, 0));
+        }
+        Ok(reader)
+    }
+
+    /// Ordinal of the first put.
+    pub fn first_ordinal(&self) -> u64 {
+        self.first_ordinal
+    }
+
+    /// The next change.
+    #[allow(clippy::should_implement_trait, reason = "it can fail, and ends at its first error")]
+    pub fn next(&mut self) -> Result<Option<Op<'a>>> {
+        let Some(&kind) = self.bytes.get(self.at) else { return Ok(None) };
+        self.at += 1;
+        let at = self.at;
+        let tree = u32::try_from(self.varint()?).map_err(|_| damaged(self.commit, at))?;
+        Ok(Some(match kind {
+            PUT => Op::Put { tree, document: self.slice()? },
+            DELETE => Op::Delete { tree, key: self.slice()? },
+            DROP_TREE => Op::DropTree { tree },
+            _ => return Err(damaged(self.commit, at)),
+        }))
+    }
+
+    fn slice(&mut self) -> Result<&'a [u8]> {
+        let len = usize::try_from(self.varint()?).map_err(|_| damaged(self.commit, self.at))?;
+        let end = self.at.checked_add(len).filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(|| damaged(self.commit, self.at))?;
+        let slice = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(slice)
+    }
+
+    fn varint(&mut self) -> Result<u64> {
+        let mut value = 0u64;
+        for shift in 0..10 {
+            let byte = *self.bytes.get(self.at).ok_or_else(|| damaged(self.commit, self.at))?;
+            self.at += 1;
+            value |= u64::from(byte & 0x7f).checked_shl(shift * 7).unwrap_or(0);
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(damaged(self.commit, self.at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_reads_back_and_every_cut_of_it_is_an_error_or_a_prefix() {
+        let ops = [
+            Op::Put { tree: 300, document: &[7; 200] },
+            Op::Delete { tree: 0, key: b"\x01" },
+            Op::DropTree { tree: u32::MAX },
+        ];
+        let mut out = Vec::new();
+        begin(&mut out, 1 << 40);
+        ops.iter().for_each(|op| push(&mut out, *op));
+        for len in 0..=out.len() {
+            let Ok(mut reader) = Reader::new(&out[..len], 9) else { continue };
+            let mut read = Vec::new();
+            while let Ok(Some(op)) = reader.next() {
+                read.push(op);
+            }
+            assert_eq!(read, ops[..read.len()]);
+            assert_eq!(read.len() == 3, len == out.len());
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! The engine: commits, snapshots, checkpoints, recovery, over bytes with keys. It knows records and
+//! collections by number; what a document means is for the layers above.
+//!
+//! ```text
+//!   transaction --> writer lock --> log frame --> delta --> commit number published
+//!                                                   |
+//!   reader ------> published state: delta, else trie, at its commit number
+//!                                                   |
+//!   checkpoint <-- freeze ---- fold ---- meta pages-+
+//! ```
+//!
+//! Locks are taken in this order, and only downwards: `work`, the writer lock, `meta`, `space`.
+//! The numbered invariants are in `docs/architecture.md`.
+
+pub mod checkpoint;
+pub mod delta;
+pub mod fold;
+pub mod frame;
+pub mod open;
+pub mod pace;
+pub mod published;
+pub mod scan;
+pub mod state;
+pub mod transaction;
+pub mod trees;
+pub mod verify;
+pub mod writer;
+pub mod writer_lock;
+
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::events::{Event, Hook};
+use crate::file::disk::{Disk, DiskFile};
+use crate::file::meta::Meta;
+use crate::file::pages::Pages;
+use crate::file::space::Space;
+use crate::log::{Log, Lsn};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, Ordering, RwLock};
+use checkpoint::{Retired, Work};
+use published::Published;
+use state::State;
+use std::sync::OnceLock;
+use std::time::Duration;
+use writer::Writer;
+use writer_lock::WriterLock;
+
+/// What an acknowledged commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Power loss: a commit is acknowledged when it is on the disk. Commits that come at the same time
+    /// share one sync.
+    #[default]
+    Sync,
+    /// A crash of the process; of the last so many milliseconds (and one sync) a power loss may take
+    /// everything, never a part out of the middle.
+    Interval(u64),
+    /// A crash of the process; a power loss goes back to the last [`sync`](crate::Database::sync).
+    Manual,
+}
+
+/// How an engine is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// When commits are acknowledged.
+    pub durability: Durability,
+    /// Memory for what is not in the file yet, in bytes.
+    pub cache_bytes: u64,
+    /// Bytes of log from which writers are slowed down.
+    pub log_max_bytes: u64,
+    /// How long a writer waits for its turn.
+    pub writer_timeout: Duration,
+    /// Most bytes a transaction may write.
+    pub max_transaction_bytes: u64,
+    /// Pages in a region of a new file.
+    pub region_pages: u32,
+    /// Bytes of a log segment.
+    pub segment_bytes: u64,
+    /// No file: no log, no meta pages, no syncs.
+    pub memory: bool,
+    /// Make the file if it is not there.
+    pub create: bool,
+}
+
+impl Config {
+    /// True when there is a file to keep safe.
+    pub fn durable(&self) -> bool {
+        !self.memory
+    }
+}
+
+/// Counters since opening. Each is one more for each event, or bytes.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) rollbacks: AtomicU64,
+    pub(crate) checkpoints_started: AtomicU64,
+    pub(crate) checkpoints: AtomicU64,
+    pub(crate) checkpoints_failed: AtomicU64,
+    pub(crate) page_bytes_written: AtomicU64,
+    pub(crate) paced_micros: AtomicU64,
+    pub(crate) replayed: AtomicU64,
+}
+
+/// One open database.
+pub struct Engine {
+    pub(crate) config: Config,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) name: String,
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) pages: Pages,
+    pub(crate) space: Mutex<Space>,
+    pub(crate) published: Arc<Published<State>>,
+    pub(crate) writer: WriterLock<Writer>,
+    pub(crate) log: OnceLock<Arc<Log>>,
+    /// The checkpoint in the making, or one that failed; also the lock that makes checkpoints take turns.
+    pub(crate) work: Mutex<Option<Work>>,
+    /// What the meta pages say.
+    pub(crate) meta: Mutex<Arc<Meta>>,
+    /// Waits for the states before the number to be gone.
+    pub(crate) retired: Mutex<Vec<(u64, Retired)>>,
+    latched: Mutex<Option<Error>>,
+    closed: AtomicBool,
+    /// One more for each change of the catalog, and the last commit that made one.
+    pub(crate) catalog_version: AtomicU64,
+    pub(crate) catalog_commit: AtomicU64,
+    pub(crate) active_bytes: AtomicU64,
+    pub(crate) frozen_bytes: AtomicU64,
+    pub(crate) freeze_lsn: AtomicU64,
+    pub(crate) checkpoint_lsn: AtomicU64,
+    pub(crate) tip_lsn: AtomicU64,
+    pub(crate) counters: Counters,
+    pub(crate) hook: RwLock<Option<Hook>>,
+    pub(crate) signal: Signal,
+    worker: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What the background thread is asked to do, and news of what it did.
+#[derive(Debug, Default)]
+pub struct Signal {
+    wants: Mutex<Wants>,
+    wake: Condvar,
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Wants {
+    checkpoint: bool,
+    prepare: bool,
+    sync: bool,
+    stop: bool,
+    /// Whether there is a thread at all.
+    thread: bool,
+    /// Why the last checkpoint failed.
+    failure: Option<String>,
+}
+
+/// A commit that was made and may not be durable yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Its number.
+    pub commit: u64,
+    /// End of its frame.
+    pub lsn: u64,
+}
+
+impl Engine {
+    /// Calls the event hook, if there is one.
+    pub(crate) fn event(&self, event: Event) {
+        let hook = self.hook.read().clone();
+        if let Some(hook) = hook {
+            hook(&event);
+        }
+    }
+
+    /// An error if the database was closed.
+    pub fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        Ok(())
+    }
+
+    /// An error if writing has stopped.
+    pub(crate) fn check_latch(&self) -> Result<()> {
+        if let Some(e) = self.latched.lock().clone() {
+            return Err(e);
+        }
+        self.log.get().and_then(|log| log.latched()).map_or(Ok(()), Err)
+    }
+
+    /// Stops all writing through this handle: a write of a meta page or a sync of the data file
+    /// failed, and what is on the disk now is known only after reopening.
+    pub(crate) fn latch(&self, e: std::io::Error) -> Error {
+        let again = std::io::Error::new(e.kind(), e.to_string());
+        let durable = self.log.get().map_or(0, |log| log.durable_commit());
+        let error = Error::WritesStopped { durable, source: Arc::new(e) };
+        self.latched.lock().get_or_insert_with(|| error.clone());
+        if let Some(log) = self.log.get() {
+            log.latch(again);
+        }
+        error
+    }
+
+    /// Waits until the commit is as durable as this database promises.
+    pub fn wait(&self, committed: Committed) -> Result<()> {
+        match (self.config.durability, self.log.get()) {
+            (Durability::Sync, Some(log)) => log.sync_through(Lsn(committed.lsn)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes everything committed so far durable, whatever the durability.
+    pub fn sync(&self) -> Result<()> {
+        self.check_open()?;
+        match self.log.get() {
+            Some(log) => log.sync_through(log.end()),
+            None => self.check_latch(),
+        }
+    }
+
+    /// One pass of background work, in a fixed order: the next log segment, a sync that is due, a
+    /// checkpoint that is due. Called by the background thread, or by the owner where there is none.
+    pub fn background_step(&self) -> Result<()> {
+        let (prepare, sync, checkpoint) = {
+            let mut wants = self.signal.wants.lock();
+            (std::mem::take(&mut wants.prepare), std::mem::take(&mut wants.sync), std::mem::take(&mut wants.checkpoint))
+        };
+        let log = self.log.get();
+        if let (Some(log), true) = (log, prepare) {
+            log.prepare()?;
+        }
+        if let (Some(log), true) = (log, sync) {
+            log.sync_through(log.end())?;
+        }
+        if checkpoint {
+            self.background_checkpoint()?;
+        }
+        Ok(())
+    }
+
+    fn background_checkpoint(&self) -> Result<()> {
+        let start = self.env.monotonic();
+        let done = self.checkpoint(false);
+        let mut wants = self.signal.wants.lock();
+        wants.failure = done.as_ref().err().map(|e| e.to_string());
+        drop(wants);
+        self.signal.done.notify_all();
+        match &done {
+            Ok(true) => {
+                let meta = self.meta.lock().clone();
+                let micros = (self.env.monotonic() - start).as_micros() as u64;
+                self.event(Event::Checkpoint { generation: meta.generation, commit: meta.commit, micros });
+            }
+            Ok(false) => {}
+            Err(e) => self.event(Event::CheckpointFailed { error: e.clone() }),
+        }
+        done.map(|_| ())
+    }
+
+    /// Starts the background thread, where the environment has threads.
+    pub(crate) fn start_worker(self: &Arc<Self>) {
+        let engine = Arc::downgrade(self);
+        let interval = match self.config.durability {
+            Durability::Interval(ms) if self.config.durable() => Some(Duration::from_millis(ms.max(1))),
+            _ => None,
+        };
+        let job = move || worker(&engine, interval);
+        let handle = self.env.spawn("nyro-background", Box::new(job));
+        self.signal.wants.lock().thread = handle.is_some();
+        *self.worker.lock() = handle;
+    }
+
+    /// Asks for background work; where there is no thread it waits for the next step.
+    pub(crate) fn request(&self, change: impl FnOnce(&mut Request<'_>)) {
+        let mut wants = self.signal.wants.lock();
+        change(&mut Request(&mut wants));
+        drop(wants);
+        self.signal.wake.notify_one();
+    }
+
+    /// Stops the background thread and waits for it.
+    fn stop_worker(&self) {
+        self.signal.wants.lock().stop = true;
+        self.signal.wake.notify_all();
+        let handle = self.worker.lock().take();
+        if let Some(handle) = handle {
+            if handle.thread().id() != std::thread::current().id() {
+                let _ = handle.join();
+            }
+        }
+    }
+
+    /// Closes: everything into the file, the file marked clean, the log removed. Later calls on any
+    /// handle give `Closed`. On error the file is left as a crash would leave it.
+    pub fn close(&self) -> Result<()> {
+        self.stop_worker();
+        {
+            let _writer = self.writer.lock(Duration::MAX)?;
+            if self.closed.swap(true, Ordering::AcqRel) {
+                return Ok(());
+            }
+        }
+        self.check_latch()?;
+        while self.checkpoint(true)? {}
+        if self.log.get().is_some() && self.config.durable() {
+            crate::log::remove_segments(&*self.disk, &self.name, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// What can be asked of the background thread.
+pub struct Request<'a>(&'a mut Wants);
+
+impl Request<'_> {
+    /// A checkpoint.
+    pub fn checkpoint(&mut self) {
+        self.0.checkpoint = true;
+    }
+    /// The next log segment.
+    pub fn prepare(&mut self) {
+        self.0.prepare = true;
+    }
+    /// A sync of the log.
+    pub fn sync(&mut self) {
+        self.0.sync = true;
+    }
+}
+
+/// The background thread: sleeps until it is asked, or until a sync is due. It holds the engine weakly
+/// while it decides whether to go on.
+fn worker(engine: &std::sync::Weak<Engine>, interval: Option<Duration>) {
+    while let Some(engine) = engine.upgrade() {
+        {
+            let mut wants = engine.signal.wants.lock();
+            if wants.stop {
+                return;
+            }
+            if !(wants.checkpoint || wants.prepare || wants.sync) {
+                let timeout = interval.unwrap_or(Duration::from_millis(200));
+                engine.signal.wake.wait_for(&mut wants, timeout);
+            }
+            if wants.stop {
+                return;
+            }
+            wants.sync |= interval.is_some();
+        }
+        if let Err(e) = engine.background_step() {
+            // Nobody waits for this result: it is told to the hook, and to the next writer as pacing.
+            engine.event(Event::BackgroundError { error: e });
+            let mut wants = engine.signal.wants.lock();
+            if !wants.stop {
+                engine.signal.wake.wait_for(&mut wants, Duration::from_millis(50));
+            }
+        }
+    }
+}

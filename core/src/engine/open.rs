@@ -1,0 +1,368 @@
+//! Opening: a new file, a file that was closed, a file that was not.
+//!
+//! ```text
+//!   no file, or empty --> marker file, pages, metas, syncs, marker removed --> clean
+//!   clean             --> nothing is written until the first commit
+//!   not clean         --> replay the log in memory
+//!                         write the chosen meta page again, then the other      (both durable)
+//!                         checkpoint what was replayed, marked clean            (log not needed)
+//!                         remove the log
+//! ```
+//!
+//! What is read after an unclean open may sit in the system's cache and not on the disk (a sync may have
+//! failed before), so nothing of it is trusted: the chosen meta page is written and synced again before
+//! any page is used again, and what the log held goes into fresh pages. Until the new meta pages are
+//! durable the old ones and their log stay as they were, so recovery may itself be cut at any point.
+//! Commit numbers and ordinals move ahead by 2^32 (rule 9), so that no number given out before a power
+//! loss is given out again.
+//!
+//! The first commit after opening starts a log of a new epoch and makes both meta pages say so before it
+//! is acknowledged.
+
+use super::delta::Delta;
+use super::published::Published;
+use super::state::State;
+use super::writer::Writer;
+use super::writer_lock::WriterLock;
+use super::{Config, Counters, Durability, Engine, Signal};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::events::{Event, Hook};
+use crate::file::disk::{Disk, DiskFile, LockError};
+use crate::file::meta::{Meta, MetaError, META_PAGES};
+use crate::file::page::{self, PageNo, PAGE_BYTES};
+use crate::file::pages::Pages;
+use crate::file::space::{Space, SpaceRoot};
+use crate::file::tree::TreeRoot;
+use crate::log::{self, Log, LogConfig, Lsn, ReplayStart};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
+use std::io;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// How far commit numbers and ordinals move after an unclean open.
+const JUMP: u64 = 1 << 32;
+
+/// Pages of a new file.
+const FIRST_PAGES: u64 = 4;
+
+/// The meta pages as found.
+struct FoundMeta {
+    meta: Meta,
+    /// The page it was read from.
+    slot: u64,
+    /// The other page holds the same.
+    twin: bool,
+}
+
+/// What is opened: where, and under which name.
+pub struct Place {
+    /// The directory.
+    pub disk: Arc<dyn Disk>,
+    /// Clock, randomness, threads.
+    pub env: Arc<dyn Env>,
+    /// Name of the data file in the directory.
+    pub name: String,
+    /// Told about recovery, too.
+    pub hook: Option<Hook>,
+}
+
+impl Engine {
+    /// Opens or creates the database. Blocks for as long as recovery takes, if the file was not closed.
+    pub fn open(place: Place, config: Config) -> Result<Arc<Engine>> {
+        let (disk, name) = (&*place.disk, place.name.as_str());
+        let file = open_file(disk, name, config.create)?;
+        file.lock().map_err(|e| lock_error(e, name))?;
+        let marker = format!("{name}-creating");
+        let length = file.len().map_err(|e| Error::io("reading the file's length", e))?;
+        let marked = disk.list(&marker).map_err(|e| Error::io("listing the directory", e))?.contains(&marker);
+        let found = match read_metas(&*file, name, length) {
+            // Half-made: nothing was ever committed to it.
+            Err(_) if marked || length == 0 => create(&place, &config, &*file, &marker, marked)?,
+            Ok(found) if marked => {
+                remove_marker(disk, &marker)?;
+                found
+            }
+            other => other?,
+        };
+        let engine = Arc::new(Engine::new(place, config, file, &found.meta));
+        engine.bring_up(&found)?;
+        engine.start_worker();
+        Ok(engine)
+    }
+
+    /// An engine over the checkpoint of a meta page, its background work not started yet.
+    fn new(place: Place, mut config: Config, file: Arc<dyn DiskFile>, meta: &Meta) -> Engine {
+        config.region_pages = meta.region_pages;
+        let meta = Arc::new(meta.clone());
+        let pages = Pages::new(file.clone(), meta.seed(), meta.file_pages);
+        let space = Space::open(meta.space, meta.region_pages, meta.used_pages, meta.file_pages);
+        let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(meta.commit, 0))));
+        Engine {
+            config,
+            disk: place.disk,
+            env: place.env,
+            name: place.name,
+            file,
+            pages,
+            space: Mutex::new(space),
+            published: Arc::new(Published::new(state.clone(), meta.commit)),
+            writer: WriterLock::new(Writer::new(state)),
+            log: OnceLock::new(),
+            work: Mutex::new(None),
+            retired: Mutex::new(Vec::new()),
+            latched: Mutex::new(None),
+            closed: AtomicBool::new(false),
+            catalog_version: AtomicU64::new(1),
+            catalog_commit: AtomicU64::new(meta.commit),
+            active_bytes: AtomicU64::new(0),
+            frozen_bytes: AtomicU64::new(0),
+            freeze_lsn: AtomicU64::new(meta.lsn),
+            checkpoint_lsn: AtomicU64::new(meta.lsn),
+            tip_lsn: AtomicU64::new(meta.lsn),
+            meta: Mutex::new(meta),
+            counters: Counters::default(),
+            hook: RwLock::new(place.hook),
+            signal: Signal::default(),
+            worker: Mutex::new(None),
+        }
+    }
+
+    /// Recovery, or healing of a meta page, or nothing.
+    fn bring_up(&self, found: &FoundMeta) -> Result<()> {
+        if !self.config.durable() {
+            return Ok(());
+        }
+        self.check_mapping(found)?;
+        let have = self.file.len().map_err(|e| Error::io("reading the file's length", e))? / PAGE_BYTES as u64;
+        if have < found.meta.file_pages {
+            let expected = found.meta.file_pages;
+            return Err(Error::corrupt("file length (pages; the file was cut)", have, 0, expected, have));
+        }
+        if !found.meta.clean {
+            return self.recover(found);
+        }
+        if !found.twin {
+            self.rewrite(found)?;
+            log::remove_segments(&*self.disk, &self.name, None)?;
+        }
+        Ok(())
+    }
+
+    /// A positioned write must show through the mapping: compares what both say of the meta page.
+    fn check_mapping(&self, found: &FoundMeta) -> Result<()> {
+        let memory = self.file.segment(0).map_err(|e| Error::io("mapping the file", e))?;
+        let expected = found.meta.encode();
+        // SAFETY: the meta pages lie inside the file (they were read), and so inside its first segment.
+        let mapped = unsafe {
+            std::slice::from_raw_parts(memory.add(found.slot as usize * PAGE_BYTES), PAGE_BYTES)
+        };
+        if mapped != &expected[..] {
+            return Err(Error::Io {
+                doing: "comparing the mapping with the file",
+                source: Arc::new(io::Error::other("this file system does not map files coherently")),
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes the chosen meta page again as it was, first where it stands, then over the other.
+    fn rewrite(&self, found: &FoundMeta) -> Result<()> {
+        let page = found.meta.encode();
+        for slot in [found.slot, 1 - found.slot] {
+            let written = self.file.write_at(&page, slot * PAGE_BYTES as u64).and_then(|()| self.file.sync_data());
+            written.map_err(|e| Error::io("writing a meta page", e))?;
+        }
+        if !found.twin {
+            self.event(Event::MetaHealed { page: 1 - found.slot });
+        }
+        Ok(())
+    }
+
+    fn recover(&self, found: &FoundMeta) -> Result<()> {
+        let start = self.env.monotonic();
+        let meta = &found.meta;
+        let from = ReplayStart { identity: meta.identity, epoch: meta.epoch, lsn: Lsn(meta.lsn), chain: meta.chain };
+        let end = {
+            let mut writer = self.writer.lock(Duration::MAX)?;
+            let end = log::replay(&*self.disk, &self.name, &from, &mut |frame| {
+                self.replay_frame(&mut writer, frame.commit, frame.payload)
+            })?;
+            self.counters.replayed.store(end.frames, Ordering::Relaxed);
+            writer.tip += JUMP;
+            writer.next_ordinal += JUMP;
+            self.published.publish_commit(writer.tip);
+            self.catalog_commit.store(writer.tip, Ordering::Release);
+            end
+        };
+        self.rewrite(found)?;
+        while self.checkpoint(true)? {}
+        log::remove_segments(&*self.disk, &self.name, None)?;
+        let micros = (self.env.monotonic() - start).as_micros() as u64;
+        self.event(Event::Recovered { commits: end.frames, dropped_bytes: end.dropped_bytes, micros });
+        Ok(())
+    }
+
+    /// The log that commits go to; begun by the first commit after opening.
+    pub(crate) fn begin_log(&self, writer: &mut Writer) -> Result<()> {
+        if writer.log.is_some() || !self.config.durable() {
+            return Ok(());
+        }
+        let meta = self.meta.lock().clone();
+        log::remove_segments(&*self.disk, &self.name, None)?;
+        let sync = self.config.durability == Durability::Sync;
+        let log = Arc::new(Log::create(LogConfig {
+            disk: self.disk.clone(),
+            base_name: self.name.clone(),
+            identity: meta.identity,
+            epoch: meta.epoch + 1,
+            start: Lsn(meta.lsn),
+            chain: meta.chain,
+            commit: meta.commit,
+            segment_bytes: self.config.segment_bytes,
+            // With a sync after every frame a positioned write is cheaper than a store: the store would
+            // fault on the page that the sync before made clean.
+            use_store: !sync,
+        })?);
+        if sync {
+            let published = self.published.clone();
+            log.on_durable(Box::new(move |commit| published.publish_commit(commit)));
+        }
+        // From here on the file is not clean. If this fails, what is on the disk is not known.
+        let _ = self.log.set(log.clone());
+        let meta = self.install_meta(Meta { clean: false, epoch: meta.epoch + 1, ..(*meta).clone() })?;
+        let state = State::new(
+            writer.state.number + 1,
+            meta,
+            writer.state.frozen.clone(),
+            writer.state.active.clone(),
+        );
+        writer.state = Arc::new(state);
+        self.published.publish(writer.state.clone());
+        writer.log = Some(log);
+        Ok(())
+    }
+}
+
+fn open_file(disk: &dyn Disk, name: &str, create: bool) -> Result<Arc<dyn DiskFile>> {
+    match disk.open(name) {
+        Ok(file) => Ok(file),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && create => {
+            disk.create(name).map_err(|e| Error::io("creating the file", e))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::NoSuchFile(name.to_owned())),
+        Err(e) => Err(Error::io("opening the file", e)),
+    }
+}
+
+fn lock_error(e: LockError, name: &str) -> Error {
+    match e {
+        LockError::Held(holder) => Error::Locked { path: name.to_owned(), pid: holder.pid, user: holder.user },
+        LockError::Io(e) => Error::io("locking the file", e),
+    }
+}
+
+/// Reads both meta pages and chooses. Writes nothing.
+fn read_metas(file: &dyn DiskFile, name: &str, length: u64) -> Result<FoundMeta> {
+    let not_ours = |reason: String| Error::NotADatabase { path: name.to_owned(), reason };
+    if length < META_PAGES * PAGE_BYTES as u64 {
+        return Err(not_ours(format!("it has only {length} bytes")));
+    }
+    let mut pages = vec![0; META_PAGES as usize * PAGE_BYTES];
+    file.read_at(&mut pages, 0).map_err(|e| Error::io("reading the meta pages", e))?;
+    let read = |slot: u64| {
+        let page = &pages[slot as usize * PAGE_BYTES..][..PAGE_BYTES];
+        Meta::decode(page, slot)
+    };
+    match (read(0), read(1)) {
+        (Ok(a), Ok(b)) if a == b => Ok(FoundMeta { meta: a, slot: 0, twin: true }),
+        (Ok(a), Ok(b)) if a.sequence >= b.sequence => Ok(FoundMeta { meta: a, slot: 0, twin: false }),
+        (Ok(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false }),
+        (Ok(a), Err(_)) => Ok(FoundMeta { meta: a, slot: 0, twin: false }),
+        (Err(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false }),
+        (Err(MetaError::Bad(e @ Error::UnknownFormat { .. })), Err(_)) => Err(e),
+        (Err(_), Err(MetaError::Bad(e @ Error::UnknownFormat { .. }))) => Err(e),
+        (Err(MetaError::NotOurs), Err(MetaError::NotOurs)) => {
+            Err(not_ours("it does not begin like one".to_owned()))
+        }
+        (Err(MetaError::Bad(e)), Err(_)) | (Err(_), Err(MetaError::Bad(e))) => Err(e),
+    }
+}
+
+fn remove_marker(disk: &dyn Disk, marker: &str) -> Result<()> {
+    match disk.remove(marker) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("removing the marker of a new file", e)),
+        _ => disk.sync_dir().map_err(|e| Error::io("syncing the directory", e)),
+    }
+}
+
+/// Makes an empty database in `file`, which is empty or half-made. The marker tells a later opening that
+/// the file was never finished, so that it can tell it from a damaged one.
+fn create(place: &Place, config: &Config, file: &dyn DiskFile, marker: &str, marked: bool) -> Result<FoundMeta> {
+    let disk = &*place.disk;
+    let doing = |e| Error::io("creating the file", e);
+    if config.durable() && !marked {
+        disk.create(marker).map_err(doing)?;
+        disk.sync_dir().map_err(doing)?;
+    }
+    file.truncate(0).map_err(doing)?;
+    file.allocate(FIRST_PAGES * PAGE_BYTES as u64).map_err(doing)?;
+    let mut meta = first_meta(&*place.env, config);
+    let mut space = Space::create(config.region_pages);
+    let pages = NoPages;
+    let (seed, mut units) = (meta.seed(), Vec::new());
+    meta.space = space.persist(&pages, &mut |page, unit| {
+        units.push((page, unit));
+        Ok(())
+    })?;
+    meta.used_pages = space.used_pages();
+    for (number, mut unit) in units {
+        page::seal(&mut unit, 1, seed);
+        file.write_at(&unit, number.offset()).map_err(doing)?;
+    }
+    if config.durable() {
+        file.sync_data().map_err(doing)?;
+    }
+    for slot in 0..META_PAGES {
+        file.write_at(&meta.encode(), slot * PAGE_BYTES as u64).map_err(doing)?;
+    }
+    if config.durable() {
+        file.sync_data().map_err(doing)?;
+        disk.sync_dir().map_err(doing)?;
+        remove_marker(disk, marker)?;
+    }
+    Ok(FoundMeta { meta, slot: 0, twin: true })
+}
+
+fn first_meta(env: &dyn Env, config: &Config) -> Meta {
+    let mut identity = [0; 16];
+    identity[..8].copy_from_slice(&env.random().to_le_bytes());
+    identity[8..].copy_from_slice(&env.random().to_le_bytes());
+    Meta {
+        identity,
+        hash_key: [env.random(), env.random()],
+        sequence: 1,
+        generation: 1,
+        clean: true,
+        commit: 0,
+        epoch: 0,
+        lsn: 0,
+        chain: 0,
+        next_ordinal: 1,
+        next_tree: 1,
+        file_pages: FIRST_PAGES,
+        used_pages: META_PAGES,
+        region_pages: config.region_pages,
+        tree_table: TreeRoot::default(),
+        space: SpaceRoot::default(),
+    }
+}
+
+/// The pages of a file that has none yet.
+struct NoPages;
+
+impl page::PageSource for NoPages {
+    fn unit(&self, page: PageNo, kind: page::PageKind) -> Result<&[u8]> {
+        Err(Error::corrupt(kind.name(), page.0, 0, 0, 0))
+    }
+}

@@ -1,0 +1,96 @@
+//! Pacing: writers never stop for a checkpoint; they slow down when it can't keep up.
+//!
+//! ```text
+//!   log since the last checkpoint (or memory not yet in the file), as a part of its limit
+//!
+//!   0        1/2             1                          2
+//!   |---------|--------------|--------------------------|
+//!    nothing   a checkpoint   short delays, growing      wait; `Full` if checkpoints fail
+//!              is asked for
+//! ```
+
+use super::Engine;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::sync::Ordering;
+use std::time::Duration;
+
+/// The longest delay of one commit short of twice the limit.
+const MAX_DELAY: Duration = Duration::from_millis(2);
+
+impl Engine {
+    /// Bytes of log since the last checkpoint.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.tip_lsn.load(Ordering::Relaxed).saturating_sub(self.checkpoint_lsn.load(Ordering::Relaxed))
+    }
+
+    /// How much of its limits the database uses, in thousandths.
+    fn load(&self) -> u64 {
+        let log = self.log_bytes() * 1000 / self.config.log_max_bytes.max(1);
+        let memory = self.active_bytes.load(Ordering::Relaxed) + self.frozen_bytes.load(Ordering::Relaxed);
+        log.max(memory * 1000 / self.config.cache_bytes.max(1))
+    }
+
+    /// Called before a write, with no lock held: waits as long as the load asks for.
+    pub(crate) fn admit(&self) -> Result<()> {
+        let load = self.load();
+        if load < 1000 {
+            return Ok(());
+        }
+        let start = self.env.monotonic();
+        let thread = self.signal.wants.lock().thread;
+        self.request(|r| r.checkpoint());
+        if !thread {
+            return self.admit_without_thread(load);
+        }
+        if load < 2000 {
+            std::thread::sleep(MAX_DELAY * (load - 1000) as u32 / 1000);
+        } else {
+            self.wait_for_checkpoint()?;
+        }
+        let micros = (self.env.monotonic() - start).as_micros() as u64;
+        self.counters.paced_micros.fetch_add(micros, Ordering::Relaxed);
+        self.event(Event::Paced { micros });
+        Ok(())
+    }
+
+    /// Without a background thread the writer does the work itself.
+    fn admit_without_thread(&self, load: u64) -> Result<()> {
+        match self.background_step() {
+            Err(e) if load >= 2000 => Err(self.full(e.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    fn wait_for_checkpoint(&self) -> Result<()> {
+        while self.load() >= 2000 {
+            self.check_open()?;
+            let mut wants = self.signal.wants.lock();
+            if let Some(reason) = wants.failure.clone() {
+                return Err(self.full(reason));
+            }
+            wants.checkpoint = true;
+            self.signal.wake.notify_one();
+            self.signal.done.wait_for(&mut wants, Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn full(&self, reason: String) -> Error {
+        Error::Full { log_bytes: self.log_bytes(), limit: self.config.log_max_bytes, reason }
+    }
+
+    /// Called after a commit: asks for background work that has become due.
+    #[inline]
+    pub(crate) fn after_commit(&self) {
+        let limit = self.config.log_max_bytes / 2;
+        let log = self.tip_lsn.load(Ordering::Relaxed).saturating_sub(self.freeze_lsn.load(Ordering::Relaxed));
+        let memory = self.active_bytes.load(Ordering::Relaxed);
+        if log >= limit || memory >= self.config.cache_bytes / 2 {
+            self.request(|r| r.checkpoint());
+        }
+        if self.log.get().is_some_and(|log| log.needs_prepare()) {
+            self.request(|r| r.prepare());
+        }
+    }
+}

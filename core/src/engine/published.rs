@@ -1,0 +1,236 @@
+//! The published state and its readers.
+//!
+//! ```text
+//!   current ----> State n          a reader announces the state it uses in a slot,
+//!                                  looks again whether it is still current, and goes on:
+//!   slots  [ n ][ - ][ n-1 ] ...   no shared counter, no lock
+//!
+//!   states [ n-2 ][ n-1 ][ n ]     kept in order; the oldest is let go when no slot names it
+//!                                  and no snapshot holds it
+//! ```
+//!
+//! This is the hazard-pointer protocol (Michael, 2004) with the state as the only protected object:
+//! everything a reader may touch hangs from it. What was reachable from an older state (heap buffers,
+//! pages, deltas) is given back only when that state and all before it are gone.
+//!
+//! **One struct, one interval** (rule 1): a reader loads the state, then the commit number, then looks
+//! whether the state is still current, and starts again if it is not; so a commit number is never read
+//! with another state's roots.
+
+use crate::sync::{fence, Arc, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering};
+use std::collections::VecDeque;
+use std::ops::Deref;
+
+#[cfg(not(loom))]
+const SLOTS: usize = 128;
+#[cfg(loom)]
+const SLOTS: usize = 2;
+
+/// What can be published: it has a number of its own, one more for each.
+pub trait Numbered {
+    /// The number.
+    fn number(&self) -> u64;
+}
+
+/// A slot on a cache line of its own, so that readers do not disturb each other.
+#[repr(align(128))]
+struct Slot<T>(AtomicPtr<T>);
+
+/// The current state, the states before it that are still in use, and the published commit number.
+pub struct Published<T> {
+    current: AtomicPtr<T>,
+    commit: AtomicU64,
+    slots: Box<[Slot<T>]>,
+    states: Mutex<VecDeque<Arc<T>>>,
+}
+
+impl<T> std::fmt::Debug for Published<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Published").field("commit", &self.commit).finish_non_exhaustive()
+    }
+}
+
+#[cfg(not(loom))]
+fn own_slot() -> usize {
+    use std::cell::Cell;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    // During thread exit the cell may be gone: any slot does.
+    OWN.try_with(|own| {
+        if own.get() == usize::MAX {
+            own.set(NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS);
+        }
+        own.get()
+    })
+    .unwrap_or(0)
+}
+
+#[cfg(loom)]
+fn own_slot() -> usize {
+    let _ = AtomicUsize::new(0);
+    0
+}
+
+impl<T: Numbered> Published<T> {
+    /// Publishes the first state, at commit number `commit`.
+    pub fn new(first: Arc<T>, commit: u64) -> Published<T> {
+        Published {
+            current: AtomicPtr::new(Arc::as_ptr(&first).cast_mut()),
+            commit: AtomicU64::new(commit),
+            slots: (0..SLOTS).map(|_| Slot(AtomicPtr::new(std::ptr::null_mut()))).collect(),
+            states: Mutex::new(VecDeque::from([first])),
+        }
+    }
+
+    /// The published commit number: every commit up to it is visible.
+    pub fn commit(&self) -> u64 {
+        self.commit.load(Ordering::Acquire)
+    }
+
+    /// Makes the commits up to `commit` visible. Never goes back.
+    pub fn publish_commit(&self, commit: u64) {
+        self.commit.fetch_max(commit, Ordering::Release);
+    }
+
+    /// Publishes a new state. Only one thread at a time (under the writer lock).
+    pub fn publish(&self, state: Arc<T>) {
+        let mut states = self.states.lock();
+        debug_assert!(states.back().is_none_or(|last| last.number() < state.number()));
+        let raw = Arc::as_ptr(&state).cast_mut();
+        states.push_back(state);
+        self.current.store(raw, Ordering::Release);
+        fence(Ordering::SeqCst);
+    }
+
+    /// The state and the commit number to read at; both hold until the pin is dropped.
+    #[inline]
+    pub fn pin(&self) -> Pin<'_, T> {
+        let mut state = self.current.load(Ordering::Acquire);
+        let own = own_slot();
+        let slot = (0..SLOTS).map(|i| &self.slots[(own + i) % SLOTS].0).find(|slot| {
+            slot.load(Ordering::Relaxed).is_null()
+                && slot.compare_exchange(std::ptr::null_mut(), state, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        });
+        let Some(slot) = slot else { return self.pin_counted() };
+        loop {
+            // The announcement must be seen before `current` is looked at again: `let_go` looks at
+            // `current`'s successors only after its own fence.
+            fence(Ordering::SeqCst);
+            let now = self.current.load(Ordering::Acquire);
+            if now != state {
+                state = now;
+                slot.store(state, Ordering::SeqCst);
+                continue;
+            }
+            let commit = self.commit.load(Ordering::Acquire);
+            if self.current.load(Ordering::Acquire) == state {
+                return Pin { state, commit, hold: Hold::Slot(slot) };
+            }
+        }
+    }
+
+    /// All slots are taken: hold the state by its counter.
+    #[cold]
+    fn pin_counted(&self) -> Pin<'_, T> {
+        let (state, commit) = self.snapshot_slow();
+        Pin { state: Arc::as_ptr(&state).cast_mut(), commit, hold: Hold::Counted(state) }
+    }
+
+    fn snapshot_slow(&self) -> (Arc<T>, u64) {
+        let states = self.states.lock();
+        // States change only under this lock, so the commit number belongs to the last one.
+        let last = states.back().cloned();
+        let commit = self.commit.load(Ordering::Acquire);
+        match last {
+            Some(state) => (state, commit),
+            None => unreachable!("the current state is always in the list"),
+        }
+    }
+
+    /// A state and commit number held by a counter, for as long as the caller likes.
+    pub fn snapshot(&self) -> (Arc<T>, u64) {
+        let pin = self.pin();
+        if let Hold::Counted(state) = &pin.hold {
+            return (state.clone(), pin.commit);
+        }
+        // SAFETY: the pointer came from `Arc::as_ptr` of an `Arc` that `states` holds, and the pin
+        // keeps it there while the counter is raised.
+        let state = unsafe {
+            Arc::increment_strong_count(pin.state.cast_const());
+            Arc::from_raw(pin.state.cast_const())
+        };
+        (state, pin.commit)
+    }
+
+    /// The current state, for the writer (which alone publishes).
+    pub fn current(&self) -> Arc<T> {
+        self.snapshot_slow().0
+    }
+
+    /// Lets go of the states that nobody uses, oldest first, and returns the number of the oldest one
+    /// still in use (or current): what only earlier states reached can be given back.
+    pub fn let_go(&self) -> u64 {
+        let mut states = self.states.lock();
+        fence(Ordering::SeqCst);
+        while states.len() > 1 {
+            let Some(oldest) = states.front() else { break };
+            let raw = Arc::as_ptr(oldest).cast_mut();
+            // The slots first, then the counter: a reader that turns its slot into a counted hold
+            // raises the counter before it empties the slot.
+            let announced = self.slots.iter().any(|slot| slot.0.load(Ordering::SeqCst) == raw);
+            if announced || Arc::strong_count(oldest) > 1 {
+                break;
+            }
+            states.pop_front();
+        }
+        states.front().map_or(0, |oldest| oldest.number())
+    }
+
+    /// Number of states kept, the current one included.
+    pub fn kept(&self) -> usize {
+        self.states.lock().len()
+    }
+
+    /// The oldest state kept.
+    pub fn oldest(&self) -> Option<Arc<T>> {
+        self.states.lock().front().cloned()
+    }
+}
+
+enum Hold<'a, T> {
+    Slot(&'a AtomicPtr<T>),
+    Counted(Arc<T>),
+}
+
+/// A state held for reading, and the commit number to read at.
+pub struct Pin<'a, T> {
+    state: *mut T,
+    commit: u64,
+    hold: Hold<'a, T>,
+}
+
+impl<T> Pin<'_, T> {
+    /// The commit number to read at.
+    pub fn commit(&self) -> u64 {
+        self.commit
+    }
+}
+
+impl<T> Deref for Pin<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the slot (or the counter) has held the state since before `pin` saw it current, so
+        // `let_go` does not drop it while this pin lives; states are never written to.
+        unsafe { &*self.state }
+    }
+}
+
+impl<T> Drop for Pin<'_, T> {
+    fn drop(&mut self) {
+        if let Hold::Slot(slot) = &self.hold {
+            slot.store(std::ptr::null_mut(), Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! Write transactions: private changes, then one commit.
+//!
+//! ```text
+//!   changes   [ put 7 ][ delete 3 ][ put 7 again ] ...    in the order they were made
+//!                 ^________________________/               a later change of the same id replaces it
+//!
+//!   read      own changes first, then the tip
+//!   commit    place -> log -> apply -> publish             (see `engine::writer`)
+//!   drop      nothing happened
+//! ```
+//!
+//! A transaction holds the writer lock from its first call to its end, so what it reads is the newest
+//! state, published or not; no result of it is delivered before that state is durable.
+
+use super::state::{self, Tip};
+use super::trees::{self, CATALOG};
+use super::writer::{Context, Op, Writer};
+use super::writer_lock::WriterGuard;
+use super::{frame, Committed, Durability, Engine};
+use crate::error::{Error, Result};
+use crate::hash::KeyHash;
+use crate::record::key;
+use crate::sync::Ordering;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+
+/// Changes from which on they are found by an index.
+const INDEX_FROM: usize = 8;
+
+thread_local! {
+    /// Engines that this thread is writing to, so that a nested transaction is an error and no deadlock.
+    static WRITING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Hash values that are hashes already.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn write(&mut self, _: &[u8]) {}
+    fn write_u64(&mut self, v: u64) {
+        self.0 = v;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[derive(Debug)]
+struct Change {
+    tree: u32,
+    hash: KeyHash,
+    tip: Tip,
+    /// Bytes in the arena: the document of a put, the key of a delete.
+    bytes: Range<usize>,
+    put: bool,
+    /// Replaced by a later change of the same id.
+    replaced: bool,
+    /// The change before with the same hash.
+    same: Option<usize>,
+}
+
+/// See the module's text.
+pub struct Transaction<'e> {
+    engine: &'e Engine,
+    writer: WriterGuard<'e, Writer>,
+    changes: Vec<Change>,
+    arena: Vec<u8>,
+    index: HashMap<u64, usize, BuildHasherDefault<AsIs>>,
+    /// The largest positive integer id this transaction put into each collection.
+    largest: HashMap<u32, u64>,
+    dropped: Vec<u32>,
+    next_tree: u32,
+    catalog_changed: bool,
+    _held: Held,
+}
+
+/// Remembers that this thread is writing to the engine.
+struct Held(usize);
+
+impl Held {
+    fn new(engine: &Engine) -> Result<Held> {
+        let id = std::ptr::from_ref(engine).addr();
+        WRITING.with(|writing| {
+            let mut writing = writing.borrow_mut();
+            if writing.contains(&id) {
+                return Err(Error::NestedTransaction);
+            }
+            writing.push(id);
+            Ok(Held(id))
+        })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = WRITING.try_with(|writing| writing.borrow_mut().retain(|id| *id != self.0));
+    }
+}
+
+impl Engine {
+    /// Begins a write transaction: waits for the writer's turn, at most the configured time.
+    pub fn begin(&self) -> Result<Transaction<'_>> {
+        self.check_open()?;
+        let held = Held::new(self)?;
+        self.admit()?;
+        let writer = self.writer.lock(self.config.writer_timeout)?;
+        self.check_open()?;
+        let next_tree = writer.next_tree;
+        Ok(Transaction {
+            engine: self,
+            writer,
+            changes: Vec::new(),
+            arena: Vec::new(),
+            index: HashMap::default(),
+            largest: HashMap::new(),
+            dropped: Vec::new(),
+            next_tree,
+            catalog_changed: false,
+            _held: held,
+        })
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { pages: &self.pages, space: &self.space, max_order: self.max_order() }
+    }
+
+    /// Largest order of block: a block lies inside one region.
+    pub(crate) fn max_order(&self) -> u8 {
+        (self.config.region_pages.ilog2() as u8).min(crate::file::pages::MAX_ORDER)
+    }
+
+    /// For recovery: replays a frame into the writer.
+    pub(crate) fn replay_frame(&self, writer: &mut Writer, commit: u64, payload: &[u8]) -> Result<()> {
+        writer.replay(self.context(), commit, payload)?;
+        writer.names.clear();
+        Ok(())
+    }
+}
+
+impl<'e> Transaction<'e> {
+    // ---- names ---------------------------------------------------------------------------------
+
+    /// The tree of a collection, if there is one.
+    pub fn resolve(&mut self, name: &str) -> Result<Option<u32>> {
+        if !self.catalog_changed {
+            if let Some(tree) = self.writer.names.get(name) {
+                return Ok(*tree);
+            }
+        }
+        let found = self.get(CATALOG, &trees::name_key(name))?;
+        let tree = found.map(|doc| trees::tree_of_document(&doc)).transpose()?;
+        if !self.catalog_changed {
+            self.writer.names.insert(name.to_owned(), tree);
+        }
+        Ok(tree)
+    }
+
+    /// The tree of a collection, which is made if there is none.
+    pub fn resolve_or_create(&mut self, name: &str) -> Result<u32> {
+        match self.resolve(name)? {
+            Some(tree) => Ok(tree),
+            None => self.create(name),
+        }
+    }
+
+    /// Makes a collection. Requires: there is none of that name.
+    pub fn create(&mut self, name: &str) -> Result<u32> {
+        trees::check_name(name)?;
+        let tree = self.next_tree;
+        let next = tree.checked_add(1).filter(|next| *next < u32::MAX);
+        self.next_tree = next.ok_or_else(|| Error::Internal("tree numbers are used up".into()))?;
+        let key = trees::name_key(name);
+        let document = trees::catalog_document(&key, tree);
+        self.put(CATALOG, &document)?;
+        self.catalog_changed = true;
+        Ok(tree)
+    }
+
+    /// Gives a collection another name.
+    pub fn rename(&mut self, from: &str, to: &str) -> Result<()> {
+        trees::check_name(to)?;
+        let tree = self.resolve(from)?.ok_or_else(|| Error::CollectionNotFound(from.to_owned()))?;
+        if self.resolve(to)?.is_some() {
+            return Err(Error::CollectionExists(to.to_owned()));
+        }
+        self.catalog_changed = true;
+        self.delete(CATALOG, &trees::name_key(from))?;
+        self.put(CATALOG, &trees::catalog_document(&trees::name_key(to), tree))
+    }
+
+    /// Drops a collection with all its documents; false if there is none.
+    pub fn drop_collection(&mut self, name: &str) -> Result<bool> {
+        let Some(tree) = self.resolve(name)? else { return Ok(false) };
+        self.catalog_changed = true;
+        self.delete(CATALOG, &trees::name_key(name))?;
+        for change in self.changes.iter_mut().filter(|change| change.tree == tree) {
+            change.replaced = true;
+        }
+        self.dropped.push(tree);
+        Ok(true)
+    }
+
+    // ---- documents -----------------------------------------------------------------------------
+
+    fn own_change(&self, tree: u32, key: &[u8], hash: KeyHash) -> Option<usize> {
+        let is = |i: &usize| {
+            let change = &self.changes[*i];
+            change.tree == tree && change.hash == hash && !change.replaced && self.key_of(change) == Some(key)
+        };
+        if self.changes.len() < INDEX_FROM {
+            return (0..self.changes.len()).rev().find(is);
+        }
+        let mut at = self.index.get(&slot_of(tree, hash)).copied();
+        while let Some(i) = at {
+            if is(&i) {
+                return Some(i);
+            }
+            at = self.changes[i].same;
+        }
+        None
+    }
+
+    fn key_of(&self, change: &Change) -> Option<&[u8]> {
+        let bytes = &self.arena[change.bytes.clone()];
+        if change.put {
+            key::key_of(bytes)
+        } else {
+            Some(bytes)
+        }
+    }
+
+    /// The document as this transaction sees it, copied.
+    pub fn get(&self, tree: u32, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let hash = state::hash_of(&self.writer.state.meta, key);
+        if let Some(own) = self.own_change(tree, key, hash) {
+            let change = &self.changes[own];
+            return Ok(change.put.then(|| self.arena[change.bytes.clone()].to_vec()));
+        }
+        let pages = &self.engine.pages;
+        let tip = self.writer.state.tip(pages, tree, key, hash)?;
+        let Some(address) = tip.live() else { return Ok(None) };
+        let found = state::read(pages, address)?;
+        Ok(Some(state::document(pages, &found)?.to_vec()))
+    }
+
+    /// True when the id has a document as this transaction sees it.
+    pub fn contains(&self, tree: u32, key: &[u8]) -> Result<bool> {
+        let hash = state::hash_of(&self.writer.state.meta, key);
+        Ok(match self.own_change(tree, key, hash) {
+            Some(own) => self.changes[own].put,
+            None => self.writer.state.tip(&self.engine.pages, tree, key, hash)?.live().is_some(),
+        })
+    }
+
+    /// Inserts or replaces; `document` is in stored form.
+    pub fn put(&mut self, tree: u32, document: &[u8]) -> Result<()> {
+        self.change(tree, document, true, |_| Ok(true)).map(|_| ())
+    }
+
+    /// Inserts; false, and nothing changed, if the id is taken.
+    pub fn insert(&mut self, tree: u32, document: &[u8]) -> Result<bool> {
+        self.change(tree, document, true, |exists| Ok(!exists))
+    }
+
+    /// Replaces; false, and nothing changed, if there is no such document.
+    pub fn replace(&mut self, tree: u32, document: &[u8]) -> Result<bool> {
+        self.change(tree, document, true, Ok)
+    }
+
+    /// Deletes by key; false if there is no such document.
+    pub fn delete(&mut self, tree: u32, key: &[u8]) -> Result<bool> {
+        self.change(tree, key, false, Ok)
+    }
+
+    /// Makes a change if `wanted` says so, given whether the id has a document now.
+    fn change(
+        &mut self,
+        tree: u32,
+        bytes: &[u8],
+        put: bool,
+        wanted: impl FnOnce(bool) -> Result<bool>,
+    ) -> Result<bool> {
+        let key = if put { key::key_of(bytes) } else { Some(bytes) };
+        let key = key.ok_or_else(|| Error::Internal("a document that is not in stored form".into()))?;
+        let hash = state::hash_of(&self.writer.state.meta, key);
+        let own = self.own_change(tree, key, hash);
+        let (tip, exists) = match own {
+            Some(own) => (self.changes[own].tip, self.changes[own].put),
+            None => {
+                let tip = self.writer.state.tip(&self.engine.pages, tree, key, hash)?;
+                (tip, tip.live().is_some())
+            }
+        };
+        if !wanted(exists)? {
+            return Ok(false);
+        }
+        let size = (self.arena.len() + bytes.len() + self.changes.len() * 16) as u64;
+        if size > self.engine.config.max_transaction_bytes {
+            let limit = self.engine.config.max_transaction_bytes;
+            return Err(Error::TransactionTooLarge { bytes: size, limit });
+        }
+        if let Some(own) = own {
+            self.changes[own].replaced = true;
+        }
+        if put {
+            let largest = self.largest.entry(tree).or_default();
+            *largest = (*largest).max(trees::positive_id(key));
+        }
+        let start = self.arena.len();
+        self.arena.extend_from_slice(bytes);
+        let change =
+            Change { tree, hash, tip, bytes: start..self.arena.len(), put, replaced: false, same: None };
+        self.push(change);
+        Ok(true)
+    }
+
+    fn push(&mut self, change: Change) {
+        self.changes.push(change);
+        if self.changes.len() == INDEX_FROM {
+            (0..INDEX_FROM).for_each(|i| self.index_change(i));
+        } else if self.changes.len() > INDEX_FROM {
+            self.index_change(self.changes.len() - 1);
+        }
+    }
+
+    fn index_change(&mut self, i: usize) {
+        let slot = slot_of(self.changes[i].tree, self.changes[i].hash);
+        self.changes[i].same = self.index.insert(slot, i);
+    }
+
+    /// The next integer id of a collection: above any it has ever held, this transaction's included.
+    pub fn next_id(&mut self, tree: u32, name: &str) -> Result<u64> {
+        let committed = self.writer.tree(&self.engine.pages, tree)?.counts.max_id;
+        let own = self.largest.get(&tree).copied().unwrap_or(0);
+        committed.max(own).checked_add(1).ok_or_else(|| Error::IdsExhausted(name.to_owned()))
+    }
+
+    // ---- the end -------------------------------------------------------------------------------
+
+    /// Commits. The result is what to wait for before telling anyone.
+    pub fn commit(mut self) -> Result<Committed> {
+        let engine = self.engine;
+        self.changes.retain(|change| !change.replaced && (change.put || change.tip.live().is_some()));
+        if self.changes.is_empty() && self.dropped.is_empty() {
+            return Ok(self.nothing());
+        }
+        engine.check_latch()?;
+        engine.begin_log(&mut self.writer)?;
+        let commit = self.writer.tip + 1;
+        let first_ordinal = self.writer.next_ordinal;
+        let mut addresses = Vec::with_capacity(self.changes.len());
+        for change in &self.changes {
+            self.writer.tree(&engine.pages, change.tree)?;
+            let document = &self.arena[change.bytes.clone()];
+            let address =
+                change.put.then(|| self.writer.place(engine.context(), change.tree, document)).transpose()?;
+            addresses.push(address);
+        }
+        let lsn = self.append(commit, first_ordinal)?;
+        self.apply(commit, &addresses);
+        let writer = &mut *self.writer;
+        (writer.tip, writer.tip_lsn) = (commit, lsn);
+        engine.tip_lsn.store(lsn, Ordering::Relaxed);
+        let memory = writer.heap.bytes + u64::from(writer.state.active.len()) * 80;
+        engine.active_bytes.store(memory, Ordering::Relaxed);
+        engine.counters.commits.fetch_add(1, Ordering::Relaxed);
+        if engine.config.durability != Durability::Sync || !engine.config.durable() {
+            engine.published.publish_commit(commit);
+        }
+        drop(self);
+        engine.after_commit();
+        Ok(Committed { commit, lsn })
+    }
+
+    /// Gives up the changes. What was read may not be durable yet: wait for the result before telling.
+    pub fn roll_back(self) -> Committed {
+        self.engine.counters.rollbacks.fetch_add(1, Ordering::Relaxed);
+        self.nothing()
+    }
+
+    fn nothing(self) -> Committed {
+        Committed { commit: self.writer.tip, lsn: self.writer.tip_lsn }
+    }
+
+    fn append(&mut self, commit: u64, first_ordinal: u64) -> Result<u64> {
+        let writer = &mut *self.writer;
+        let Some(log) = &writer.log else { return Ok(writer.tip_lsn) };
+        let payload = &mut writer.scratch.payload;
+        frame::begin(payload, first_ordinal);
+        for change in &self.changes {
+            let bytes = &self.arena[change.bytes.clone()];
+            let tree = change.tree;
+            let op = match change.put {
+                true => frame::Op::Put { tree, document: bytes },
+                false => frame::Op::Delete { tree, key: bytes },
+            };
+            frame::push(payload, op);
+        }
+        for &tree in &self.dropped {
+            frame::push(payload, frame::Op::DropTree { tree });
+        }
+        let lsn = log.append(commit, &[payload])?.0;
+        if payload.capacity() > 1 << 20 {
+            *payload = Vec::new();
+        }
+        Ok(lsn)
+    }
+
+    fn apply(&mut self, commit: u64, addresses: &[Option<crate::file::page::Address>]) {
+        let pages = &self.engine.pages;
+        for (change, address) in self.changes.iter().zip(addresses) {
+            let document = change.put.then(|| &self.arena[change.bytes.clone()]);
+            let op = Op { tree: change.tree, hash: change.hash, tip: change.tip, document };
+            self.writer.apply(pages, &op, *address, commit);
+        }
+        for &tree in &self.dropped {
+            self.writer.drop_tree(tree);
+        }
+        self.writer.next_tree = self.next_tree;
+        if self.catalog_changed {
+            self.writer.names.clear();
+            self.engine.catalog_commit.store(commit, Ordering::Release);
+            self.engine.catalog_version.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+fn slot_of(tree: u32, hash: KeyHash) -> u64 {
+    (hash.0 ^ u64::from(tree).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}

@@ -1,0 +1,329 @@
+//! The writer's own state: what only the holder of the writer lock sees and changes.
+//!
+//! A commit goes through it in three steps, of which only the first two can fail:
+//!
+//! ```text
+//!   place    records are appended to open blocks in the heap    (nobody can find them yet)
+//!   log      the frame is appended to the log                   (fails: the records are garbage)
+//!   apply    versions, deaths and counts go into the delta      (cannot fail)
+//! ```
+
+use super::delta::NewVersion;
+use super::frame;
+use super::state::{State, Tip};
+use super::trees::{self, TreeEntry};
+use crate::error::Result;
+use crate::file::page::{put_u32, put_u48, Address, PageKind};
+use crate::file::pages::Pages;
+use crate::file::space::Space;
+use crate::hash::KeyHash;
+use crate::log::Log;
+use crate::record::block::{self, ClosedBlock, OpenBlock};
+use crate::record::extent::{self, HeapExtent};
+use crate::record::key;
+use crate::sync::{Arc, Mutex};
+use std::collections::HashMap;
+
+/// A collection as the writer knows it: the newest counts, and the block it appends to.
+#[derive(Debug)]
+pub struct TreeWriter {
+    open: Option<OpenBlock>,
+    /// The counts that a checkpoint stores.
+    pub counts: Counts,
+    /// Changed since the last freeze.
+    pub dirty: bool,
+}
+
+/// Counters of one collection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Live documents.
+    pub live: u64,
+    /// Bytes of the live documents.
+    pub live_bytes: u64,
+    /// The largest positive integer id ever held.
+    pub max_id: u64,
+}
+
+/// Everything that a freeze hands to the checkpoint.
+#[derive(Debug, Default)]
+pub struct Heap {
+    /// Blocks that are complete.
+    pub blocks: Vec<ClosedBlock>,
+    /// Large documents.
+    pub extents: Vec<HeapExtent>,
+    /// Bytes of both.
+    pub bytes: u64,
+}
+
+/// See the module's text.
+pub struct Writer {
+    /// The published state; only the holder of the lock publishes another.
+    pub state: Arc<State>,
+    /// The last commit applied.
+    pub tip: u64,
+    /// End of its frame in the log.
+    pub tip_lsn: u64,
+    /// The next ordinal to give out.
+    pub next_ordinal: u64,
+    /// The next tree number to give out.
+    pub next_tree: u32,
+    /// The log; none until the first commit after opening.
+    pub log: Option<Arc<Log>>,
+    /// Collections written to since opening.
+    pub trees: HashMap<u32, TreeWriter>,
+    /// Trees dropped since the last freeze.
+    pub dropped: Vec<u32>,
+    /// Units in the heap since the last freeze.
+    pub heap: Heap,
+    /// Names resolved at the tip; emptied by every change of the catalog.
+    pub names: HashMap<String, Option<u32>>,
+    /// Buffers that are used again.
+    pub scratch: Scratch,
+}
+
+/// Buffers of transactions, kept from one to the next.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The frame's payload.
+    pub payload: Vec<u8>,
+}
+
+/// A change that is ready to be placed and applied.
+#[derive(Debug, Clone, Copy)]
+pub struct Op<'a> {
+    /// The collection.
+    pub tree: u32,
+    /// Hash of the key.
+    pub hash: KeyHash,
+    /// The id's newest version before this change.
+    pub tip: Tip,
+    /// The new document; none for a delete.
+    pub document: Option<&'a [u8]>,
+}
+
+/// What a commit needs of the engine.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The page table.
+    pub pages: &'a Pages,
+    /// The allocator.
+    pub space: &'a Mutex<Space>,
+    /// Largest order of block in this file.
+    pub max_order: u8,
+}
+
+impl Writer {
+    /// The writer of a database that was just opened (or created) at `state`.
+    pub fn new(state: Arc<State>) -> Writer {
+        let meta = state.meta.clone();
+        Writer {
+            state,
+            tip: meta.commit,
+            tip_lsn: meta.lsn,
+            next_ordinal: meta.next_ordinal,
+            next_tree: meta.next_tree as u32,
+            log: None,
+            trees: HashMap::new(),
+            dropped: Vec::new(),
+            heap: Heap::default(),
+            names: HashMap::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// The collection's writer, made from the roots when it is first needed.
+    pub fn tree(&mut self, pages: &Pages, tree: u32) -> Result<&mut TreeWriter> {
+        if !self.trees.contains_key(&tree) {
+            let TreeEntry { live, live_bytes, max_id, .. } = self.state.tree(pages, tree)?;
+            let counts = Counts { live, live_bytes, max_id };
+            self.trees.insert(tree, TreeWriter { open: None, counts, dirty: false });
+        }
+        match self.trees.get_mut(&tree) {
+            Some(found) => Ok(found),
+            None => unreachable!("just inserted"),
+        }
+    }
+
+    /// Appends the document as a record with the next ordinal. Nothing finds it until it is applied.
+    pub fn place(&mut self, context: Context<'_>, tree: u32, document: &[u8]) -> Result<Address> {
+        let ordinal = self.next_ordinal;
+        let mut stub = [0; 8 + key::MAX_KEY_BYTES + block::STUB_TAIL_BYTES];
+        let large = document.len() > block::inline_limit(context.max_order);
+        let payload = if large { self.place_large(context, tree, document, &mut stub)? } else { document };
+        self.tree(context.pages, tree)?;
+        let Some(writer) = self.trees.get_mut(&tree) else { unreachable!("made above") };
+        if writer.open.as_ref().is_none_or(|open| !open.fits(ordinal, payload.len())) {
+            self.heap.blocks.extend(writer.open.take().map(OpenBlock::close));
+            let mean = match writer.counts.live {
+                0 => payload.len(),
+                live => (writer.counts.live_bytes / live) as usize,
+            };
+            let mut order = block::order_for(mean.max(payload.len() / 4), context.max_order);
+            // A record larger than the mean would suggest still needs a block that holds it.
+            while order < context.max_order && !fits_empty(order, payload.len()) {
+                order += 1;
+            }
+            let page = context.space.lock().give(context.pages, order)?;
+            let open = OpenBlock::new(page, order, tree.into(), ordinal);
+            // SAFETY: the block's memory lives in `heap` and then in the checkpoint's and the retire
+            // list, which free it only when no state that could reach it is left.
+            unsafe { context.pages.put_heap(page, PageKind::Block, order, open.memory())? };
+            self.heap.bytes += (crate::file::page::PAGE_BYTES as u64) << order;
+            writer.open = Some(open);
+        }
+        self.next_ordinal += 1;
+        match &mut writer.open {
+            Some(open) => Ok(open.append(ordinal, &[payload], large)),
+            None => unreachable!("opened above"),
+        }
+    }
+
+    /// Puts a large document into an extent and builds its stub.
+    fn place_large<'b>(
+        &mut self,
+        context: Context<'_>,
+        tree: u32,
+        document: &[u8],
+        stub: &'b mut [u8],
+    ) -> Result<&'b [u8]> {
+        let pages = extent::pages_for(document.len());
+        let page = context.space.lock().give_extent(context.pages, pages as u64)?;
+        let extent = HeapExtent::new(page, tree.into(), document);
+        // SAFETY: as for blocks.
+        unsafe { context.pages.put_heap(page, PageKind::Extent, 0, extent.unit.ptr())? };
+        self.heap.bytes += extent.unit.len() as u64;
+        self.heap.extents.push(extent);
+        let key = key::key_of(document).unwrap_or_default();
+        stub[0] = 0x81;
+        stub[1..5].copy_from_slice(&key::ID_FIELD);
+        stub[5..5 + key.len()].copy_from_slice(key);
+        let tail = &mut stub[5 + key.len()..][..block::STUB_TAIL_BYTES];
+        put_u48(tail, 0, page.0);
+        put_u32(tail, 6, document.len() as u32);
+        Ok(&stub[..5 + key.len() + block::STUB_TAIL_BYTES])
+    }
+
+    /// Makes the change visible to commit `commit` and later. Cannot fail: everything it needs was
+    /// made before. `address` is where the document was placed.
+    pub fn apply(&mut self, pages: &Pages, op: &Op<'_>, address: Option<Address>, commit: u64) {
+        let state = self.state.clone();
+        let (active, live) = (&state.active, op.tip.live());
+        if let Some(old) = live {
+            match op.tip {
+                Tip::Active(version) => active.kill(version.index, commit),
+                Tip::Frozen(version) => {
+                    // Seen by states that still hold the frozen delta, and by those after the swap.
+                    if let Some(frozen) = &state.frozen {
+                        frozen.kill(version.index, commit);
+                    }
+                    active.mark(old, commit);
+                }
+                Tip::Base(_) => active.mark(old, commit),
+                Tip::Absent => {}
+            }
+        }
+        let (previous, base) = match op.tip {
+            Tip::Active(version) => (Some(version.index), None),
+            Tip::Frozen(version) => (None, Some(version.address)),
+            Tip::Base(address) => (None, Some(address)),
+            Tip::Absent => (None, None),
+        };
+        let Some(at) = address.or(live) else { return };
+        active.insert(NewVersion {
+            tree: op.tree,
+            hash: op.hash.0,
+            commit,
+            address: at,
+            tombstone: op.document.is_none(),
+            previous,
+            base,
+        });
+        let dead_bytes = live.map_or(0, |old| document_bytes(pages, old));
+        let Some(writer) = self.trees.get_mut(&op.tree) else { return };
+        writer.dirty = true;
+        let counts = &mut writer.counts;
+        counts.live_bytes = counts.live_bytes.saturating_sub(dead_bytes);
+        let before = counts.live;
+        counts.live = counts.live.saturating_sub(live.is_some().into());
+        if let Some(document) = op.document {
+            counts.live += 1;
+            counts.live_bytes += document.len() as u64;
+            counts.max_id = counts.max_id.max(key::key_of(document).map_or(0, trees::positive_id));
+        }
+        if counts.live != before {
+            active.set_count(op.tree, commit, counts.live);
+        }
+    }
+
+    /// A dropped collection: nothing reads it any more from `commit` on, the fold frees it.
+    pub fn drop_tree(&mut self, tree: u32) {
+        if let Some(writer) = self.trees.remove(&tree) {
+            self.heap.blocks.extend(writer.open.map(OpenBlock::close));
+        }
+        self.dropped.push(tree);
+    }
+
+    /// Closes all open blocks and hands over what was written since the last freeze.
+    pub fn take_heap(&mut self) -> Heap {
+        for writer in self.trees.values_mut() {
+            self.heap.blocks.extend(writer.open.take().map(OpenBlock::close));
+        }
+        std::mem::take(&mut self.heap)
+    }
+
+    /// Counters of the collections changed since the last freeze.
+    pub fn take_counts(&mut self) -> Vec<(u32, Counts)> {
+        let dirty = self.trees.iter_mut().filter(|(_, writer)| writer.dirty);
+        let mut counts: Vec<_> = dirty.map(|(tree, writer)| (*tree, std::mem::take(&mut writer.dirty), writer.counts)).map(|(tree, _, counts)| (tree, counts)).collect();
+        counts.sort_unstable_by_key(|(tree, _)| *tree);
+        counts
+    }
+
+    /// Replays one frame of the log: the same steps as a commit, without the log.
+    pub fn replay(&mut self, context: Context<'_>, commit: u64, payload: &[u8]) -> Result<()> {
+        let mut reader = frame::Reader::new(payload, commit)?;
+        self.next_ordinal = self.next_ordinal.max(reader.first_ordinal());
+        while let Some(op) = reader.next()? {
+            self.replay_op(context, commit, op)?;
+        }
+        self.tip = commit;
+        Ok(())
+    }
+
+    fn replay_op(&mut self, context: Context<'_>, commit: u64, op: frame::Op<'_>) -> Result<()> {
+        let (tree, key, document) = match op {
+            frame::Op::Put { tree, document } => match key::key_of(document) {
+                Some(key) => (tree, key, Some(document)),
+                None => return Err(frame::damaged(commit, 0)),
+            },
+            frame::Op::Delete { tree, key } => (tree, key, None),
+            frame::Op::DropTree { tree } => {
+                self.drop_tree(tree);
+                return Ok(());
+            }
+        };
+        self.next_tree = self.next_tree.max(tree.saturating_add(1));
+        let hash = super::state::hash_of(&self.state.meta, key);
+        let tip = self.state.tip(context.pages, tree, key, hash)?;
+        if document.is_none() && tip.live().is_none() {
+            return Ok(());
+        }
+        self.tree(context.pages, tree)?;
+        let address = document.map(|document| self.place(context, tree, document)).transpose()?;
+        self.apply(context.pages, &Op { tree, hash, tip, document }, address, commit);
+        Ok(())
+    }
+}
+
+fn fits_empty(order: u8, payload: usize) -> bool {
+    block::RECORDS_AT + block::record_bytes(payload, 0) + 2 <= crate::file::page::PAGE_BYTES << order
+}
+
+/// Bytes of the document at an address, 0 where it can't be read (counts only).
+fn document_bytes(pages: &Pages, address: Address) -> u64 {
+    super::state::read(pages, address).map_or(0, |found| match found.record.large {
+        false => found.record.payload.len() as u64,
+        true => found.record.extent().map_or(0, |(_, length)| length as u64),
+    })
+}

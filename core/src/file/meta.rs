@@ -1,0 +1,257 @@
+//! The two meta pages: where everything else in the file is found from.
+//!
+//! ```text
+//!   page 0  +--------+  page 1  +--------+  page 2 ...
+//!           | meta A |          | meta B |
+//!           +--------+          +--------+
+//! ```
+//!
+//! In steady state both name the same checkpoint. A checkpoint writes one, syncs, writes the other,
+//! syncs; only then may the pages of the checkpoint before be used again. So at any moment one of them
+//! is whole, and names a state whose pages are all there. The one with the higher sequence number wins.
+//! Format: `docs/file-format.md`, "Meta page".
+
+use super::page::{get_u32, get_u64, put_u32, put_u64, PageBuf, PAGE_BYTES};
+use super::space::SpaceRoot;
+use super::tree::TreeRoot;
+use crate::error::{Error, Result};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The first eight bytes of every NyroDB file.
+pub const MAGIC: [u8; 8] = *b"NyroDB\x1a\n";
+
+/// The format version this program writes, and the newest it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Number of meta pages at the front of the file.
+pub const META_PAGES: u64 = 2;
+
+const MAGIC_AT: usize = 0;
+const VERSION_AT: usize = MAGIC_AT + 8;
+const PAGE_BYTES_AT: usize = VERSION_AT + 4;
+const REQUIRED_AT: usize = PAGE_BYTES_AT + 4;
+const OPTIONAL_AT: usize = REQUIRED_AT + 8;
+const IDENTITY_AT: usize = OPTIONAL_AT + 8;
+const HASH_KEY_AT: usize = IDENTITY_AT + 16;
+const SEQUENCE_AT: usize = HASH_KEY_AT + 16;
+const GENERATION_AT: usize = SEQUENCE_AT + 8;
+const FLAGS_AT: usize = GENERATION_AT + 8;
+const COMMIT_AT: usize = FLAGS_AT + 8;
+const EPOCH_AT: usize = COMMIT_AT + 8;
+const LSN_AT: usize = EPOCH_AT + 8;
+const CHAIN_AT: usize = LSN_AT + 8;
+const NEXT_ORDINAL_AT: usize = CHAIN_AT + 8;
+const NEXT_TREE_AT: usize = NEXT_ORDINAL_AT + 8;
+const FILE_PAGES_AT: usize = NEXT_TREE_AT + 8;
+const USED_PAGES_AT: usize = FILE_PAGES_AT + 8;
+const REGION_PAGES_AT: usize = USED_PAGES_AT + 8;
+const TREE_TABLE_AT: usize = REGION_PAGES_AT + 8;
+const SPACE_AT: usize = TREE_TABLE_AT + TreeRoot::BYTES;
+const END: usize = SPACE_AT + SpaceRoot::BYTES;
+const CHECKSUM_AT: usize = PAGE_BYTES - 8;
+const _: () = assert!(END <= CHECKSUM_AT);
+
+const FLAG_CLEAN: u64 = 1;
+
+/// Everything a meta page says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meta {
+    /// Random identity of the file; seeds every checksum in file and log.
+    pub identity: [u8; 16],
+    /// Key of the keyed hash of ids.
+    pub hash_key: [u64; 2],
+    /// Grows by one with each meta page written with new content.
+    pub sequence: u64,
+    /// Number of the checkpoint.
+    pub generation: u64,
+    /// All is in the file; no log is needed.
+    pub clean: bool,
+    /// Last commit that the checkpoint holds.
+    pub commit: u64,
+    /// Epoch of the log that continues from here.
+    pub epoch: u64,
+    /// Position in the log from which to replay.
+    pub lsn: u64,
+    /// Checksum of the frame before `lsn`.
+    pub chain: u64,
+    /// The next ordinal to give to a record.
+    pub next_ordinal: u64,
+    /// The next tree number to give to a collection.
+    pub next_tree: u64,
+    /// Length of the file in pages.
+    pub file_pages: u64,
+    /// Pages that the checkpoint reaches, the meta pages included.
+    pub used_pages: u64,
+    /// Pages in a region.
+    pub region_pages: u32,
+    /// Tree number -> roots of the collection.
+    pub tree_table: TreeRoot,
+    /// The free-space bitmap.
+    pub space: SpaceRoot,
+}
+
+impl Meta {
+    /// Seed of all unit checksums of this file.
+    pub fn seed(&self) -> u64 {
+        xxh3_64(&self.identity)
+    }
+
+    /// The page, ready to be written.
+    pub fn encode(&self) -> PageBuf {
+        let mut page = PageBuf::zeroed(1);
+        let b: &mut [u8] = &mut page;
+        b[MAGIC_AT..VERSION_AT].copy_from_slice(&MAGIC);
+        put_u32(b, VERSION_AT, FORMAT_VERSION);
+        put_u32(b, PAGE_BYTES_AT, PAGE_BYTES as u32);
+        b[IDENTITY_AT..HASH_KEY_AT].copy_from_slice(&self.identity);
+        put_u64(b, HASH_KEY_AT, self.hash_key[0]);
+        put_u64(b, HASH_KEY_AT + 8, self.hash_key[1]);
+        put_u64(b, SEQUENCE_AT, self.sequence);
+        put_u64(b, GENERATION_AT, self.generation);
+        put_u64(b, FLAGS_AT, if self.clean { FLAG_CLEAN } else { 0 });
+        put_u64(b, COMMIT_AT, self.commit);
+        put_u64(b, EPOCH_AT, self.epoch);
+        put_u64(b, LSN_AT, self.lsn);
+        put_u64(b, CHAIN_AT, self.chain);
+        put_u64(b, NEXT_ORDINAL_AT, self.next_ordinal);
+        put_u64(b, NEXT_TREE_AT, self.next_tree);
+        put_u64(b, FILE_PAGES_AT, self.file_pages);
+        put_u64(b, USED_PAGES_AT, self.used_pages);
+        put_u32(b, REGION_PAGES_AT, self.region_pages);
+        self.tree_table.encode(&mut b[TREE_TABLE_AT..SPACE_AT]);
+        self.space.encode(&mut b[SPACE_AT..END]);
+        let sum = xxh3_64(&b[..CHECKSUM_AT]);
+        put_u64(b, CHECKSUM_AT, sum);
+        page
+    }
+
+    /// Reads a meta page.
+    pub fn decode(b: &[u8], page: u64) -> std::result::Result<Meta, MetaError> {
+        if b.len() != PAGE_BYTES || b[MAGIC_AT..VERSION_AT] != MAGIC {
+            return Err(MetaError::NotOurs);
+        }
+        // The version is looked at before the checksum: another version may keep its checksum elsewhere.
+        let version = get_u32(b, VERSION_AT);
+        let features = get_u64(b, REQUIRED_AT);
+        let expected = xxh3_64(&b[..CHECKSUM_AT]);
+        let got = get_u64(b, CHECKSUM_AT);
+        if expected != got {
+            if version != FORMAT_VERSION && version != 0 && version < 1 << 16 {
+                return Err(MetaError::Bad(Error::UnknownFormat { version, known: FORMAT_VERSION, features }));
+            }
+            return Err(MetaError::Bad(Error::corrupt("meta page", page, CHECKSUM_AT as u32, expected, got)));
+        }
+        if version != FORMAT_VERSION || features != 0 {
+            return Err(MetaError::Bad(Error::UnknownFormat { version, known: FORMAT_VERSION, features }));
+        }
+        let meta = Meta {
+            identity: {
+                let mut identity = [0; 16];
+                identity.copy_from_slice(&b[IDENTITY_AT..HASH_KEY_AT]);
+                identity
+            },
+            hash_key: [get_u64(b, HASH_KEY_AT), get_u64(b, HASH_KEY_AT + 8)],
+            sequence: get_u64(b, SEQUENCE_AT),
+            generation: get_u64(b, GENERATION_AT),
+            clean: get_u64(b, FLAGS_AT) & FLAG_CLEAN != 0,
+            commit: get_u64(b, COMMIT_AT),
+            epoch: get_u64(b, EPOCH_AT),
+            lsn: get_u64(b, LSN_AT),
+            chain: get_u64(b, CHAIN_AT),
+            next_ordinal: get_u64(b, NEXT_ORDINAL_AT),
+            next_tree: get_u64(b, NEXT_TREE_AT),
+            file_pages: get_u64(b, FILE_PAGES_AT),
+            used_pages: get_u64(b, USED_PAGES_AT),
+            region_pages: get_u32(b, REGION_PAGES_AT),
+            tree_table: TreeRoot::decode(&b[TREE_TABLE_AT..SPACE_AT]),
+            space: SpaceRoot::decode(&b[SPACE_AT..END]),
+        };
+        meta.check_ranges(b, page).map_err(MetaError::Bad)?;
+        Ok(meta)
+    }
+
+    /// A whole meta page of a hostile file may still hold numbers that make no sense.
+    fn check_ranges(&self, b: &[u8], page: u64) -> Result<()> {
+        let range = |ok: bool, at: usize, expected: u64, got: u64| {
+            if ok {
+                Ok(())
+            } else {
+                Err(Error::corrupt("meta page (value out of range)", page, at as u32, expected, got))
+            }
+        };
+        let page_bytes = get_u32(b, PAGE_BYTES_AT);
+        range(page_bytes as usize == PAGE_BYTES, PAGE_BYTES_AT, PAGE_BYTES as u64, page_bytes.into())?;
+        let region = self.region_pages;
+        range(region.is_power_of_two() && (4..=256).contains(&region), REGION_PAGES_AT, 256, region.into())?;
+        range(self.file_pages >= META_PAGES, FILE_PAGES_AT, META_PAGES, self.file_pages)?;
+        range(self.file_pages < super::pages::MAX_PAGES, FILE_PAGES_AT, super::pages::MAX_PAGES, self.file_pages)?;
+        range(self.used_pages <= self.file_pages, USED_PAGES_AT, self.file_pages, self.used_pages)?;
+        let far = u64::MAX >> 1;
+        range(self.commit < far, COMMIT_AT, far, self.commit)?;
+        range(self.next_ordinal < far, NEXT_ORDINAL_AT, far, self.next_ordinal)?;
+        range(self.sequence < far, SEQUENCE_AT, far, self.sequence)?;
+        range(self.generation < far, GENERATION_AT, far, self.generation)?;
+        range(self.epoch < far, EPOCH_AT, far, self.epoch)?;
+        range(self.lsn < far, LSN_AT, far, self.lsn)?;
+        range((1..u64::from(u32::MAX)).contains(&self.next_tree), NEXT_TREE_AT, u32::MAX.into(), self.next_tree)
+    }
+}
+
+/// Why a page is no meta page.
+#[derive(Debug)]
+pub enum MetaError {
+    /// It does not begin like one.
+    NotOurs,
+    /// It begins like one and is damaged, or of another version.
+    Bad(Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Meta {
+        Meta {
+            identity: *b"0123456789abcdef",
+            hash_key: [1, 2],
+            sequence: 3,
+            generation: 4,
+            clean: true,
+            commit: 5,
+            epoch: 6,
+            lsn: 7,
+            chain: 8,
+            next_ordinal: 9,
+            next_tree: 10,
+            file_pages: 32,
+            used_pages: 12,
+            region_pages: 256,
+            tree_table: TreeRoot::default(),
+            space: SpaceRoot::default(),
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_meta_page_is_noticed() {
+        let page = sample().encode();
+        assert_eq!(Meta::decode(&page, 0).expect("whole"), sample());
+        for bit in 0..PAGE_BYTES * 8 {
+            let mut copy = page.to_vec();
+            copy[bit / 8] ^= 1 << (bit % 8);
+            assert!(Meta::decode(&copy, 0).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_by_name() {
+        let mut page = sample().encode();
+        put_u32(&mut page, VERSION_AT, 2);
+        let refused = |page: &[u8]| {
+            matches!(Meta::decode(page, 0), Err(MetaError::Bad(Error::UnknownFormat { version: 2, known: 1, .. })))
+        };
+        assert!(refused(&page));
+        let sum = xxh3_64(&page[..CHECKSUM_AT]);
+        put_u64(&mut page, CHECKSUM_AT, sum);
+        assert!(refused(&page));
+    }
+}

@@ -1,0 +1,94 @@
+//! The calls of the operating system that neither the standard library nor memmap2 has, and the one
+//! copy into mapped memory. All `unsafe` of the real disk is here.
+
+use memmap2::MmapRaw;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+/// Copies `data` into `map` at `offset`.
+pub(super) fn store(map: &MmapRaw, data: &[u8], offset: usize) -> io::Result<()> {
+    let room = map.len().checked_sub(offset).ok_or(io::ErrorKind::InvalidInput)?;
+    if data.len() > room {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: `[offset, offset + data.len())` lies inside the mapping (checked above), which is
+    // writable and outlives this call. `data` cannot overlap it: no reference to mapped memory of a
+    // log file is ever made. The caller guarantees that the file is not shorter than the mapping.
+    unsafe {
+        let to = map.as_mut_ptr().add(offset);
+        std::ptr::copy_nonoverlapping(data.as_ptr(), to, data.len());
+    }
+    Ok(())
+}
+
+/// Allocates `len` bytes from `offset` on, growing the file; false where the file system cannot.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<bool> {
+    let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let len = i64::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    loop {
+        // SAFETY: a system call on an open descriptor that `file` keeps open; no memory is passed.
+        if unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, len) } == 0 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS) => return Ok(false),
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Other systems write zeros.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn allocate(_: &File, _: u64, _: u64) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Takes the exclusive `flock` without waiting; false if it is held elsewhere.
+pub(super) fn lock_exclusive(file: &File) -> io::Result<bool> {
+    loop {
+        // SAFETY: a system call on an open descriptor that `file` keeps open; no memory is passed.
+        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::WouldBlock => return Ok(false),
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Gives the lock back.
+pub(super) fn unlock(file: &File) {
+    // SAFETY: as in `lock_exclusive`. A failure leaves the lock to the closing of the descriptor.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+}
+
+/// True on file systems known to overwrite written blocks in place, where a store through a mapping
+/// needs no new space and so cannot fail. False on those that copy on write, on network and stacked
+/// ones, and on all that are not known.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn overwrites_in_place(file: &File) -> bool {
+    const EXT: u64 = 0xEF53; // ext2, ext3, ext4
+    const XFS: u64 = 0x5846_5342;
+    const TMPFS: u64 = 0x0102_1994;
+    let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: `stat` is writable memory of the size the call fills; the descriptor is open.
+    if unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: the call succeeded, so it has filled `stat`.
+    let magic = unsafe { stat.assume_init() }.f_type as u64;
+    matches!(magic & 0xFFFF_FFFF, EXT | XFS | TMPFS)
+}
+
+/// See above; nothing is known of other systems.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn overwrites_in_place(_: &File) -> bool {
+    false
+}

@@ -1,0 +1,532 @@
+//! The page table: where the memory of each page is, and whether its checksum was verified.
+//!
+//! ```text
+//!   page number
+//!      |  top (4096) -> middle (4096) -> 1024 groups of 64 pages each
+//!      v
+//!   group  +--------+--------+-------------------------------+
+//!          |  base  |  heap  |  codes: 64 x 4 bits           |     one cache line
+//!          +--------+--------+-------------------------------+
+//!             |        |          0 = not verified yet
+//!             |        |          else kind and order of the unit that begins here
+//!             |        +-> 64 pointers to units still in the heap (null: in the mapping)
+//!             +-> memory of the group's first page in the mapping
+//! ```
+//!
+//! One line answers all that a reader asks of a page. Tables are made when first needed, published by a
+//! release store and never moved or freed while the file is open. A unit is verified (checksum, own
+//! number, kind) when it is first touched after opening or after it was written; every later touch pays
+//! a load and a compare.
+//!
+//! Units in the heap are trusted: this process made them. A unit leaves the heap for the mapping after
+//! a successful data sync ([`Pages::unit_written`]); its buffer lives on until no reader can hold it
+//! (the engine's retire list sees to that).
+
+use super::disk::DiskFile;
+use super::page::{self, get_u32, get_u64, PageKind, PageNo, PageSource, PAGE_BYTES};
+use crate::error::{Error, Result};
+use std::marker::PhantomData;
+use crate::sync::{Arc, AtomicPtr, AtomicU64, Ordering};
+
+/// Pages a file may have: 2^40, that is 4 PiB.
+pub const MAX_PAGES: u64 = 1 << (TOP_BITS + MIDDLE_BITS + CHUNK_BITS + GROUP_BITS);
+
+/// Largest order of a record block: 16 pages, 64 KiB.
+pub const MAX_ORDER: u8 = 4;
+
+/// Bytes of an extent that one checksum covers.
+pub const EXTENT_PIECE_BYTES: usize = 64 * 1024;
+
+/// Bytes of an extent's header before its table of checksums.
+pub const EXTENT_HEADER_BYTES: usize = 64;
+/// Offset of the number of pages in an extent's header (u32).
+pub const EXTENT_PAGES_AT: usize = 48;
+/// Offset of the document's length in an extent's header (u32).
+pub const EXTENT_LENGTH_AT: usize = 52;
+
+const TOP_BITS: u32 = 12;
+const MIDDLE_BITS: u32 = 12;
+const CHUNK_BITS: u32 = 10;
+const GROUP_BITS: u32 = 6;
+const GROUP_PAGES: usize = 1 << GROUP_BITS;
+
+/// What a verified unit is: 1..=5 a block of order 0..=4, then the other kinds.
+type Code = u8;
+const BLOCK: Code = 1;
+const LAST_BLOCK: Code = BLOCK + MAX_ORDER;
+const EXTENT_HEAD: Code = 12;
+const EXTENT_PIECE: Code = 13;
+
+fn code_of(kind: PageKind, order: u8) -> Code {
+    match kind {
+        PageKind::Block => BLOCK + order,
+        PageKind::TrieLeaf => 6,
+        PageKind::TrieNode => 7,
+        PageKind::TreeLeaf => 8,
+        PageKind::TreeBranch => 9,
+        PageKind::SpaceChunk => 10,
+        PageKind::SpaceNode => 11,
+        PageKind::Extent => EXTENT_HEAD,
+    }
+}
+
+#[repr(C, align(64))]
+struct Group {
+    base: AtomicPtr<u8>,
+    heap: AtomicPtr<HeapGroup>,
+    codes: [AtomicU64; 4],
+}
+
+struct HeapGroup {
+    /// Tagged pointers: the unit's memory (64-byte aligned) plus its code; null when in the mapping.
+    units: [AtomicPtr<u8>; GROUP_PAGES],
+}
+
+impl Group {
+    fn code(&self, at: usize) -> Code {
+        (self.codes[at / 16].load(Ordering::Acquire) >> (at % 16 * 4) & 15) as Code
+    }
+
+    fn set_code(&self, at: usize, code: Code) {
+        self.codes[at / 16].fetch_or(u64::from(code) << (at % 16 * 4), Ordering::Release);
+    }
+
+    fn clear_code(&self, at: usize) {
+        self.codes[at / 16].fetch_and(!(15 << (at % 16 * 4)), Ordering::Release);
+    }
+}
+
+struct Chunk {
+    groups: [Group; 1 << CHUNK_BITS],
+}
+
+struct Middle {
+    chunks: [AtomicPtr<Chunk>; 1 << MIDDLE_BITS],
+}
+
+/// The page table of one open file. See the module's text.
+pub struct Pages {
+    file: Arc<dyn DiskFile>,
+    seed: u64,
+    segment_pages: u64,
+    /// Pages that the file has; nothing beyond is touched through the mapping.
+    len: AtomicU64,
+    top: Box<[AtomicPtr<Middle>]>,
+    /// Units verified so far.
+    verified: AtomicU64,
+}
+
+impl std::fmt::Debug for Pages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pages").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// The memory of a record block, to which the writer may still be appending.
+///
+/// It hands out only slices of bytes that were written before they could be found: a record whose
+/// address was published, the header, the slots of a sealed block.
+#[derive(Clone, Copy)]
+pub struct BlockMemory<'a> {
+    ptr: *const u8,
+    bytes: usize,
+    page: PageNo,
+    table: PhantomData<&'a Pages>,
+}
+
+impl<'a> BlockMemory<'a> {
+    /// Length of the block in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// The block's first page.
+    pub fn page(&self) -> PageNo {
+        self.page
+    }
+
+    /// One published byte, or `None` past the end.
+    #[inline]
+    pub fn byte(&self, at: usize) -> Option<u8> {
+        // SAFETY: inside the unit, whose memory is valid as long as the table is borrowed (mapping)
+        // or as `put_heap` promised (heap).
+        (at < self.bytes).then(|| unsafe { *self.ptr.add(at) })
+    }
+
+    /// `len` published bytes from `at`, or `None` where the block ends before.
+    #[inline]
+    pub fn slice(&self, at: usize, len: usize) -> Option<&'a [u8]> {
+        if at > self.bytes || len > self.bytes - at {
+            return None;
+        }
+        // SAFETY: as in `byte`; the caller asks only for bytes that were written before they were
+        // published and are never written again.
+        Some(unsafe { std::slice::from_raw_parts(self.ptr.add(at), len) })
+    }
+
+    /// Address of byte `at`, for prefetching only.
+    #[inline]
+    pub fn hint(&self, at: usize) -> *const u8 {
+        self.ptr.wrapping_add(at)
+    }
+}
+
+/// A unit's memory and what it is.
+#[derive(Clone, Copy)]
+pub struct Unit {
+    ptr: *const u8,
+    code: Code,
+}
+
+impl Pages {
+    /// A table for `file`, which has `len` pages and the checksum seed `seed`.
+    pub fn new(file: Arc<dyn DiskFile>, seed: u64, len: u64) -> Pages {
+        let segment_pages = file.segment_bytes() / PAGE_BYTES as u64;
+        Pages {
+            file,
+            seed,
+            segment_pages,
+            len: AtomicU64::new(len),
+            top: (0..1 << TOP_BITS).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect(),
+            verified: AtomicU64::new(0),
+        }
+    }
+
+    /// The file below.
+    pub fn file(&self) -> &Arc<dyn DiskFile> {
+        &self.file
+    }
+
+    /// Seed of this file's checksums.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Length of the file in pages.
+    pub fn len(&self) -> u64 {
+        self.len.load(Ordering::Acquire)
+    }
+
+    /// Tells the table that the file has grown (never that it shrank).
+    pub fn set_len(&self, pages: u64) {
+        self.len.fetch_max(pages, Ordering::AcqRel);
+    }
+
+    /// Units whose checksum was verified since opening.
+    pub fn verified_units(&self) -> u64 {
+        self.verified.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn group(&self, page: PageNo) -> Option<&Group> {
+        let top = usize::try_from(page.0 >> (MIDDLE_BITS + CHUNK_BITS + GROUP_BITS)).ok()?;
+        let middle = self.top.get(top)?.load(Ordering::Acquire);
+        // SAFETY: tables are published fully built by a release store and freed only in `drop`.
+        let middle = unsafe { middle.as_ref()? };
+        let at = (page.0 >> (CHUNK_BITS + GROUP_BITS)) as usize & ((1 << MIDDLE_BITS) - 1);
+        let chunk = middle.chunks[at].load(Ordering::Acquire);
+        // SAFETY: as above.
+        let chunk = unsafe { chunk.as_ref()? };
+        Some(&chunk.groups[(page.0 >> GROUP_BITS) as usize & ((1 << CHUNK_BITS) - 1)])
+    }
+
+    /// The group of `page`, its tables made if they are missing.
+    #[cold]
+    fn group_or_make(&self, page: PageNo) -> Result<&Group> {
+        let top = (page.0 >> (MIDDLE_BITS + CHUNK_BITS + GROUP_BITS)) as usize;
+        let slot = self.top.get(top).ok_or_else(|| {
+            Error::corrupt("page number", page.0, 0, MAX_PAGES, page.0)
+        })?;
+        let middle = get_or_make(slot);
+        let at = (page.0 >> (CHUNK_BITS + GROUP_BITS)) as usize & ((1 << MIDDLE_BITS) - 1);
+        let chunk = get_or_make(&middle.chunks[at]);
+        Ok(&chunk.groups[(page.0 >> GROUP_BITS) as usize & ((1 << CHUNK_BITS) - 1)])
+    }
+
+    /// The unit that begins at `page`, verified.
+    #[inline]
+    pub fn resolve(&self, page: PageNo) -> Result<Unit> {
+        let at = page.0 as usize % GROUP_PAGES;
+        if let Some(group) = self.group(page) {
+            let heap = group.heap.load(Ordering::Acquire);
+            if !heap.is_null() {
+                // SAFETY: heap tables are published by a release store and freed only in `drop`.
+                let tagged = unsafe { &(*heap).units[at] }.load(Ordering::Acquire);
+                if !tagged.is_null() {
+                    let code = tagged.addr() as u8 & 63;
+                    return Ok(Unit { ptr: tagged.map_addr(|a| a & !63), code });
+                }
+            }
+            let code = group.code(at);
+            if code != 0 {
+                let base = group.base.load(Ordering::Acquire);
+                return Ok(Unit { ptr: base.wrapping_add(at * PAGE_BYTES), code });
+            }
+        }
+        self.verify_unit(page)
+    }
+
+    /// Memory of `pages` pages of the mapping from `page`, inside the file and inside one segment.
+    fn mapped(&self, page: PageNo, pages: u64) -> Result<*const u8> {
+        let len = self.len();
+        if page.0 < super::meta::META_PAGES || page.0 >= len || len - page.0 < pages {
+            return Err(Error::corrupt("page number", page.0, 0, len, page.0.saturating_add(pages)));
+        }
+        let segment = page.0 / self.segment_pages;
+        let within = page.0 % self.segment_pages;
+        if within + pages > self.segment_pages {
+            return Err(Error::corrupt("unit across segments", page.0, 0, self.segment_pages, within + pages));
+        }
+        let base = self.file.segment(segment).map_err(|e| Error::io("mapping the file", e))?;
+        Ok(base.wrapping_add(within as usize * PAGE_BYTES))
+    }
+
+    #[cold]
+    fn verify_unit(&self, page: PageNo) -> Result<Unit> {
+        let ptr = self.mapped(page, 1)?;
+        // SAFETY: `mapped` checked that the page lies inside the file and its segment.
+        let head = unsafe { std::slice::from_raw_parts(ptr, PAGE_BYTES) };
+        let kind = page::UnitHeader::decode(head, page)?.kind;
+        let order = page::order_of(head);
+        let covered = match kind {
+            PageKind::Extent => PAGE_BYTES.min(EXTENT_PIECE_BYTES).max(self.first_piece(page, head)?),
+            PageKind::Block if order <= MAX_ORDER => PAGE_BYTES << order,
+            _ if order == 0 => PAGE_BYTES,
+            _ => return Err(Error::corrupt("unit header (order)", page.0, 15, 0, order.into())),
+        };
+        self.mapped(page, (covered / PAGE_BYTES) as u64)?;
+        // SAFETY: the line before checked that all `covered` bytes lie inside file and segment.
+        let unit = unsafe { std::slice::from_raw_parts(ptr, covered) };
+        page::check(unit, page, self.seed)?;
+        let code = code_of(kind, order);
+        self.set_verified(page, code)?;
+        Ok(Unit { ptr, code })
+    }
+
+    /// Bytes of an extent under its first checksum, from a header that is not verified yet.
+    fn first_piece(&self, page: PageNo, head: &[u8]) -> Result<usize> {
+        let pages = get_u32(head, EXTENT_PAGES_AT);
+        if pages == 0 || u64::from(pages) > super::space::CHUNK_PAGES {
+            let most = super::space::CHUNK_PAGES;
+            return Err(Error::corrupt("extent header (pages)", page.0, EXTENT_PAGES_AT as u32, most, pages.into()));
+        }
+        Ok((pages as usize * PAGE_BYTES).min(EXTENT_PIECE_BYTES))
+    }
+
+    fn set_verified(&self, page: PageNo, code: Code) -> Result<()> {
+        let group = self.group_or_make(page)?;
+        if group.base.load(Ordering::Acquire).is_null() {
+            let first = PageNo(page.0 & !(GROUP_PAGES as u64 - 1));
+            let segment = first.0 / self.segment_pages;
+            let base = self.file.segment(segment).map_err(|e| Error::io("mapping the file", e))?;
+            let at = (first.0 % self.segment_pages) as usize * PAGE_BYTES;
+            group.base.store(base.wrapping_add(at).cast_mut(), Ordering::Release);
+        }
+        group.set_code(page.0 as usize % GROUP_PAGES, code);
+        self.verified.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Puts a unit that this process made in the table; it stays in the heap until
+    /// [`Pages::unit_written`].
+    ///
+    /// # Safety
+    /// `ptr` must be 64-byte aligned memory of the whole unit, valid until the unit was taken out
+    /// again and no reader that could have seen it is left.
+    pub unsafe fn put_heap(&self, page: PageNo, kind: PageKind, order: u8, ptr: *mut u8) -> Result<()> {
+        debug_assert!(ptr.addr() % 64 == 0);
+        let group = self.group_or_make(page)?;
+        let heap = get_or_make(&group.heap);
+        let at = page.0 as usize % GROUP_PAGES;
+        let code = code_of(kind, order);
+        heap.units[at].store(ptr.map_addr(|a| a | usize::from(code)), Ordering::Release);
+        Ok(())
+    }
+
+    /// The unit at `page` was written to the file (and synced, if it was in the heap): readers take it
+    /// from the mapping from now on and verify it when they first touch it. `pages` is its length.
+    pub fn unit_written(&self, page: PageNo, pages: u64) {
+        for number in page.0..page.0 + pages {
+            if let Some(group) = self.group(PageNo(number)) {
+                let at = number as usize % GROUP_PAGES;
+                group.clear_code(at);
+                let heap = group.heap.load(Ordering::Acquire);
+                if !heap.is_null() {
+                    // SAFETY: heap tables are freed only in `drop`.
+                    unsafe { &(*heap).units[at] }.store(std::ptr::null_mut(), Ordering::Release);
+                }
+            }
+        }
+    }
+
+    /// The unit at `page` is verified again when it is next touched.
+    pub fn forget(&self, page: PageNo) {
+        if let Some(group) = self.group(page) {
+            group.clear_code(page.0 as usize % GROUP_PAGES);
+        }
+    }
+
+    /// Asks the processor to load the line of the page table for `page`.
+    #[inline]
+    pub fn prefetch_entry(&self, page: PageNo) {
+        if let Some(group) = self.group(page) {
+            crate::sync::prefetch(std::ptr::from_ref(group).cast());
+        }
+    }
+
+    /// The record block at `page`.
+    #[inline]
+    pub fn block(&self, page: PageNo) -> Result<BlockMemory<'_>> {
+        let unit = self.resolve(page)?;
+        if unit.code.wrapping_sub(BLOCK) > MAX_ORDER {
+            return Err(self.wrong_kind(page, PageKind::Block));
+        }
+        Ok(BlockMemory { ptr: unit.ptr, bytes: PAGE_BYTES << (unit.code - BLOCK), page, table: PhantomData })
+    }
+
+    /// The document in the extent at `page`: every piece verified.
+    pub fn extent(&self, page: PageNo) -> Result<&[u8]> {
+        let unit = self.resolve(page)?;
+        if unit.code != EXTENT_HEAD {
+            return Err(self.wrong_kind(page, PageKind::Extent));
+        }
+        // SAFETY: the unit's first page is valid memory.
+        let head = unsafe { std::slice::from_raw_parts(unit.ptr, PAGE_BYTES) };
+        let pages = get_u32(head, EXTENT_PAGES_AT) as usize;
+        let length = get_u32(head, EXTENT_LENGTH_AT) as usize;
+        let bytes = pages * PAGE_BYTES;
+        let start = extent_data_at(pages);
+        if start > PAGE_BYTES || length > bytes - start {
+            let at = EXTENT_LENGTH_AT as u32;
+            return Err(Error::corrupt("extent header (length)", page.0, at, bytes as u64, length as u64));
+        }
+        if !self.in_heap(page) {
+            self.mapped(page, pages as u64)?;
+            self.verify_pieces(page, unit.ptr, pages, head)?;
+        }
+        // SAFETY: all `bytes` of the extent are valid memory: in the heap by `put_heap`'s promise, in
+        // the mapping by the check of `mapped`.
+        Ok(unsafe { std::slice::from_raw_parts(unit.ptr.add(start), length) })
+    }
+
+    fn in_heap(&self, page: PageNo) -> bool {
+        let Some(group) = self.group(page) else { return false };
+        let heap = group.heap.load(Ordering::Acquire);
+        // SAFETY: heap tables are freed only in `drop`.
+        !heap.is_null() && !unsafe { &(*heap).units[page.0 as usize % GROUP_PAGES] }.load(Ordering::Acquire).is_null()
+    }
+
+    fn verify_pieces(&self, page: PageNo, ptr: *const u8, pages: usize, head: &[u8]) -> Result<()> {
+        let bytes = pages * PAGE_BYTES;
+        for piece in 1..bytes.div_ceil(EXTENT_PIECE_BYTES) {
+            let at = piece * EXTENT_PIECE_BYTES;
+            let first = PageNo(page.0 + (at / PAGE_BYTES) as u64);
+            if self.group(first).is_some_and(|g| g.code(first.0 as usize % GROUP_PAGES) == EXTENT_PIECE) {
+                continue;
+            }
+            // SAFETY: the caller checked that the whole extent lies inside file and segment.
+            let data = unsafe { std::slice::from_raw_parts(ptr.add(at), EXTENT_PIECE_BYTES.min(bytes - at)) };
+            let expected = get_u64(head, EXTENT_HEADER_BYTES + (piece - 1) * 8);
+            let got = xxhash_rust::xxh3::xxh3_64_with_seed(data, self.seed);
+            if expected != got {
+                return Err(Error::corrupt("extent piece", first.0, 0, expected, got));
+            }
+            self.set_verified(first, EXTENT_PIECE)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn wrong_kind(&self, page: PageNo, expected: PageKind) -> Error {
+        let got = self.resolve(page).map_or(0, |u| u.code);
+        Error::corrupt("unit header (kind)", page.0, 14, expected as u64, got.into())
+    }
+
+    /// Number of pages of the unit at `page`, and its kind, as verified.
+    pub fn unit_shape(&self, page: PageNo) -> Result<(PageKind, u64)> {
+        let unit = self.resolve(page)?;
+        // SAFETY: the first page of a resolved unit is valid memory.
+        let head = unsafe { std::slice::from_raw_parts(unit.ptr, PAGE_BYTES) };
+        let kind = page::UnitHeader::decode(head, page)?.kind;
+        let pages = if kind == PageKind::Extent { get_u32(head, EXTENT_PAGES_AT).into() } else { 1 << page::order_of(head) };
+        Ok((kind, pages))
+    }
+}
+
+/// Offset of the document in an extent of `pages` pages: header, then a checksum for every piece but
+/// the first.
+pub fn extent_data_at(pages: usize) -> usize {
+    EXTENT_HEADER_BYTES + ((pages * PAGE_BYTES).div_ceil(EXTENT_PIECE_BYTES) - 1) * 8
+}
+
+impl PageSource for Pages {
+    #[inline]
+    fn unit(&self, page: PageNo, kind: PageKind) -> Result<&[u8]> {
+        let unit = self.resolve(page)?;
+        debug_assert!(kind != PageKind::Block && kind != PageKind::Extent);
+        if unit.code != code_of(kind, 0) || unit.code <= LAST_BLOCK {
+            return Err(self.wrong_kind(page, kind));
+        }
+        // SAFETY: a verified single-page unit is valid for one page as long as the file is open.
+        Ok(unsafe { std::slice::from_raw_parts(unit.ptr, PAGE_BYTES) })
+    }
+}
+
+/// The table behind `slot`, made zeroed if there is none. Two makers race to publish; one wins.
+fn get_or_make<T>(slot: &AtomicPtr<T>) -> &T {
+    let found = slot.load(Ordering::Acquire);
+    if !found.is_null() {
+        // SAFETY: published by a release store, freed only in `Pages::drop`.
+        return unsafe { &*found };
+    }
+    // SAFETY: `T` is one of the table types above: arrays of atomics, for which zero bytes are valid
+    // (null pointers, code 0).
+    let fresh = unsafe {
+        let layout = std::alloc::Layout::new::<T>();
+        let memory = std::alloc::alloc_zeroed(layout).cast::<T>();
+        if memory.is_null() {
+            std::alloc::handle_alloc_error(layout);
+        }
+        memory
+    };
+    match slot.compare_exchange(std::ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: just published by us.
+        Ok(_) => unsafe { &*fresh },
+        Err(other) => {
+            // SAFETY: `fresh` was made above with the same layout and was never shared; `other` is
+            // the published winner.
+            unsafe {
+                std::alloc::dealloc(fresh.cast(), std::alloc::Layout::new::<T>());
+                &*other
+            }
+        }
+    }
+}
+
+fn free_table<T>(slot: &AtomicPtr<T>, then: impl FnOnce(&T)) {
+    let found = slot.load(Ordering::Acquire);
+    if !found.is_null() {
+        // SAFETY: called only from `Pages::drop`, when nobody else holds the table; it was allocated
+        // by `get_or_make` with this layout.
+        unsafe {
+            then(&*found);
+            std::alloc::dealloc(found.cast(), std::alloc::Layout::new::<T>());
+        }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        for top in &self.top {
+            free_table(top, |middle| {
+                for chunk in &middle.chunks {
+                    free_table(chunk, |chunk| {
+                        for group in &chunk.groups {
+                            free_table(&group.heap, |_| ());
+                        }
+                    });
+                }
+            });
+        }
+    }
+}

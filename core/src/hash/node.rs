@@ -1,0 +1,144 @@
+//! An interior node of the trie: where the next path bits lead.
+//!
+//! ```text
+//!   0        64       71       78                 64 + 7 * 2^bits
+//!   +--------+--------+--------+--- - - - ---+----+--------+
+//!   | header | slot 0 | slot 1 |             |    | zeroes |      slot: page (6 bytes), depth (1 byte)
+//!   +--------+--------+--------+--- - - - ---+----+--------+
+//!
+//!   path bits:   0 ......... depth ......... depth + bits
+//!                 lead here         choose the slot
+//! ```
+//!
+//! Each slot says how many path bits its child is responsible for. A child of depth `d` fills the
+//! 2^(depth + bits - d) slots that begin with its bits, so a lookup is one shift and one read, and a
+//! leaf that has not been split yet needs no copies.
+
+use super::{top, Page, HEADER_BYTES, PATH_BITS};
+use crate::error::{Error, Result};
+use crate::file::page::{get_u48, put_u48, PageBuf, PageNo, PAGE_BYTES, UNIT_HEADER_BYTES};
+
+const BITS_AT: usize = UNIT_HEADER_BYTES;
+const LEVEL_AT: usize = BITS_AT + 1;
+const DEPTH_AT: usize = LEVEL_AT + 1;
+const _: () = assert!(DEPTH_AT + 1 + 13 == HEADER_BYTES);
+
+const SLOT_BYTES: usize = 7;
+const SLOT_DEPTH_AT: usize = 6;
+
+/// The most path bits by which a node chooses.
+pub const MAX_BITS: u8 = 9;
+const _: () = assert!(HEADER_BYTES + (SLOT_BYTES << MAX_BITS) <= PAGE_BYTES);
+
+/// The most children of a node that is merged from two: half full, so that it is not split again soon.
+pub const MAX_MERGED_CHILDREN: usize = 1 << (MAX_BITS - 1);
+
+/// A child as a node stores it. `page` is [`PageNo::NONE`] for a leaf without entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// Its path: the first `depth` bits, then zeroes.
+    pub prefix: u64,
+    /// Path bits that lead to it.
+    pub depth: u8,
+    /// Its page.
+    pub page: PageNo,
+}
+
+/// A node, its header checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'p> {
+    page: &'p Page,
+    no: PageNo,
+    bits: u8,
+    level: u8,
+    depth: u8,
+}
+
+impl<'p> Node<'p> {
+    /// Checks the header of the node `no`, which must be at this level and depth.
+    pub fn open(page: &'p Page, no: PageNo, level: u8, depth: u8) -> Result<Node<'p>> {
+        let bits = page[BITS_AT];
+        let expect = |what, at: usize, expected: u8| {
+            Error::corrupt(what, no.0, at as u32, u64::from(expected), u64::from(page[at]))
+        };
+        if page[LEVEL_AT] != level {
+            return Err(expect("trie node (level)", LEVEL_AT, level));
+        }
+        if page[DEPTH_AT] != depth {
+            return Err(expect("trie node (depth)", DEPTH_AT, depth));
+        }
+        if bits > MAX_BITS || depth > PATH_BITS || bits > PATH_BITS - depth {
+            return Err(expect("trie node (bits)", BITS_AT, MAX_BITS));
+        }
+        Ok(Node { page, no, bits, level, depth })
+    }
+
+    /// The child that the path of `hash` leads to.
+    pub fn child(&self, hash: u64) -> Result<Slot> {
+        // In two steps, as a shift by all 64 bits is not allowed: `bits` may be 0.
+        let index = (hash << self.depth >> 1 >> (63 - self.bits)) as usize;
+        let at = HEADER_BYTES + index * SLOT_BYTES;
+        let depth = self.page[at + SLOT_DEPTH_AT];
+        let page = PageNo(get_u48(self.page, at));
+        if depth < self.depth || depth > self.depth + self.bits {
+            return Err(self.damage(at, self.depth.into(), depth.into()));
+        }
+        if page.is_none() && self.level > 1 {
+            return Err(self.damage(at, 1, 0));
+        }
+        Ok(Slot { prefix: hash & top(depth), depth, page })
+    }
+
+    /// All children in the order of their paths; checks that each fills the slots of its path.
+    /// `prefix` is the path to this node.
+    pub fn children(&self, prefix: u64) -> Result<Vec<Slot>> {
+        let end = 1usize << self.bits;
+        let mut children = Vec::new();
+        let mut index = 0;
+        while index < end {
+            let path = prefix | (index as u64) << 1 << (63 - self.depth - self.bits);
+            let child = self.child(path)?;
+            let span = 1usize << (self.depth + self.bits - child.depth);
+            let at = HEADER_BYTES + index * SLOT_BYTES;
+            if index % span != 0 {
+                return Err(self.damage(at, (index % span) as u64, child.depth.into()));
+            }
+            let first = &self.page[at..at + SLOT_BYTES];
+            let slots = &self.page[at..at + span * SLOT_BYTES];
+            if slots.chunks_exact(SLOT_BYTES).any(|slot| slot != first) {
+                return Err(self.damage(at, child.page.0, child.depth.into()));
+            }
+            children.push(child);
+            index += span;
+        }
+        Ok(children)
+    }
+
+    fn damage(&self, at: usize, expected: u64, got: u64) -> Error {
+        Error::corrupt("trie node (slot)", self.no.0, at as u32, expected, got)
+    }
+}
+
+/// Builds a node, without the unit header.
+///
+/// Requires: `children` in the order of their paths, together exactly what begins with the node's
+/// first `depth` path bits, none deeper than `depth` + [`MAX_BITS`].
+pub fn build(level: u8, depth: u8, children: &[Slot]) -> PageBuf {
+    let deepest = children.iter().map(|child| child.depth).max().unwrap_or(depth);
+    let bits = deepest - depth;
+    debug_assert!(bits <= MAX_BITS && level > 0);
+    let mut page = PageBuf::zeroed(1);
+    page[BITS_AT] = bits;
+    page[LEVEL_AT] = level;
+    page[DEPTH_AT] = depth;
+    let mut at = HEADER_BYTES;
+    for child in children {
+        for _ in 0..1usize << (deepest - child.depth) {
+            put_u48(&mut page, at, child.page.0);
+            page[at + SLOT_DEPTH_AT] = child.depth;
+            at += SLOT_BYTES;
+        }
+    }
+    debug_assert_eq!(at, HEADER_BYTES + (SLOT_BYTES << bits), "the children do not fill the node");
+    page
+}

@@ -1,0 +1,205 @@
+//! Reading the trie: the root, the way down, the walk over everything.
+
+use super::leaf;
+use super::node::{Node, Slot};
+use super::{read, top, KeyHash, Page, MAX_LEVEL};
+use crate::error::{Error, Result};
+use crate::file::page::{get_u48, get_u64, put_u48, put_u64, Address, PageKind, PageNo, PageSource};
+
+/// Where a trie begins; 16 bytes in the catalog entry of its collection.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct TrieRoot {
+    /// Its root page, [`PageNo::NONE`] if it is empty.
+    pub page: PageNo,
+    /// Level of the root: 0 if it is a leaf.
+    pub level: u8,
+    /// Entries in the whole trie.
+    pub entries: u64,
+}
+
+const ROOT_PAGE_AT: usize = 0;
+const ROOT_LEVEL_AT: usize = ROOT_PAGE_AT + 6;
+const ROOT_ENTRIES_AT: usize = ROOT_LEVEL_AT + 2;
+
+impl TrieRoot {
+    /// Length of an encoded root.
+    pub const BYTES: usize = ROOT_ENTRIES_AT + 8;
+
+    /// Writes the root to the front of `out`, which must be [`Self::BYTES`] long.
+    pub fn encode(&self, out: &mut [u8]) {
+        put_u48(out, ROOT_PAGE_AT, self.page.0);
+        out[ROOT_LEVEL_AT] = self.level;
+        out[ROOT_LEVEL_AT + 1] = 0;
+        put_u64(out, ROOT_ENTRIES_AT, self.entries);
+    }
+
+    /// Reads a root from the front of `bytes`, which must be [`Self::BYTES`] long.
+    pub fn decode(bytes: &[u8]) -> TrieRoot {
+        TrieRoot {
+            page: PageNo(get_u48(bytes, ROOT_PAGE_AT)),
+            level: bytes[ROOT_LEVEL_AT],
+            entries: get_u64(bytes, ROOT_ENTRIES_AT),
+        }
+    }
+
+    /// Refuses a root that no fold can have made.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.level > MAX_LEVEL {
+            return Err(self.damage("trie root (level)", MAX_LEVEL.into(), self.level.into()));
+        }
+        if self.page.is_none() != (self.entries == 0) || (self.page.is_none() && self.level > 0) {
+            return Err(self.damage("trie root (entries)", 0, self.entries));
+        }
+        Ok(())
+    }
+
+    pub(super) fn damage(&self, what: &'static str, expected: u64, got: u64) -> Error {
+        Error::corrupt(what, self.page.0, 0, expected, got)
+    }
+}
+
+/// Calls `probe` with each address whose tag fits `hash`, until it returns a result. The address may
+/// be that of another key: the record has to be compared.
+pub fn lookup<S: PageSource + ?Sized, R>(
+    src: &S,
+    root: &TrieRoot,
+    hash: KeyHash,
+    mut probe: impl FnMut(Address) -> Result<Option<R>>,
+) -> Result<Option<R>> {
+    match descend(src, root, hash)? {
+        Some((no, page)) => leaf::search(src, no, page, hash, &mut probe),
+        None => Ok(None),
+    }
+}
+
+/// The page of the leaf for `hash` and the line in it where the search begins, to be prefetched by a
+/// caller that has other lookups to do meanwhile. The pointer is not to be dereferenced.
+pub fn find_line<S: PageSource + ?Sized>(
+    src: &S,
+    root: &TrieRoot,
+    hash: KeyHash,
+) -> Result<Option<(PageNo, *const u8)>> {
+    Ok(descend(src, root, hash)?.map(|(no, page)| (no, leaf::home_line(page, hash))))
+}
+
+/// The leaf that the path of `hash` leads to, `None` if it has no entries.
+fn descend<'s, S: PageSource + ?Sized>(
+    src: &'s S,
+    root: &TrieRoot,
+    hash: KeyHash,
+) -> Result<Option<(PageNo, &'s Page)>> {
+    if root.page.is_none() {
+        return Ok(None);
+    }
+    root.check()?;
+    let (mut no, mut depth) = (root.page, 0);
+    for level in (1..=root.level).rev() {
+        let page = read(src, no, PageKind::TrieNode)?;
+        let child = Node::open(page, no, level, depth)?.child(hash.0)?;
+        (no, depth) = (child.page, child.depth);
+    }
+    if no.is_none() {
+        return Ok(None);
+    }
+    Ok(Some((no, read(src, no, PageKind::TrieLeaf)?)))
+}
+
+/// One entry, as [`walk`] meets it.
+#[derive(Debug, Clone, Copy)]
+pub struct WalkEntry {
+    /// Where the record is.
+    pub address: Address,
+    bits: u64,
+    known: u64,
+}
+
+impl WalkEntry {
+    /// True if the entry can be that of a key with this hash: it agrees with the path to the leaf and
+    /// with the tag.
+    pub fn matches(&self, hash: KeyHash) -> bool {
+        (self.bits ^ hash.0) & self.known == 0
+    }
+}
+
+/// Calls `page` with the number of every page of the trie, before it is read, and `entry` with every
+/// entry, in the order of the path; checks each page completely.
+///
+/// An error of either ends the walk. A damaged trie that reaches a page twice ends it too, at the
+/// latest when more entries have been met than the root says there are.
+pub fn walk<S: PageSource + ?Sized>(
+    src: &S,
+    root: &TrieRoot,
+    page: &mut dyn FnMut(PageNo) -> Result<()>,
+    entry: &mut dyn FnMut(WalkEntry) -> Result<()>,
+) -> Result<()> {
+    root.check()?;
+    if root.page.is_none() {
+        return Ok(());
+    }
+    // A leaf page has at least one entry, and at most one node for each path bit leads to it.
+    let pages_left = root.entries.saturating_mul(64).saturating_add(64);
+    let mut walk = Walk { src, root, page, entry, entries: 0, pages_left };
+    walk.visit(Slot { prefix: 0, depth: 0, page: root.page }, root.level)?;
+    if walk.entries != root.entries {
+        return Err(root.damage("trie root (entries)", walk.entries, root.entries));
+    }
+    Ok(())
+}
+
+struct Walk<'w, S: ?Sized> {
+    src: &'w S,
+    root: &'w TrieRoot,
+    page: &'w mut dyn FnMut(PageNo) -> Result<()>,
+    entry: &'w mut dyn FnMut(WalkEntry) -> Result<()>,
+    entries: u64,
+    pages_left: u64,
+}
+
+impl<S: PageSource + ?Sized> Walk<'_, S> {
+    fn enter(&mut self, no: PageNo) -> Result<()> {
+        if self.pages_left == 0 || self.entries > self.root.entries {
+            return Err(self.root.damage("trie root (entries)", self.entries, self.root.entries));
+        }
+        self.pages_left -= 1;
+        (self.page)(no)
+    }
+
+    fn visit(&mut self, at: Slot, level: u8) -> Result<()> {
+        if at.page.is_none() {
+            return Ok(());
+        }
+        if level == 0 {
+            return self.visit_leaf(at);
+        }
+        self.enter(at.page)?;
+        let page = read(self.src, at.page, PageKind::TrieNode)?;
+        for child in Node::open(page, at.page, level, at.depth)?.children(at.prefix)? {
+            self.visit(child, level - 1)?;
+        }
+        Ok(())
+    }
+
+    fn visit_leaf(&mut self, at: Slot) -> Result<()> {
+        self.enter(at.page)?;
+        let mut no = at.page;
+        let mut page = read(self.src, no, PageKind::TrieLeaf)?;
+        let mut head = leaf::check(page, no, at.depth)?;
+        loop {
+            self.entries += u64::from(head.entries);
+            // The bits of the path to the leaf, those of the tag, and the slot bits.
+            let known = top(at.depth.max(head.known_bits())) | 0xffff;
+            leaf::for_each(page, no, at.prefix, &mut |bits, address| (self.entry)(WalkEntry { address, bits, known }))?;
+            if head.rest == 0 {
+                return Ok(());
+            }
+            no = head.next;
+            self.enter(no)?;
+            page = read(self.src, no, PageKind::TrieLeaf)?;
+            let next = leaf::check(page, no, at.depth)?;
+            head.expect_next(no, &next)?;
+            head = next;
+        }
+    }
+}
+
+const _: () = assert!(TrieRoot::BYTES == 16);
