@@ -176,7 +176,8 @@ uint32_t nyro_open(const char *path,
 /**
  * Closes the database: what is committed is brought to the file, and the file is released. Calls of other
  * threads that are under way end first or with `NYRO_CLOSED`. The handle is stale afterwards, even if an
- * error is returned. A path that was opened twice is closed when its last handle is.
+ * error is returned. A path that was opened twice in this process is one
+ * database, and is closed for both.
  *
  * Requires: `error` is null or writable.
  */

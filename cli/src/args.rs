@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use nyro::Durability;
@@ -232,7 +231,7 @@ impl FromStr for When {
             None if text == "sync" => Durability::Sync,
             None if text == "manual" => Durability::Manual,
             Some(("interval", ms)) => match ms.parse() {
-                Ok(ms) if ms > 0 => Durability::Interval(Duration::from_millis(ms)),
+                Ok(ms) if ms > 0 => Durability::Interval(ms),
                 _ => return Err("interval needs milliseconds above 0, as in interval:100".to_owned()),
             },
             _ => return Err("use sync, interval:MS or manual".to_owned()),

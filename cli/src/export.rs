@@ -63,7 +63,7 @@ fn part_of(path: &Path) -> PathBuf {
 /// Writes all documents and flushes.
 fn write_documents(db: &Database, args: &Export, out: &mut impl Write) -> Result<u64> {
     let failed = |e| Failure::write(args.output.as_deref(), e);
-    let snapshot = db.snapshot();
+    let snapshot = db.snapshot()?;
     let mut documents = 0;
     out.write_all(if args.array { b"[" } else { b"" }).map_err(failed)?;
     for document in snapshot.collection::<nyro::Document>(&args.target.collection).scan()? {

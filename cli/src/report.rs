@@ -34,8 +34,8 @@ pub enum Failure {
     ImportStopped { line: u64, imported: u64, error: Error },
     /// Reading or writing something that is not the database.
     Io { doing: String, error: io::Error },
-    /// The checker found damage; one line each.
-    Damaged(Vec<String>),
+    /// The checker found damage that the engine did not take for damage.
+    Damaged(Error),
     /// Whoever read our standard output has closed it. Nothing to complain about.
     OutputClosed,
 }
@@ -93,9 +93,9 @@ impl Failure {
                 add("kind", json!("NotFound"));
                 add("ids", ids.iter().map(|id| serde_json::from_str(id).unwrap_or_else(|_| json!(id))).collect());
             }
-            Failure::Damaged(findings) => {
+            Failure::Damaged(e) => {
+                add("code", json!(e.code()));
                 add("kind", json!("Corrupt"));
-                add("findings", json!(findings));
             }
             Failure::BadInput { .. } => {
                 add("kind", json!("InvalidDocument"));
@@ -132,10 +132,7 @@ impl fmt::Display for Failure {
                 count(*imported, "document was", "documents were")
             ),
             Failure::Io { doing, error } => write!(f, "{doing}: {error}"),
-            Failure::Damaged(findings) => {
-                write!(f, "the file is damaged:")?;
-                findings.iter().try_for_each(|finding| write!(f, "\n  {finding}"))
-            }
+            Failure::Damaged(error) => write!(f, "the file is damaged: {error}"),
             Failure::OutputClosed => write!(f, "standard output was closed"),
         }
     }

@@ -145,7 +145,7 @@ fn change(db: &Database, show: &Show) -> Result {
 /// Two threads write as fast as they can; meanwhile a snapshot is read over and over.
 fn snapshot(db: &Database, show: &Show) -> Result {
     show.step("Snapshot");
-    let snapshot = db.snapshot();
+    let snapshot = db.snapshot()?;
     let before = snapshot.collection::<Character>(CHARACTERS).count_documents()?;
     let (stop, start) = (AtomicBool::new(false), Instant::now());
     let (scans, written) = std::thread::scope(|scope| -> Result<(u32, u64)> {
@@ -219,7 +219,7 @@ pub fn invented(code_point: u32) -> Character {
 fn show_size(path: &Path, all: &[Character], show: &Show) -> Result {
     show.step("Size");
     let db = Database::open(path)?;
-    let snapshot = db.snapshot();
+    let snapshot = db.snapshot()?;
     let characters = snapshot.collection::<Character>(CHARACTERS);
     let (mut documents, mut data_bytes) = (0u64, 0u64);
     for character in all {

@@ -2,7 +2,6 @@
 
 use std::ffi::{c_char, c_void};
 use std::panic::catch_unwind;
-use std::time::Duration;
 
 use engine::{Database, Document, Durability, Error, Id, Options, RawDocument, Value};
 
@@ -133,7 +132,8 @@ pub unsafe extern "C" fn nyro_open(
 
 /// Closes the database: what is committed is brought to the file, and the file is released. Calls of other
 /// threads that are under way end first or with `NYRO_CLOSED`. The handle is stale afterwards, even if an
-/// error is returned. A path that was opened twice is closed when its last handle is.
+/// error is returned. A path that was opened twice in this process is one
+/// database, and is closed for both.
 ///
 /// # Safety
 ///
@@ -360,7 +360,7 @@ fn with_document(
     id: Id,
     copy: impl FnOnce(&RawDocument) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let snapshot = handles::get(db)?.snapshot();
+    let snapshot = handles::get(db)?.snapshot()?;
     let collection = snapshot.collection::<Document>(collection);
     let found = collection.get_raw(id)?;
     found.map_or(Ok(()), copy)
@@ -389,7 +389,7 @@ unsafe fn read_options(options: *const nyro_options) -> Result<Options, Error> {
     }
     let durability = match given.durability {
         NYRO_DURABILITY_SYNC => Durability::Sync,
-        NYRO_DURABILITY_INTERVAL => Durability::Interval(Duration::from_millis(given.interval_ms.into())),
+        NYRO_DURABILITY_INTERVAL => Durability::Interval(given.interval_ms.into()),
         NYRO_DURABILITY_MANUAL => Durability::Manual,
         other => return Err(Error::InvalidArgument(format!("durability {other} is none of NYRO_DURABILITY_..."))),
     };
