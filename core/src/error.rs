@@ -119,6 +119,14 @@ pub enum Error {
     /// 209: the last integer id was given out; ids must be given by the caller from here on.
     IdsExhausted(String),
 
+    /// 210: some documents of a bulk write were not written.
+    BulkWrite {
+        /// How many were written.
+        inserted: u64,
+        /// Place and reason of each that was not (only the first, if the write was ordered).
+        failures: Vec<(u64, Error)>,
+    },
+
     /// 301: another process has the file open.
     Locked {
         /// Path of the file.
@@ -230,6 +238,7 @@ impl Error {
             Error::CollectionNotFound(_) => 207,
             Error::CollectionExists(_) => 208,
             Error::IdsExhausted(_) => 209,
+            Error::BulkWrite { .. } => 210,
             Error::Locked { .. } => 301,
             Error::WriterTimeout { .. } => 302,
             Error::NotADatabase { .. } => 401,
@@ -263,6 +272,9 @@ impl Error {
             | Error::InvalidId(_)
             | Error::Serialization(_) => ErrorKind::InvalidDocument,
             Error::DuplicateId { .. } | Error::CollectionExists(_) => ErrorKind::Exists,
+            Error::BulkWrite { failures, .. } => {
+                failures.first().map_or(ErrorKind::InvalidDocument, |(_, error)| error.kind())
+            }
             Error::CollectionNotFound(_) | Error::NoSuchFile(_) => ErrorKind::NotFound,
             Error::Locked { .. } | Error::WriterTimeout { .. } => ErrorKind::Busy,
             Error::NotADatabase { .. } | Error::Corrupt(_) | Error::LogMissing { .. } => ErrorKind::Corrupt,
@@ -328,6 +340,13 @@ impl fmt::Display for Error {
             Error::CollectionExists(name) => write!(f, "collection {name:?} is already there"),
             Error::IdsExhausted(name) => {
                 write!(f, "collection {name:?} has used the last integer id; give documents an _id of your own")
+            }
+            Error::BulkWrite { inserted, failures } => {
+                write!(f, "{inserted} documents were inserted and {} failed", failures.len())?;
+                match failures.first() {
+                    Some((index, error)) => write!(f, "; the first is number {index}: {error}"),
+                    None => Ok(()),
+                }
             }
             Error::Locked { path, pid, user } => {
                 write!(f, "{path:?} is open in another process")?;

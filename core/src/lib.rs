@@ -1,6 +1,8 @@
 //! NyroDB: an embedded document store.
 #![allow(dead_code)]
 
+pub(crate) mod collection;
+pub(crate) mod database;
 pub(crate) mod document;
 pub(crate) mod engine;
 pub(crate) mod env;
@@ -11,13 +13,26 @@ pub(crate) mod events;
 pub(crate) mod file;
 pub(crate) mod hash;
 pub(crate) mod log;
+pub(crate) mod options;
 pub(crate) mod record;
+pub(crate) mod snapshot;
+pub(crate) mod stats;
 pub(crate) mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub(crate) mod transaction;
 
+pub use collection::{Collection, InsertManyOptions, InsertManyResult, InsertOneResult};
+pub use database::{Database, Ticket};
 pub use document::{
     compare, Document, Fields, Id, RawArray, RawDocument, RawDocumentBuf, RawElements, RawFields, RawValue, Timestamp,
     Value, DEFAULT_MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ID_BYTES, RESERVED_EXT_CODES,
 };
+pub use engine::verify::VerifyReport;
+pub use engine::Durability;
 pub use error::{Damage, Error, ErrorKind, Result};
+pub use events::Event;
+pub use options::Options;
+pub use snapshot::{Scan, Snapshot, SnapshotCollection};
+pub use stats::Stats;
+pub use transaction::{Transaction, TransactionCollection};

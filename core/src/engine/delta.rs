@@ -548,11 +548,8 @@ impl Delta {
         if let Some(part) = self.trees.read().get(&tree) {
             return part.clone();
         }
-        let fresh = TreeDelta {
-            first: AtomicU32::new(NONE),
-            last: AtomicU32::new(NONE),
-            counts: Mutex::new(Vec::new()),
-        };
+        let fresh =
+            TreeDelta { first: AtomicU32::new(NONE), last: AtomicU32::new(NONE), counts: Mutex::new(Vec::new()) };
         self.trees.write().entry(tree).or_insert_with(|| Arc::new(fresh)).clone()
     }
 

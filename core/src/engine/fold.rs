@@ -95,7 +95,8 @@ fn new_blocks(
             continue;
         };
         let page = address.page();
-        let closed = by_page.get(&page).ok_or_else(|| Error::Internal(format!("page {} has no block in the heap", page.0)))?;
+        let closed =
+            by_page.get(&page).ok_or_else(|| Error::Internal(format!("page {} has no block in the heap", page.0)))?;
         let (_, _, builder) = builders
             .entry(page)
             .or_insert_with(|| (item.tree, closed.base, EntryBuilder::new(page, closed.order, closed.slots)));
@@ -261,7 +262,8 @@ fn retire_tree(sink: &mut Sink<'_>, number: u32, entry: &TreeEntry) -> Result<()
         let memory = pages.block(entry.page)?;
         let mut position = block::RECORDS_AT;
         for slot in 0..usize::from(entry.slots) {
-            let at = u16::try_from(position).map_err(|_| Error::corrupt("record", entry.page.0, 0, number.into(), 0))?;
+            let at =
+                u16::try_from(position).map_err(|_| Error::corrupt("record", entry.page.0, 0, number.into(), 0))?;
             let record = block::read(&memory, at)?;
             position += record.bytes;
             if let Some((page, _)) = record.large.then(|| record.extent()).flatten().filter(|_| entry.is_live(slot)) {
@@ -272,4 +274,3 @@ fn retire_tree(sink: &mut Sink<'_>, number: u32, entry: &TreeEntry) -> Result<()
     }
     Ok(())
 }
-

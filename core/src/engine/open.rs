@@ -154,9 +154,7 @@ impl Engine {
         let memory = self.file.segment(0).map_err(|e| Error::io("mapping the file", e))?;
         let expected = found.meta.encode();
         // SAFETY: the meta pages lie inside the file (they were read), and so inside its first segment.
-        let mapped = unsafe {
-            std::slice::from_raw_parts(memory.add(found.slot as usize * PAGE_BYTES), PAGE_BYTES)
-        };
+        let mapped = unsafe { std::slice::from_raw_parts(memory.add(found.slot as usize * PAGE_BYTES), PAGE_BYTES) };
         if mapped != &expected[..] {
             return Err(Error::Io {
                 doing: "comparing the mapping with the file",
@@ -231,12 +229,7 @@ impl Engine {
         // From here on the file is not clean. If this fails, what is on the disk is not known.
         let _ = self.log.set(log.clone());
         let meta = self.install_meta(Meta { clean: false, epoch: meta.epoch + 1, ..(*meta).clone() })?;
-        let state = State::new(
-            writer.state.number + 1,
-            meta,
-            writer.state.frozen.clone(),
-            writer.state.active.clone(),
-        );
+        let state = State::new(writer.state.number + 1, meta, writer.state.frozen.clone(), writer.state.active.clone());
         writer.state = Arc::new(state);
         self.published.publish(writer.state.clone());
         writer.log = Some(log);
@@ -282,9 +275,7 @@ fn read_metas(file: &dyn DiskFile, name: &str, length: u64) -> Result<FoundMeta>
         (Err(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false }),
         (Err(MetaError::Bad(e @ Error::UnknownFormat { .. })), Err(_)) => Err(e),
         (Err(_), Err(MetaError::Bad(e @ Error::UnknownFormat { .. }))) => Err(e),
-        (Err(MetaError::NotOurs), Err(MetaError::NotOurs)) => {
-            Err(not_ours("it does not begin like one".to_owned()))
-        }
+        (Err(MetaError::NotOurs), Err(MetaError::NotOurs)) => Err(not_ours("it does not begin like one".to_owned())),
         (Err(MetaError::Bad(e)), Err(_)) | (Err(_), Err(MetaError::Bad(e))) => Err(e),
     }
 }

@@ -157,9 +157,8 @@ fn step_block<'a>(
 ) -> Result<Option<Item<'a>>> {
     let block = pages.block(position.entry.page)?;
     while position.slot < usize::from(position.entry.slots) {
-        let start = u16::try_from(position.position).map_err(|_| {
-            Error::corrupt("record", block.page().0, 0, block.len() as u64, position.position as u64)
-        })?;
+        let start = u16::try_from(position.position)
+            .map_err(|_| Error::corrupt("record", block.page().0, 0, block.len() as u64, position.position as u64))?;
         let record = block::read(&block, start)?;
         let slot = position.slot;
         position.slot += 1;

@@ -143,9 +143,8 @@ impl State {
             }
         }
         let entry = self.tree(pages, tree)?;
-        let found = hash::lookup(pages, &entry.trie, hash, |address| {
-            Ok(has_key(pages, address, key)?.then_some(address))
-        })?;
+        let found =
+            hash::lookup(pages, &entry.trie, hash, |address| Ok(has_key(pages, address, key)?.then_some(address)))?;
         Ok(found.map_or(Tip::Absent, Tip::Base))
     }
 
@@ -199,7 +198,9 @@ pub fn document<'a>(pages: &'a Pages, found: &Found<'a>) -> Result<&'a [u8]> {
     if !found.record.large {
         return Ok(found.record.payload);
     }
-    let bad = |got: usize| Error::corrupt("stub of a large document", found.address.page().0, found.address.slot().into(), 10, got as u64);
+    let bad = |got: usize| {
+        Error::corrupt("stub of a large document", found.address.page().0, found.address.slot().into(), 10, got as u64)
+    };
     let (page, length) = found.record.extent().ok_or_else(|| bad(found.record.payload.len()))?;
     let document = pages.extent(page)?;
     if document.len() != length {

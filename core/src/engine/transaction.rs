@@ -311,8 +311,7 @@ impl<'e> Transaction<'e> {
         }
         let start = self.arena.len();
         self.arena.extend_from_slice(bytes);
-        let change =
-            Change { tree, hash, tip, bytes: start..self.arena.len(), put, replaced: false, same: None };
+        let change = Change { tree, hash, tip, bytes: start..self.arena.len(), put, replaced: false, same: None };
         self.push(change);
         Ok(true)
     }
@@ -355,8 +354,7 @@ impl<'e> Transaction<'e> {
         for change in &self.changes {
             self.writer.tree(&engine.pages, change.tree)?;
             let document = &self.arena[change.bytes.clone()];
-            let address =
-                change.put.then(|| self.writer.place(engine.context(), change.tree, document)).transpose()?;
+            let address = change.put.then(|| self.writer.place(engine.context(), change.tree, document)).transpose()?;
             addresses.push(address);
         }
         let lsn = self.append(commit, first_ordinal)?;

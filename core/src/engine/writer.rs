@@ -275,7 +275,10 @@ impl Writer {
     /// Counters of the collections changed since the last freeze.
     pub fn take_counts(&mut self) -> Vec<(u32, Counts)> {
         let dirty = self.trees.iter_mut().filter(|(_, writer)| writer.dirty);
-        let mut counts: Vec<_> = dirty.map(|(tree, writer)| (*tree, std::mem::take(&mut writer.dirty), writer.counts)).map(|(tree, _, counts)| (tree, counts)).collect();
+        let mut counts: Vec<_> = dirty
+            .map(|(tree, writer)| (*tree, std::mem::take(&mut writer.dirty), writer.counts))
+            .map(|(tree, _, counts)| (tree, counts))
+            .collect();
         counts.sort_unstable_by_key(|(tree, _)| *tree);
         counts
     }

@@ -115,7 +115,10 @@ mod tests {
         let lock = Arc::new(WriterLock::new(0));
         let held = lock.lock(Duration::from_secs(1)).expect("free");
         assert!(matches!(lock.lock(Duration::from_millis(5)), Err(Error::WriterTimeout { .. })));
-        let other = { let lock = lock.clone(); std::thread::spawn(move || *lock.lock(Duration::from_secs(60)).expect("turn") += 1) };
+        let other = {
+            let lock = lock.clone();
+            std::thread::spawn(move || *lock.lock(Duration::from_secs(60)).expect("turn") += 1)
+        };
         while lock.queue.lock().waiting.is_empty() {
             std::thread::yield_now();
         }

@@ -112,4 +112,7 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
 
     /// Takes the exclusive lock of this file, without waiting. Released when the file is dropped.
     fn lock(&self) -> Result<(), LockError>;
+
+    /// Gives the lock back before the file is dropped. Does nothing where this handle has none.
+    fn unlock(&self);
 }

@@ -25,8 +25,8 @@
 use super::disk::DiskFile;
 use super::page::{self, get_u32, get_u64, PageKind, PageNo, PageSource, PAGE_BYTES};
 use crate::error::{Error, Result};
-use std::marker::PhantomData;
 use crate::sync::{Arc, AtomicPtr, AtomicU64, Ordering};
+use std::marker::PhantomData;
 
 /// Pages a file may have: 2^40, that is 4 PiB.
 pub const MAX_PAGES: u64 = 1 << (TOP_BITS + MIDDLE_BITS + CHUNK_BITS + GROUP_BITS);
@@ -234,9 +234,7 @@ impl Pages {
     #[cold]
     fn group_or_make(&self, page: PageNo) -> Result<&Group> {
         let top = (page.0 >> (MIDDLE_BITS + CHUNK_BITS + GROUP_BITS)) as usize;
-        let slot = self.top.get(top).ok_or_else(|| {
-            Error::corrupt("page number", page.0, 0, MAX_PAGES, page.0)
-        })?;
+        let slot = self.top.get(top).ok_or_else(|| Error::corrupt("page number", page.0, 0, MAX_PAGES, page.0))?;
         let middle = get_or_make(slot);
         let at = (page.0 >> (CHUNK_BITS + GROUP_BITS)) as usize & ((1 << MIDDLE_BITS) - 1);
         let chunk = get_or_make(&middle.chunks[at]);
@@ -448,7 +446,8 @@ impl Pages {
         // SAFETY: the first page of a resolved unit is valid memory.
         let head = unsafe { std::slice::from_raw_parts(unit.ptr, PAGE_BYTES) };
         let kind = page::UnitHeader::decode(head, page)?.kind;
-        let pages = if kind == PageKind::Extent { get_u32(head, EXTENT_PAGES_AT).into() } else { 1 << page::order_of(head) };
+        let pages =
+            if kind == PageKind::Extent { get_u32(head, EXTENT_PAGES_AT).into() } else { 1 << page::order_of(head) };
         Ok((kind, pages))
     }
 }

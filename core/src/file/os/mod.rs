@@ -279,15 +279,20 @@ impl DiskFile for OsFile {
             Err(e) => Err(LockError::Io(e)),
         }
     }
+
+    fn unlock(&self) {
+        let mut locked_by = self.locked_by.lock();
+        if locked_by.take() == Some(std::process::id()) {
+            sys::unlock(&self.file);
+        }
+    }
 }
 
 impl Drop for OsFile {
     /// Closing would release the lock too, but not while a forked child still has the descriptor. A
     /// child that drops its copy of this handle, on the other hand, must leave its parent's lock alone.
     fn drop(&mut self) {
-        if *self.locked_by.lock() == Some(std::process::id()) {
-            sys::unlock(&self.file);
-        }
+        self.unlock();
     }
 }
 

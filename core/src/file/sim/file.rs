@@ -161,12 +161,16 @@ impl DiskFile for SimFile {
         self.holds_lock.store(true, Ordering::Relaxed);
         Ok(())
     }
+
+    fn unlock(&self) {
+        if self.holds_lock.swap(false, Ordering::Relaxed) {
+            self.inode.content.lock().locked = false;
+        }
+    }
 }
 
 impl Drop for SimFile {
     fn drop(&mut self) {
-        if self.holds_lock.load(Ordering::Relaxed) {
-            self.inode.content.lock().locked = false;
-        }
+        self.unlock();
     }
 }

@@ -1,0 +1,407 @@
+//! Collections as users see them: documents by id.
+
+use crate::database::Database;
+use crate::document::canonical::{prepare, with_integer_id, with_key, Prepared};
+use crate::document::{from_msgpack, to_msgpack, Id, RawDocument};
+use crate::engine::state::{self, State};
+use crate::engine::transaction::Transaction;
+use crate::engine::trees;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::hash::KeyHash;
+use crate::record::key::key_of;
+use crate::snapshot::{Scan, Snapshot};
+use crate::sync::Ordering;
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+
+/// Buffers kept for the next document, up to this size in bytes.
+const KEPT_BUFFER_BYTES: usize = 1 << 20;
+
+/// A collection of documents of type `T`, found by `_id` in constant time.
+///
+/// The handle is a name: cheap to make and to clone, `Send + Sync`. It stays valid when the collection is
+/// dropped or renamed: it then means whatever bears the name. Reading methods never block. Writing
+/// methods are a transaction each: they wait for the writer's turn and, under
+/// [`Durability::Sync`](crate::Durability::Sync), for the disk.
+pub struct Collection<T> {
+    db: Database,
+    name: Arc<str>,
+    /// The tree that the name meant, with the version of the catalog: `version << 32 | tree`.
+    resolved: Arc<AtomicU64>,
+    documents: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Collection<T> {
+    fn clone(&self) -> Self {
+        Collection {
+            db: self.db.clone(),
+            name: self.name.clone(),
+            resolved: self.resolved.clone(),
+            documents: PhantomData,
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Collection<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Collection").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What [`Collection::insert_one`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InsertOneResult {
+    /// The document's id, given or assigned.
+    pub inserted_id: Id,
+}
+
+/// What [`Collection::insert_many`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InsertManyResult {
+    /// The documents' ids, in the order they came.
+    pub inserted_ids: Vec<Id>,
+}
+
+/// How [`Collection::insert_many_with`] goes on after a document that can't be inserted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InsertManyOptions {
+    /// Stop at the first failure and keep what came before it (true, the default), or insert all but the
+    /// failures.
+    pub ordered: bool,
+    /// Keep nothing if any document fails. Default: false.
+    pub atomic: bool,
+}
+
+impl Default for InsertManyOptions {
+    fn default() -> Self {
+        InsertManyOptions { ordered: true, atomic: false }
+    }
+}
+
+impl<T> Collection<T> {
+    pub(crate) fn new(db: Database, name: &str) -> Collection<T> {
+        Collection { db, name: name.into(), resolved: Arc::default(), documents: PhantomData }
+    }
+
+    /// The collection's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The tree that the name means in a state, as of a commit.
+    fn tree(&self, state: &State, commit: u64) -> Result<Option<u32>> {
+        let engine = self.db.engine();
+        // Loaded after the pin: if a change of the catalog is visible at `commit`, so is its version.
+        let version = engine.catalog_version.load(Ordering::Acquire);
+        let changed = engine.catalog_commit.load(Ordering::Acquire);
+        let resolved = self.resolved.load(Ordering::Relaxed);
+        if resolved >> 32 == version & 0xffff_ffff && changed <= commit {
+            return Ok(Some(resolved as u32));
+        }
+        let tree = resolve(engine, state, commit, &self.name)?;
+        if let (Some(tree), true) = (tree, changed <= commit) {
+            self.resolved.store(version << 32 | u64::from(tree), Ordering::Relaxed);
+        }
+        Ok(tree)
+    }
+
+    /// The bytes of the document with this id, given to `read` without copying; `None` if there is none.
+    pub fn get_raw_with<R>(&self, id: impl Into<Id>, read: impl FnOnce(&RawDocument) -> R) -> Result<Option<R>> {
+        let key = id.into().key()?;
+        let engine = self.db.engine();
+        engine.check_open()?;
+        let pin = engine.published.pin();
+        let Some(tree) = self.tree(&pin, pin.commit())? else { return Ok(None) };
+        let hash = state::hash_of(&pin.meta, &key);
+        let Some(found) = pin.get(&engine.pages, pin.commit(), tree, &key, hash)? else { return Ok(None) };
+        let document = state::document(&engine.pages, &found)?;
+        Ok(Some(read(RawDocument::from_stored(document))))
+    }
+
+    /// True if there is a document with this id.
+    pub fn contains(&self, id: impl Into<Id>) -> Result<bool> {
+        Ok(self.get_raw_with(id, |_| ())?.is_some())
+    }
+
+    /// The number of documents, exact.
+    pub fn count_documents(&self) -> Result<u64> {
+        let engine = self.db.engine();
+        engine.check_open()?;
+        let pin = engine.published.pin();
+        match self.tree(&pin, pin.commit())? {
+            Some(tree) => pin.count(&engine.pages, pin.commit(), tree),
+            None => Ok(0),
+        }
+    }
+
+    /// The number of documents. Here it is as exact, and as cheap, as [`Collection::count_documents`].
+    pub fn estimated_document_count(&self) -> Result<u64> {
+        self.count_documents()
+    }
+
+    /// Deletes the document with this id; false if there is none.
+    pub fn delete(&self, id: impl Into<Id>) -> Result<bool> {
+        let key = id.into().key()?;
+        self.db.write_one(|tx| match tx.resolve(&self.name)? {
+            Some(tree) => tx.delete(tree, &key),
+            None => Ok(false),
+        })
+    }
+
+    /// Inserts the document, or replaces the one with its `_id`. For bytes that are already MessagePack.
+    pub fn put_raw(&self, document: &RawDocument) -> Result<Id> {
+        self.put_bytes(document.as_bytes())
+    }
+
+    fn put_bytes(&self, bytes: &[u8]) -> Result<Id> {
+        let limit = self.db.shared().max_document_bytes;
+        let prepared = prepare(bytes, limit)?;
+        self.db.write_one(|tx| {
+            let tree = self.tree_for_writing(tx)?;
+            put_prepared(tx, tree, &self.name, bytes, &prepared)
+        })
+    }
+
+    fn tree_for_writing(&self, tx: &mut Transaction<'_>) -> Result<u32> {
+        tx.resolve_or_create(&self.name)
+    }
+
+    /// [`Collection::insert_many`] for bytes that are already MessagePack.
+    pub fn insert_many_raw<'d>(
+        &self,
+        documents: impl IntoIterator<Item = &'d RawDocument>,
+        options: InsertManyOptions,
+    ) -> Result<InsertManyResult> {
+        let documents = documents.into_iter().map(|document| Ok(Cow::Borrowed(document.as_bytes())));
+        self.insert_all(documents, options)
+    }
+
+    /// Inserts in one transaction. What fails is told by its place among `documents`.
+    fn insert_all<'d>(
+        &self,
+        documents: impl Iterator<Item = Result<Cow<'d, [u8]>>>,
+        options: InsertManyOptions,
+    ) -> Result<InsertManyResult> {
+        let limit = self.db.shared().max_document_bytes;
+        let mut failures = Vec::new();
+        let inserted_ids = self.db.write_one(|tx| {
+            let tree = self.tree_for_writing(tx)?;
+            let mut ids = Vec::new();
+            for (index, document) in documents.enumerate() {
+                match document.and_then(|bytes| insert(tx, tree, &self.name, &bytes, limit)) {
+                    Ok(id) => ids.push(id),
+                    // Nothing can be kept of a transaction that grew too large.
+                    Err(e @ Error::TransactionTooLarge { .. }) => return Err(e),
+                    Err(e) if e.code() / 100 == 2 && !options.atomic => {
+                        failures.push((index as u64, e));
+                        if options.ordered {
+                            break;
+                        }
+                    }
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(ids)
+        })?;
+        if failures.is_empty() {
+            return Ok(InsertManyResult { inserted_ids });
+        }
+        Err(Error::BulkWrite { inserted: inserted_ids.len() as u64, failures })
+    }
+}
+
+impl<T: Serialize> Collection<T> {
+    /// Inserts the document, or replaces the one with its `_id`; assigns the next integer `_id` if it has
+    /// none. Returns the id.
+    ///
+    /// Errors: 2xx if the document can't be stored; nothing was changed.
+    pub fn put(&self, document: &T) -> Result<Id> {
+        with_bytes(document, |bytes| self.put_bytes(bytes))
+    }
+
+    /// Inserts a document; assigns the next integer `_id` if it has none. Error: `DuplicateId`.
+    pub fn insert_one(&self, document: &T) -> Result<InsertOneResult> {
+        with_bytes(document, |bytes| {
+            let prepared = prepare(bytes, self.db.shared().max_document_bytes)?;
+            let inserted_id = self.db.write_one(|tx| {
+                let tree = self.tree_for_writing(tx)?;
+                insert_prepared(tx, tree, &self.name, bytes, &prepared)
+            })?;
+            Ok(InsertOneResult { inserted_id })
+        })
+    }
+
+    /// Inserts documents in one transaction. It stops at the first that fails and keeps those before it,
+    /// as MongoDB does; the error `BulkWrite` says how many that are.
+    pub fn insert_many<'d>(&self, documents: impl IntoIterator<Item = &'d T>) -> Result<InsertManyResult>
+    where
+        T: 'd,
+    {
+        self.insert_many_with(documents, InsertManyOptions::default())
+    }
+
+    /// [`Collection::insert_many`] with options.
+    pub fn insert_many_with<'d>(
+        &self,
+        documents: impl IntoIterator<Item = &'d T>,
+        options: InsertManyOptions,
+    ) -> Result<InsertManyResult>
+    where
+        T: 'd,
+    {
+        let documents = documents.into_iter().map(|document| {
+            let mut bytes = Vec::new();
+            to_msgpack(document, &mut bytes)?;
+            Ok(Cow::Owned(bytes))
+        });
+        self.insert_all(documents, options)
+    }
+
+    /// Replaces the document with this id; false, and nothing changed, if there is none. The new document
+    /// may leave out its `_id`; another one than `id` is the error `InvalidId`.
+    pub fn replace_one(&self, id: impl Into<Id>, document: &T) -> Result<bool> {
+        let key = id.into().key()?;
+        with_bytes(document, |bytes| {
+            let document = key_for_replace(&key, bytes, self.db.shared().max_document_bytes)?;
+            self.db.write_one(|tx| match tx.resolve(&self.name)? {
+                Some(tree) => tx.replace(tree, &document),
+                None => Ok(false),
+            })
+        })
+    }
+}
+
+impl<T: DeserializeOwned> Collection<T> {
+    /// The document with this id. Never blocks; allocates what `T` does.
+    pub fn get(&self, id: impl Into<Id>) -> Result<Option<T>> {
+        self.get_raw_with(id, |document| from_msgpack(document.as_bytes()))?.transpose()
+    }
+
+    /// The documents with these ids, in their order, `None` for each that is not there; all as of one
+    /// commit. Faster than so many calls of `get`: their cache misses overlap.
+    pub fn get_many<I: Into<Id>>(&self, ids: impl IntoIterator<Item = I>) -> Result<Vec<Option<T>>> {
+        self.db.snapshot()?.collection::<T>(&self.name)?.get_many(ids)
+    }
+
+    /// All documents as of now, in the order they were last written.
+    pub fn scan(&self) -> Result<Scan<T>> {
+        self.scan_after(0)
+    }
+
+    /// The documents after the one whose [token](Scan::token) this is. What has not changed since comes
+    /// exactly once; what was written since comes (again) at the end; nothing is missed.
+    pub fn scan_after(&self, token: u64) -> Result<Scan<T>> {
+        let snapshot = self.db.snapshot()?;
+        Scan::new(&snapshot, &self.name, token)
+    }
+}
+
+/// The tree that a name means in a state, as of a commit.
+pub(crate) fn resolve(engine: &Engine, state: &State, commit: u64, name: &str) -> Result<Option<u32>> {
+    trees::check_name(name)?;
+    let key = trees::name_key(name);
+    let hash: KeyHash = state::hash_of(&state.meta, &key);
+    let found = state.get(&engine.pages, commit, trees::CATALOG, &key, hash)?;
+    found.map(|found| trees::tree_of_document(state::document(&engine.pages, &found)?)).transpose()
+}
+
+/// Calls `f` with the MessagePack of a value, in a buffer that the thread uses again.
+pub(crate) fn with_bytes<T: Serialize, R>(document: &T, f: impl FnOnce(&[u8]) -> Result<R>) -> Result<R> {
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let mut buffer = BUFFER.with(RefCell::take);
+    buffer.clear();
+    let result = to_msgpack(document, &mut buffer).and_then(|()| f(&buffer));
+    if buffer.capacity() <= KEPT_BUFFER_BYTES {
+        BUFFER.with(|kept| kept.replace(buffer));
+    }
+    result
+}
+
+fn id_of(document: &[u8]) -> Result<Id> {
+    let id = key_of(document).and_then(Id::from_key);
+    id.ok_or_else(|| Error::Internal("a stored document without an id".to_owned()))
+}
+
+/// The document with its id, assigned if it has none.
+fn complete<'d>(
+    tx: &mut Transaction<'_>,
+    tree: u32,
+    name: &str,
+    bytes: &'d [u8],
+    prepared: &'d Prepared<'_>,
+) -> Result<Cow<'d, [u8]>> {
+    Ok(match prepared {
+        Prepared::AsIs(bytes) => Cow::Borrowed(bytes),
+        Prepared::Rewritten(bytes) => Cow::Borrowed(bytes),
+        Prepared::MissingId => {
+            let mut document = Vec::with_capacity(bytes.len() + 16);
+            with_integer_id(bytes, tx.next_id(tree, name)?, &mut document)?;
+            Cow::Owned(document)
+        }
+    })
+}
+
+fn put_prepared(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], prepared: &Prepared<'_>) -> Result<Id> {
+    let document = complete(tx, tree, name, bytes, prepared)?;
+    tx.put(tree, &document)?;
+    id_of(&document)
+}
+
+fn insert_prepared(
+    tx: &mut Transaction<'_>,
+    tree: u32,
+    name: &str,
+    bytes: &[u8],
+    prepared: &Prepared<'_>,
+) -> Result<Id> {
+    let document = complete(tx, tree, name, bytes, prepared)?;
+    let id = id_of(&document)?;
+    if tx.insert(tree, &document)? {
+        return Ok(id);
+    }
+    Err(Error::DuplicateId { collection: name.to_owned(), id: id.to_string() })
+}
+
+/// Validates and puts.
+pub(crate) fn put(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
+    put_prepared(tx, tree, name, bytes, &prepare(bytes, limit)?)
+}
+
+/// Validates and inserts.
+pub(crate) fn insert(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
+    insert_prepared(tx, tree, name, bytes, &prepare(bytes, limit)?)
+}
+
+/// The stored form of a document that replaces the one with `key`.
+pub(crate) fn key_for_replace(key: &[u8], bytes: &[u8], limit: usize) -> Result<Vec<u8>> {
+    let document = match prepare(bytes, limit)? {
+        Prepared::AsIs(bytes) => bytes.to_vec(),
+        Prepared::Rewritten(bytes) => bytes,
+        Prepared::MissingId => {
+            let mut document = Vec::with_capacity(bytes.len() + key.len() + 8);
+            with_key(bytes, key, &mut document)?;
+            document
+        }
+    };
+    if key_of(&document) != Some(key) {
+        return Err(Error::InvalidId("the document's _id is not the id to replace; _id never changes".to_owned()));
+    }
+    Ok(document)
+}
+
+impl Snapshot {
+    /// A snapshot's view of a database's collection; see [`Snapshot::collection`].
+    pub(crate) fn tree_of(&self, name: &str) -> Result<Option<u32>> {
+        resolve(self.engine(), self.state(), self.commit(), name)
+    }
+}

@@ -1,0 +1,373 @@
+//! The database: opening, closing, transactions, snapshots, and the calls on the file as a whole.
+
+use crate::collection::Collection;
+use crate::engine::open::Place;
+use crate::engine::transaction::Transaction as EngineTransaction;
+use crate::engine::verify::VerifyReport;
+use crate::engine::{verify, Committed, Engine};
+use crate::env::{Env, SystemEnv};
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::file::disk::Disk;
+use crate::file::memory::MemoryDisk;
+use crate::file::os::OsDisk;
+use crate::options::Options;
+use crate::snapshot::Snapshot;
+use crate::stats::Stats;
+use crate::transaction::Transaction;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// The path that opens a database in memory.
+const MEMORY: &str = ":memory:";
+
+/// How long to wait for this process's own closing of the same file.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(30);
+
+/// An open database. Clones are handles to the same one; the last handle closes it.
+///
+/// A handle is `Send + Sync`; use it from as many threads as you like. Reads never wait for anything.
+/// Writes take turns. The same path opened twice in a process gives the same database; in another
+/// process it is an error that names the holder.
+///
+/// ```
+/// use nyro::{doc, Database, Document};
+/// # let dir = std::env::temp_dir().join(format!("nyro-doc-{}-{}", std::process::id(), line!()));
+/// # std::fs::create_dir_all(&dir).expect("a temporary directory");
+/// let db = Database::open(dir.join("app.nyro"))?;
+/// let users = db.collection::<Document>("users");
+/// let id = users.insert_one(&doc! { "name": "Ada" })?.inserted_id;
+/// assert_eq!(users.get(id)?.expect("just stored").get("name").and_then(|v| v.as_str()), Some("Ada"));
+/// # db.close()?;
+/// # Ok::<(), nyro::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Database {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("name", &self.shared.engine.name).finish_non_exhaustive()
+    }
+}
+
+/// What all handles of one database share.
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) max_document_bytes: usize,
+    options: Options,
+    place: Option<PathBuf>,
+}
+
+/// The databases open in this process, by resolved path.
+static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Shared>>>> = Mutex::new(None);
+
+fn with_open<R>(f: impl FnOnce(&mut HashMap<PathBuf, Weak<Shared>>) -> R) -> R {
+    // A panic while the lock was held left a map of weak handles, which is always whole.
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    f(open.get_or_insert_with(HashMap::new))
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The last handle went without `close`: nobody is there to be told of a failure, and a file that
+        // was not closed is recovered when it is next opened.
+        let _ = self.close();
+    }
+}
+
+impl Shared {
+    fn close(&self) -> Result<()> {
+        let closed = self.engine.close();
+        self.engine.file.unlock();
+        if let Some(place) = &self.place {
+            with_open(|open| {
+                if open.get(place).is_some_and(|weak| std::ptr::eq(weak.as_ptr(), self)) {
+                    open.remove(place);
+                }
+            });
+        }
+        closed
+    }
+}
+
+impl Database {
+    /// Opens the database at `path`, making it if there is none, with the default options. `":memory:"`
+    /// opens one that lives in memory until its last handle is gone.
+    ///
+    /// Blocks for recovery if the file was not closed: about a second for a full log.
+    ///
+    /// Errors: `Locked`, `NotADatabase`, `UnknownFormat`, `Corrupt`, `LogMissing`, I/O errors. A file that
+    /// is not ours is refused before a byte of it is written.
+    pub fn open(path: impl AsRef<Path>) -> Result<Database> {
+        Database::open_with(path, Options::default())
+    }
+
+    /// [`Database::open`] with options. A path already open in this process gives the same database, and
+    /// `OptionsDiffer` if the options are others.
+    pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Database> {
+        let path = path.as_ref();
+        if path == Path::new(MEMORY) {
+            let disk = Arc::new(MemoryDisk::new());
+            return Database::start(disk, Arc::new(SystemEnv::new()), MEMORY, options, None, true);
+        }
+        let (disk, name) = OsDisk::resolve(path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Error::NoSuchFile(path.display().to_string()),
+            _ => Error::io("resolving the path", e),
+        })?;
+        let place = disk.directory().join(&name);
+        let disk: Arc<dyn Disk> = Arc::new(disk);
+        let start = std::time::Instant::now();
+        loop {
+            let opened = Database::open_or_share(&disk, &name, &place, &options);
+            match opened {
+                // Another thread is still closing the same file.
+                Err(Error::Locked { pid, .. }) if pid == std::process::id() && start.elapsed() < CLOSING_PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(Error::Locked { pid, user, .. }) => {
+                    return Err(Error::Locked { path: path.display().to_string(), pid, user });
+                }
+                Err(Error::NotADatabase { reason, .. }) => {
+                    return Err(Error::NotADatabase { path: path.display().to_string(), reason });
+                }
+                Err(Error::NoSuchFile(_)) => return Err(Error::NoSuchFile(path.display().to_string())),
+                other => return other,
+            }
+        }
+    }
+
+    fn open_or_share(disk: &Arc<dyn Disk>, name: &str, place: &Path, options: &Options) -> Result<Database> {
+        with_open(|open| {
+            if let Some(shared) = open.get(place).and_then(Weak::upgrade) {
+                if shared.options != *options {
+                    let what = format!("open with {:?}", shared.options);
+                    return Err(Error::OptionsDiffer(what));
+                }
+                return Ok(Database { shared });
+            }
+            let env = Arc::new(SystemEnv::new());
+            let place = place.to_owned();
+            let db = Database::start(disk.clone(), env, name, options.clone(), Some(place.clone()), false)?;
+            open.insert(place, Arc::downgrade(&db.shared));
+            Ok(db)
+        })
+    }
+
+    fn start(
+        disk: Arc<dyn Disk>,
+        env: Arc<dyn Env>,
+        name: &str,
+        options: Options,
+        place: Option<PathBuf>,
+        memory: bool,
+    ) -> Result<Database> {
+        let config = options.config(memory)?;
+        let engine = Engine::open(Place { disk, env, name: name.to_owned(), hook: None }, config)?;
+        let max_document_bytes = options.max_document_bytes as usize;
+        Ok(Database { shared: Arc::new(Shared { engine, max_document_bytes, options, place }) })
+    }
+
+    /// A database over an engine that a test configured.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn over(engine: Arc<Engine>, options: Options) -> Database {
+        let max_document_bytes = options.max_document_bytes as usize;
+        Database { shared: Arc::new(Shared { engine, max_document_bytes, options, place: None }) }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// Closes the database for all its handles: everything goes into the file, which is marked clean, and
+    /// the log is removed. Blocks until that is done. Later calls on any handle, cursor or snapshot give
+    /// `Closed`. After an error the file is as a crash would leave it: nothing acknowledged is lost.
+    pub fn close(&self) -> Result<()> {
+        self.shared.close()
+    }
+
+    /// The collection of that name, with documents of type `T` (your own serde type, or
+    /// [`Document`](crate::Document)). Reads and writes nothing: a collection is made by its first write
+    /// and is empty before. A bad name is an error of the first call.
+    pub fn collection<T>(&self, name: &str) -> Collection<T> {
+        Collection::new(self.clone(), name)
+    }
+
+    /// Runs `body` as one atomic transaction over any number of collections: committed when it returns
+    /// `Ok`, rolled back without a trace when it returns `Err` or panics. It reads its own writes. Other
+    /// writers wait meanwhile; readers do not. Calling a writing method of a [`Collection`] or another
+    /// `write` inside `body` is the error `NestedTransaction`: use the transaction's own collections.
+    ///
+    /// Blocks for the writer's turn, and (under [`Durability::Sync`](crate::Durability::Sync)) until the
+    /// commit is durable.
+    ///
+    /// ```
+    /// # use nyro::{doc, Database, Document};
+    /// # let db = Database::open(":memory:")?;
+    /// db.write(|tx| {
+    ///     let accounts = tx.collection::<Document>("accounts");
+    ///     accounts.put(&doc! { "_id": "a", "balance": 70 })?;
+    ///     accounts.put(&doc! { "_id": "b", "balance": 30 })?;
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), nyro::Error>(())
+    /// ```
+    pub fn write<R>(&self, mut body: impl FnMut(&Transaction<'_>) -> Result<R>) -> Result<R> {
+        let (result, committed) = self.run(|tx| body(tx))?;
+        self.engine().wait(committed)?;
+        Ok(result)
+    }
+
+    /// [`Database::write`] that does not wait for durability: the ticket does. Whether the commit is
+    /// visible before it is durable depends on the durability, as always.
+    pub fn write_async<R>(&self, mut body: impl FnMut(&Transaction<'_>) -> Result<R>) -> Result<(R, Ticket)> {
+        let (result, committed) = self.run(|tx| body(tx))?;
+        self.engine().request(|r| r.sync());
+        Ok((result, Ticket { shared: self.shared.clone(), committed }))
+    }
+
+    fn run<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<(R, Committed)> {
+        let tx = Transaction::new(self.engine().begin()?, self.shared.max_document_bytes);
+        match body(&tx) {
+            Ok(result) => Ok((result, tx.into_engine().commit()?)),
+            Err(e) => {
+                let committed = tx.into_engine().roll_back();
+                self.engine().wait(committed)?;
+                Err(e)
+            }
+        }
+    }
+
+    /// A transaction of one call, below the public types.
+    pub(crate) fn write_one<R>(&self, body: impl FnOnce(&mut EngineTransaction<'_>) -> Result<R>) -> Result<R> {
+        let engine = self.engine();
+        let mut tx = engine.begin()?;
+        match body(&mut tx) {
+            Ok(result) => {
+                engine.wait(tx.commit()?)?;
+                Ok(result)
+            }
+            Err(e) => {
+                // The error may rest on a commit that is not durable yet.
+                engine.wait(tx.roll_back())?;
+                Err(e)
+            }
+        }
+    }
+
+    /// A frozen view of the whole database as of now. It costs nothing to take and never waits or
+    /// changes; while it lives, pages it may read are not used again.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.engine().check_open()?;
+        Ok(Snapshot::new(self.shared.clone()))
+    }
+
+    /// Names of all collections, sorted.
+    pub fn collection_names(&self) -> Result<Vec<String>> {
+        self.snapshot()?.collection_names()
+    }
+
+    /// Makes an empty collection. Error: `CollectionExists`.
+    pub fn create_collection(&self, name: &str) -> Result<()> {
+        self.write_one(|tx| match tx.resolve(name)? {
+            Some(_) => Err(Error::CollectionExists(name.to_owned())),
+            None => tx.create(name).map(|_| ()),
+        })
+    }
+
+    /// Gives a collection another name. Errors: `CollectionNotFound`, `CollectionExists`.
+    pub fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
+        self.write_one(|tx| tx.rename(from, to))
+    }
+
+    /// Drops a collection with all its documents; false if there is none. Takes the same short time
+    /// whatever its size: its pages are freed by the next checkpoint. Snapshots still see it.
+    pub fn drop_collection(&self, name: &str) -> Result<bool> {
+        self.write_one(|tx| tx.drop_collection(name))
+    }
+
+    /// Makes every commit so far durable, whatever the durability. Blocks for one sync of the log.
+    pub fn sync(&self) -> Result<()> {
+        self.engine().sync()
+    }
+
+    /// Moves everything from memory and log into the file now. Blocks until done; writers and readers go
+    /// on meanwhile. Never needed for safety: it happens in the background.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.engine().check_open()?;
+        self.engine().checkpoint(false).map(|_| ())
+    }
+
+    /// Checks the whole database: every page is reachable once or free, checksums, order, counters, and
+    /// that every document is found by its id and is well-formed. Reads the whole file; reads and writes
+    /// go on meanwhile. Error: `Corrupt`, with the first damage found.
+    pub fn verify(&self) -> Result<VerifyReport> {
+        let engine = self.engine();
+        engine.check_open()?;
+        engine.verify(&mut |name, document| {
+            crate::document::validate::validate(document, usize::MAX).map(|_| ()).map_err(|e| {
+                let key = crate::record::key::key_of(document).and_then(crate::Id::from_key);
+                let id = key.map_or_else(String::new, |id| id.to_string());
+                Error::Internal(format!("document {id} of collection {name:?} is not well-formed: {e}"))
+            })
+        })
+    }
+
+    /// Figures about the database as of now. Cheap; reads no page that is not in memory.
+    pub fn stats(&self) -> Result<Stats> {
+        self.engine().check_open()?;
+        Ok(Stats::of(self.engine()))
+    }
+
+    /// Tells `hook` about checkpoints, pacing and background failures from now on; one hook at a time.
+    /// It is called with no lock held, from the thread where the thing happened, and must return soon.
+    pub fn on_event(&self, hook: impl Fn(&Event) + Send + Sync + 'static) {
+        *self.engine().hook.write() = Some(Arc::new(hook));
+    }
+}
+
+/// A commit on its way to the disk, from [`Database::write_async`].
+#[derive(Clone)]
+pub struct Ticket {
+    shared: Arc<Shared>,
+    committed: Committed,
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("commit", &self.committed.commit).finish_non_exhaustive()
+    }
+}
+
+impl Ticket {
+    /// The commit number.
+    pub fn commit(&self) -> u64 {
+        self.committed.commit
+    }
+
+    /// Waits until the commit is on the disk, whatever the durability. Error: `OutcomeUnknown`.
+    pub fn wait(&self) -> Result<()> {
+        match self.shared.engine.log.get() {
+            Some(log) => log.sync_through(crate::log::Lsn(self.committed.lsn)),
+            None => Ok(()),
+        }
+    }
+
+    /// True once it is on the disk. Never blocks.
+    pub fn is_durable(&self) -> bool {
+        self.shared.engine.log.get().is_none_or(|log| log.durable().0 >= self.committed.lsn)
+    }
+}
+
+/// Names of the collections in a state.
+pub(crate) fn names(engine: &Engine, state: &crate::engine::state::State, commit: u64) -> Result<Vec<String>> {
+    Ok(verify::catalog(state, &engine.pages, commit)?.into_keys().collect())
+}

@@ -1,0 +1,141 @@
+//! Segments: made ready before they are needed, at sizes that grow with the log.
+//!
+//! ```text
+//!   create -> write zeros -> sync data -> sync directory -> ready      (any thread, or the commit)
+//!   ready  -> header written -> end frame in the one before -> current (the commit that needs room)
+//! ```
+//!
+//! A segment that could not be made ready is removed again; its sequence is used by the next attempt.
+
+use super::format::{seed_of, SegmentHeader, HEADER_BYTES};
+use super::{list_segments, remove_if_there, segment_name, Lsn};
+use crate::error::{Error, Result};
+use crate::file::disk::{Disk, DiskFile};
+use std::io;
+use std::sync::Arc;
+
+/// Length of the first segment of an epoch.
+const FIRST_BYTES: u64 = 64 << 10;
+
+/// Segment lengths are multiples of it.
+const UNIT_BYTES: u64 = 4096;
+
+/// Zeros are written in pieces of this many bytes.
+const ZEROS_BYTES: u64 = 256 << 10;
+
+/// A segment that holds frames.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) name: String,
+    pub(super) start: Lsn,
+    pub(super) length: u64,
+}
+
+/// A segment that is durably there, zero-filled, and holds nothing yet.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) length: u64,
+}
+
+/// Makes the segments of one epoch.
+#[derive(Debug)]
+pub(super) struct Maker {
+    disk: Arc<dyn Disk>,
+    base_name: String,
+    identity: [u8; 16],
+    epoch: u64,
+    /// Of the segment made next, or ready.
+    sequence: u32,
+    length: u64,
+    max_length: u64,
+    pub(super) ready: Option<Ready>,
+}
+
+impl Maker {
+    /// Begins an epoch. Segments of that epoch can only stem from an opening that came to nothing.
+    pub(super) fn begin(
+        disk: Arc<dyn Disk>,
+        base_name: String,
+        identity: [u8; 16],
+        epoch: u64,
+        max_length: u64,
+    ) -> Result<Maker> {
+        for (found, sequence) in list_segments(&*disk, &base_name)? {
+            if found == epoch {
+                remove_if_there(&*disk, &segment_name(&base_name, found, sequence))?;
+            }
+        }
+        let max_length = max_length.next_multiple_of(UNIT_BYTES).max(UNIT_BYTES);
+        let length = FIRST_BYTES.min(max_length);
+        Ok(Maker { disk, base_name, identity, epoch, sequence: 0, length, max_length, ready: None })
+    }
+
+    /// Seed of the epoch's checksums.
+    pub(super) fn seed(&self) -> u64 {
+        seed_of(&self.identity, self.epoch)
+    }
+
+    /// Makes the next segment ready, with room for at least `frames_bytes` of frames.
+    pub(super) fn prepare(&mut self, frames_bytes: u64) -> Result<()> {
+        let needed = (HEADER_BYTES as u64).saturating_add(frames_bytes);
+        if self.ready.as_ref().is_some_and(|ready| ready.length >= needed) {
+            return Ok(());
+        }
+        let length = self.length.max(needed.next_multiple_of(UNIT_BYTES));
+        self.ready = None;
+        let name = self.name();
+        // What is there under that name was too small, or is the rest of an attempt that failed.
+        remove_if_there(&*self.disk, &name)?;
+        match self.make(&name, length) {
+            Ok(file) => {
+                self.ready = Some(Ready { file, length });
+                Ok(())
+            }
+            Err(e) => {
+                // Gives the space back; if that fails too, the next attempt removes it.
+                let _ = self.disk.remove(&name);
+                Err(Error::io("making a log segment", e))
+            }
+        }
+    }
+
+    fn make(&self, name: &str, length: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.disk.create(name)?;
+        let zeros = vec![0; ZEROS_BYTES.min(length) as usize];
+        let mut offset = 0;
+        while offset < length {
+            let piece = (length - offset).min(ZEROS_BYTES);
+            file.write_at(&zeros[..piece as usize], offset)?;
+            offset += piece;
+        }
+        file.sync_data()?;
+        self.disk.sync_dir()?;
+        Ok(file)
+    }
+
+    /// Gives the ready segment its header. It stays ready until [`Maker::take`], so that this can be
+    /// done again with another start if what follows fails.
+    pub(super) fn write_header(&self, start: Lsn, chain: u64) -> Result<()> {
+        let Some(ready) = &self.ready else {
+            return Err(Error::Internal("a log segment was used before it was ready".into()));
+        };
+        let (identity, epoch, sequence) = (self.identity, self.epoch, self.sequence);
+        let header = SegmentHeader { identity, epoch, sequence, start, chain, length: ready.length };
+        ready.file.write_at(&header.encode(), 0).map_err(|e| Error::io("writing the header of a log segment", e))
+    }
+
+    /// Hands out the ready segment, which begins at `start`.
+    pub(super) fn take(&mut self, start: Lsn) -> Option<Segment> {
+        let ready = self.ready.take()?;
+        let segment = Segment { file: ready.file, name: self.name(), start, length: ready.length };
+        self.sequence += 1;
+        self.length = (self.length * 2).min(self.max_length);
+        Some(segment)
+    }
+
+    fn name(&self) -> String {
+        segment_name(&self.base_name, self.epoch, self.sequence)
+    }
+}

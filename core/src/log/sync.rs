@@ -1,0 +1,224 @@
+//! Group commit: who waits, who syncs, and what a failed sync does.
+//!
+//! ```text
+//!   commit 7  sync_through ---- becomes the syncer --[ sync_data ]--> durable = end --> callback
+//!   commit 8  sync_through --------- waits -----------------------------^ not covered: next syncer
+//!   commit 9  sync_through --------- waits -----------------------------^ waits on ---------------^
+//! ```
+//!
+//! One thread syncs at a time, for all that is in the log at its beginning; there is no thread for it.
+//! What is durable and whether a sync failed change under one lock, and after a failure what is
+//! durable never changes again: the operating system may report a lost write once only.
+
+use super::segment::Segment;
+use super::writer::Log;
+use super::Lsn;
+use crate::error::{Error, Result};
+use crate::file::disk::DiskFile;
+use crate::sync::{MutexGuard, Ordering};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+/// Called with the last durable commit.
+type OnDurable = Box<dyn Fn(u64) + Send + Sync>;
+
+/// The end of the log as the syncer needs it.
+pub(super) struct Tail {
+    end: Lsn,
+    commit: u64,
+    /// Segments with something that no sync has covered, in order.
+    unsynced: Vec<Arc<Segment>>,
+    /// All segments not yet released, in order; the last is the current one.
+    segments: VecDeque<Arc<Segment>>,
+}
+
+impl Tail {
+    pub(super) fn new(end: Lsn, commit: u64, segment: Arc<Segment>) -> Tail {
+        Tail { end, commit, unsynced: Vec::new(), segments: VecDeque::from([segment]) }
+    }
+
+    /// A frame was written to `segment`, and the log ends here now.
+    pub(super) fn extend(&mut self, end: Lsn, commit: u64, segment: &Arc<Segment>) {
+        (self.end, self.commit) = (end, commit);
+        if !self.unsynced.iter().any(|s| Arc::ptr_eq(s, segment)) {
+            self.unsynced.push(segment.clone());
+        }
+    }
+
+    /// The header of the next segment was written.
+    pub(super) fn begin_segment(&mut self, segment: Arc<Segment>) {
+        self.unsynced.push(segment.clone());
+        self.segments.push_back(segment);
+    }
+
+    /// The oldest segment, if all of it is below `lsn` and it is not the current one.
+    pub(super) fn first_below(&self, lsn: Lsn) -> Option<Arc<Segment>> {
+        let second = self.segments.get(1)?;
+        (second.start <= lsn).then(|| self.segments[0].clone())
+    }
+
+    pub(super) fn forget(&mut self, segment: &Arc<Segment>) {
+        self.segments.retain(|s| !Arc::ptr_eq(s, segment));
+    }
+}
+
+/// Who syncs, and what came of it.
+#[derive(Default)]
+pub(super) struct SyncState {
+    is_syncing: bool,
+    /// The first failure; set once.
+    failure: Option<Arc<io::Error>>,
+    on_durable: Option<OnDurable>,
+}
+
+/// What a log has done since it was created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogCounters {
+    /// Group syncs.
+    pub syncs: u64,
+    /// Bytes of all frames.
+    pub appended_bytes: u64,
+    /// Frames, with claims and segment ends.
+    pub frames: u64,
+}
+
+impl Log {
+    /// Everything before this is durable.
+    pub fn durable(&self) -> Lsn {
+        Lsn(self.durable.load(Ordering::Acquire))
+    }
+
+    /// The last commit known to be durable.
+    pub fn durable_commit(&self) -> u64 {
+        self.durable_commit.load(Ordering::Acquire)
+    }
+
+    /// Returns when everything before `lsn` is durable; `lsn` must not lie beyond the end.
+    ///
+    /// `OutcomeUnknown`: the sync that this call made or waited for failed. `WritesStopped`: one had
+    /// failed before.
+    pub fn sync_through(&self, lsn: Lsn) -> Result<()> {
+        if self.durable() >= lsn {
+            return Ok(());
+        }
+        if lsn > self.end() {
+            return Err(Error::Internal(format!("sync through LSN {lsn}, but the log ends at {}", self.end())));
+        }
+        let mut state = self.sync.lock();
+        if let Some(stopped) = self.stopped(&state) {
+            return if self.durable() >= lsn { Ok(()) } else { Err(stopped) };
+        }
+        while self.durable() < lsn {
+            if let Some(failure) = &state.failure {
+                return Err(self.unknown(failure.clone()));
+            }
+            if state.is_syncing {
+                self.synced.wait(&mut state);
+            } else {
+                state = self.sync_group(state);
+            }
+        }
+        Ok(())
+    }
+
+    /// Syncs all that is in the log, in the role of the syncer.
+    fn sync_group<'a>(&'a self, mut state: MutexGuard<'a, SyncState>) -> MutexGuard<'a, SyncState> {
+        state.is_syncing = true;
+        drop(state);
+        let (end, commit, unsynced) = {
+            let mut tail = self.tail.lock();
+            (tail.end, tail.commit, std::mem::take(&mut tail.unsynced))
+        };
+        let result = unsynced.iter().try_for_each(|segment| segment.file.sync_data());
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.sync.lock();
+        state.is_syncing = false;
+        match result {
+            Err(e) => self.set_failure(&mut state, e),
+            // Whoever stopped the log meanwhile must not see it move on.
+            Ok(()) if state.failure.is_some() => {}
+            Ok(()) => {
+                self.durable_commit.store(commit, Ordering::Release);
+                self.durable.store(end.0, Ordering::Release);
+                if let Some(call) = &state.on_durable {
+                    call(commit);
+                }
+            }
+        }
+        self.synced.notify_all();
+        state
+    }
+
+    /// Syncs one file in the role of the syncer, so that no two syncs of a file overlap and one takes
+    /// the other's error. What is durable is not moved.
+    pub(super) fn sync_alone(&self, file: &dyn DiskFile) -> io::Result<()> {
+        let mut state = self.sync.lock();
+        while state.is_syncing {
+            self.synced.wait(&mut state);
+        }
+        if state.failure.is_some() {
+            return Err(io::Error::other("an earlier sync of the log failed"));
+        }
+        state.is_syncing = true;
+        drop(state);
+        let result = file.sync_data();
+        self.sync.lock().is_syncing = false;
+        self.synced.notify_all();
+        result
+    }
+
+    /// Sets what is called, under the syncer's lock and so in order, each time more is durable. It must
+    /// be quick and must not call the log.
+    pub fn on_durable(&self, callback: OnDurable) {
+        self.sync.lock().on_durable = Some(callback);
+    }
+
+    /// Stops all writing for good.
+    pub fn latch(&self, failure: io::Error) {
+        self.set_failure(&mut self.sync.lock(), failure);
+        self.synced.notify_all();
+    }
+
+    /// The error that every write gets, if writing has stopped.
+    pub fn latched(&self) -> Option<Error> {
+        if !self.is_latched.load(Ordering::Acquire) {
+            return None;
+        }
+        self.stopped(&self.sync.lock())
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> LogCounters {
+        LogCounters {
+            syncs: self.syncs.load(Ordering::Relaxed),
+            appended_bytes: self.appended_bytes.load(Ordering::Relaxed),
+            frames: self.frames.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn check_latch(&self) -> Result<()> {
+        self.latched().map_or(Ok(()), Err)
+    }
+
+    /// Stops writing; gives the error of the call in which that happens.
+    pub(super) fn stop(&self, failure: io::Error) -> Error {
+        self.latch(failure);
+        let first = self.sync.lock().failure.clone();
+        self.unknown(first.unwrap_or_else(|| Arc::new(io::Error::other("the log has stopped"))))
+    }
+
+    fn set_failure(&self, state: &mut SyncState, failure: io::Error) {
+        state.failure.get_or_insert_with(|| Arc::new(failure));
+        self.is_latched.store(true, Ordering::Release);
+    }
+
+    fn stopped(&self, state: &SyncState) -> Option<Error> {
+        let source = state.failure.clone()?;
+        Some(Error::WritesStopped { durable: self.durable_commit(), source })
+    }
+
+    fn unknown(&self, source: Arc<io::Error>) -> Error {
+        Error::OutcomeUnknown { durable: self.durable_commit(), source }
+    }
+}

@@ -1,0 +1,75 @@
+//! How a database is opened.
+
+use crate::engine::{Config, Durability};
+use crate::error::{Error, Result};
+use std::time::Duration;
+
+/// Largest transaction in bytes.
+const MAX_TRANSACTION_BYTES: u64 = 64 << 20;
+
+/// Largest value of `max_document_bytes`: an extent lies within one chunk of the free space.
+pub(crate) const LARGEST_DOCUMENT_BYTES: u64 = 30 << 20;
+
+/// How a database is opened. The defaults are the benchmarked configuration.
+///
+/// ```
+/// use nyro::{Database, Durability, Options};
+/// # let dir = std::env::temp_dir().join(format!("nyro-doc-{}-{}", std::process::id(), line!()));
+/// # std::fs::create_dir_all(&dir).expect("a temporary directory");
+/// let options = Options { durability: Durability::Interval(50), ..Options::default() };
+/// let db = Database::open_with(dir.join("app.nyro"), options)?;
+/// # db.close()?;
+/// # Ok::<(), nyro::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Make the file if there is none. Default: true.
+    pub create: bool,
+    /// When a commit is acknowledged. Default: [`Durability::Sync`].
+    pub durability: Durability,
+    /// Memory for what is committed and not in the file yet, in bytes: writers are slowed down from here
+    /// on. Default: 512 MiB; at least 64 KiB.
+    pub cache_bytes: u64,
+    /// Bytes of log since the last checkpoint from which on writers are slowed down. A checkpoint begins
+    /// at half of it. Default: 256 MiB; at least 16 KiB.
+    pub log_max_bytes: u64,
+    /// How long a write waits for the writer's turn, in milliseconds. Default: 60 000.
+    pub writer_timeout_ms: u64,
+    /// Largest document in bytes. Default: 16 MiB; at most 30 MiB.
+    pub max_document_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            create: true,
+            durability: Durability::Sync,
+            cache_bytes: 512 << 20,
+            log_max_bytes: 256 << 20,
+            writer_timeout_ms: 60_000,
+            max_document_bytes: crate::document::DEFAULT_MAX_DOCUMENT_BYTES as u64,
+        }
+    }
+}
+
+impl Options {
+    /// Checks the ranges and makes the engine's configuration.
+    pub(crate) fn config(&self, memory: bool) -> Result<Config> {
+        let range = |ok: bool, what: &str| if ok { Ok(()) } else { Err(Error::InvalidArgument(what.to_owned())) };
+        range(self.cache_bytes >= 64 << 10, "cache_bytes must be at least 65536")?;
+        range(self.log_max_bytes >= 16 << 10, "log_max_bytes must be at least 16384")?;
+        let documents = 64..=LARGEST_DOCUMENT_BYTES;
+        range(documents.contains(&self.max_document_bytes), "max_document_bytes must be from 64 to 31457280")?;
+        Ok(Config {
+            durability: self.durability,
+            cache_bytes: self.cache_bytes,
+            log_max_bytes: self.log_max_bytes,
+            writer_timeout: Duration::from_millis(self.writer_timeout_ms),
+            max_transaction_bytes: MAX_TRANSACTION_BYTES,
+            region_pages: 256,
+            segment_bytes: (self.log_max_bytes / 8).clamp(64 << 10, 16 << 20).next_multiple_of(4096),
+            memory,
+            create: self.create || memory,
+        })
+    }
+}

@@ -1,0 +1,236 @@
+//! Snapshots and scans.
+
+use crate::database::Shared;
+use crate::document::{from_msgpack, Id, Key, RawDocument};
+use crate::engine::scan::Scan as EngineScan;
+use crate::engine::state::{self, State};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::hash::KeyHash;
+use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// Ids looked up together by `get_many`.
+const BATCH: usize = 32;
+
+/// The whole database as of one commit. It never changes; clones are the same snapshot. While one lives,
+/// pages that it may read are not used again, so the file may grow; let it go when you are done.
+#[derive(Clone)]
+pub struct Snapshot {
+    shared: Arc<Shared>,
+    state: Arc<State>,
+    commit: u64,
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("commit", &self.commit).finish_non_exhaustive()
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn new(shared: Arc<Shared>) -> Snapshot {
+        let (state, commit) = shared.engine.published.snapshot();
+        Snapshot { shared, state, commit }
+    }
+
+    /// The commit number that it shows.
+    pub fn commit(&self) -> u64 {
+        self.commit
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// A collection as of this snapshot; empty if there was none of that name.
+    pub fn collection<T>(&self, name: &str) -> Result<SnapshotCollection<'_, T>> {
+        self.engine().check_open()?;
+        Ok(SnapshotCollection { snapshot: self, tree: self.tree_of(name)?, documents: PhantomData })
+    }
+
+    /// Names of the collections, sorted.
+    pub fn collection_names(&self) -> Result<Vec<String>> {
+        self.engine().check_open()?;
+        crate::database::names(self.engine(), &self.state, self.commit)
+    }
+}
+
+/// A collection as of a snapshot.
+#[derive(Debug)]
+pub struct SnapshotCollection<'s, T> {
+    snapshot: &'s Snapshot,
+    tree: Option<u32>,
+    documents: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for SnapshotCollection<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for SnapshotCollection<'_, T> {}
+
+impl<'s, T> SnapshotCollection<'s, T> {
+    /// The document with this id, borrowed from the snapshot: no copy, no allocation for an integer id.
+    /// The bytes come from the file; reading a field of them never panics, whatever they are.
+    #[inline]
+    pub fn get_raw(&self, id: impl Into<Id>) -> Result<Option<&'s RawDocument>> {
+        let key = id.into().key()?;
+        let hash = state::hash_of(&self.snapshot.state.meta, &key);
+        self.find(&key, hash)
+    }
+
+    #[inline]
+    fn find(&self, key: &[u8], hash: KeyHash) -> Result<Option<&'s RawDocument>> {
+        let snapshot = self.snapshot;
+        let engine = snapshot.engine();
+        engine.check_open()?;
+        let Some(tree) = self.tree else { return Ok(None) };
+        let found = snapshot.state.get(&engine.pages, snapshot.commit, tree, key, hash)?;
+        found.map(|found| Ok(RawDocument::from_stored(state::document(&engine.pages, &found)?))).transpose()
+    }
+
+    /// The documents with these ids, in their order, borrowed from the snapshot; given to `each` with its
+    /// place, `None` where there is none.
+    pub fn get_many_raw<I: Into<Id>>(
+        &self,
+        ids: impl IntoIterator<Item = I>,
+        mut each: impl FnMut(usize, Option<&'s RawDocument>) -> Result<()>,
+    ) -> Result<()> {
+        let mut ids = ids.into_iter();
+        let mut place = 0;
+        let (mut keys, mut hashes): (Vec<Key>, Vec<KeyHash>) = (Vec::new(), Vec::new());
+        loop {
+            keys.clear();
+            for id in ids.by_ref().take(BATCH) {
+                keys.push(id.into().key()?);
+            }
+            if keys.is_empty() {
+                return Ok(());
+            }
+            hashes.clear();
+            hashes.extend(keys.iter().map(|key| state::hash_of(&self.snapshot.state.meta, key)));
+            if let Some(tree) = self.tree {
+                state::prefetch(&self.snapshot.state, &self.snapshot.engine().pages, tree, &hashes)?;
+            }
+            for (key, hash) in keys.iter().zip(&hashes) {
+                each(place, self.find(key, *hash)?)?;
+                place += 1;
+            }
+        }
+    }
+
+    /// The number of documents, exact.
+    pub fn count_documents(&self) -> Result<u64> {
+        let engine = self.snapshot.engine();
+        engine.check_open()?;
+        match self.tree {
+            Some(tree) => self.snapshot.state.count(&engine.pages, self.snapshot.commit, tree),
+            None => Ok(0),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> SnapshotCollection<'_, T> {
+    /// The document with this id.
+    pub fn get(&self, id: impl Into<Id>) -> Result<Option<T>> {
+        self.get_raw(id)?.map(|document| from_msgpack(document.as_bytes())).transpose()
+    }
+
+    /// The documents with these ids, in their order, `None` for each that is not there.
+    pub fn get_many<I: Into<Id>>(&self, ids: impl IntoIterator<Item = I>) -> Result<Vec<Option<T>>> {
+        let mut documents = Vec::new();
+        self.get_many_raw(ids, |_, document| {
+            documents.push(document.map(|document| from_msgpack(document.as_bytes())).transpose()?);
+            Ok(())
+        })?;
+        Ok(documents)
+    }
+
+    /// All documents, in the order they were last written.
+    pub fn scan(&self) -> Scan<T> {
+        self.scan_after(0)
+    }
+
+    /// The documents after the one whose [token](Scan::token) this is.
+    pub fn scan_after(&self, token: u64) -> Scan<T> {
+        Scan::over(self.snapshot.clone(), self.tree, token)
+    }
+}
+
+/// A full scan: an iterator that holds its own snapshot, and one block at a time.
+///
+/// It ends after its first error.
+pub struct Scan<T> {
+    inner: Option<EngineScan>,
+    snapshot: Snapshot,
+    token: u64,
+    documents: PhantomData<fn() -> T>,
+}
+
+impl<T> std::fmt::Debug for Scan<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scan").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+impl<T> Scan<T> {
+    pub(crate) fn new(snapshot: &Snapshot, name: &str, token: u64) -> Result<Scan<T>> {
+        let tree = snapshot.tree_of(name)?;
+        Ok(Scan::over(snapshot.clone(), tree, token))
+    }
+
+    fn over(snapshot: Snapshot, tree: Option<u32>, token: u64) -> Scan<T> {
+        let inner = tree.map(|tree| EngineScan::new(tree, snapshot.commit, token));
+        Scan { inner, snapshot, token, documents: PhantomData }
+    }
+
+    /// Where the scan is: give it to `scan_after`, now or after reopening, to go on behind the last
+    /// document returned.
+    pub fn token(&self) -> u64 {
+        self.token
+    }
+
+    /// The next document without copying it.
+    pub fn next_raw(&mut self) -> Result<Option<&RawDocument>> {
+        let Some(inner) = &mut self.inner else { return Ok(None) };
+        let engine = &self.snapshot.shared.engine;
+        if engine.check_open().is_err() {
+            self.inner = None;
+            return Err(Error::Closed);
+        }
+        match inner.next(&self.snapshot.state, &engine.pages)? {
+            Some(item) => {
+                self.token = item.ordinal;
+                let document = state::document(&engine.pages, &item.found)?;
+                Ok(Some(RawDocument::from_stored(document)))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Iterator for Scan<T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Result<T>> {
+        let item = match self.next_raw() {
+            Ok(None) => return None,
+            Ok(Some(document)) => from_msgpack(document.as_bytes()),
+            Err(e) => Err(e),
+        };
+        if item.is_err() {
+            self.inner = None;
+        }
+        Some(item)
+    }
+}
+
+impl<T: DeserializeOwned> std::iter::FusedIterator for Scan<T> {}

@@ -1,0 +1,126 @@
+//! Write transactions as users see them.
+
+use crate::collection::{self, key_for_replace};
+use crate::document::{from_msgpack, Id};
+use crate::engine::transaction::Transaction as Inner;
+use crate::error::{Error, Result};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use std::cell::RefCell;
+use std::marker::PhantomData;
+
+/// A write transaction, given to the closure of [`Database::write`](crate::Database::write).
+pub struct Transaction<'e> {
+    inner: RefCell<Inner<'e>>,
+    max_document_bytes: usize,
+}
+
+impl std::fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").finish_non_exhaustive()
+    }
+}
+
+impl<'e> Transaction<'e> {
+    pub(crate) fn new(inner: Inner<'e>, max_document_bytes: usize) -> Transaction<'e> {
+        Transaction { inner: RefCell::new(inner), max_document_bytes }
+    }
+
+    pub(crate) fn into_engine(self) -> Inner<'e> {
+        self.inner.into_inner()
+    }
+
+    /// A collection inside this transaction.
+    pub fn collection<T>(&self, name: &str) -> TransactionCollection<'_, 'e, T> {
+        TransactionCollection { tx: self, name: name.to_owned(), documents: PhantomData }
+    }
+
+    /// Makes an empty collection. Error: `CollectionExists`.
+    pub fn create_collection(&self, name: &str) -> Result<()> {
+        let mut inner = self.inner.borrow_mut();
+        match inner.resolve(name)? {
+            Some(_) => Err(Error::CollectionExists(name.to_owned())),
+            None => inner.create(name).map(|_| ()),
+        }
+    }
+
+    /// Gives a collection another name. Errors: `CollectionNotFound`, `CollectionExists`.
+    pub fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
+        self.inner.borrow_mut().rename(from, to)
+    }
+
+    /// Drops a collection; false if there is none.
+    pub fn drop_collection(&self, name: &str) -> Result<bool> {
+        self.inner.borrow_mut().drop_collection(name)
+    }
+}
+
+/// A collection inside a write transaction. What it reads are the newest documents, the transaction's own
+/// writes included. Nothing is visible outside before the commit.
+#[derive(Debug)]
+pub struct TransactionCollection<'t, 'e, T> {
+    tx: &'t Transaction<'e>,
+    name: String,
+    documents: PhantomData<fn() -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned> TransactionCollection<'_, '_, T> {
+    /// The document with this id.
+    pub fn get(&self, id: impl Into<Id>) -> Result<Option<T>> {
+        let key = id.into().key()?;
+        let mut inner = self.tx.inner.borrow_mut();
+        let Some(tree) = inner.resolve(&self.name)? else { return Ok(None) };
+        inner.get(tree, &key)?.map(|document| from_msgpack(&document)).transpose()
+    }
+
+    /// True if there is a document with this id.
+    pub fn contains(&self, id: impl Into<Id>) -> Result<bool> {
+        let key = id.into().key()?;
+        let mut inner = self.tx.inner.borrow_mut();
+        match inner.resolve(&self.name)? {
+            Some(tree) => inner.contains(tree, &key),
+            None => Ok(false),
+        }
+    }
+
+    /// Inserts the document, or replaces the one with its `_id`; assigns an `_id` if it has none.
+    pub fn put(&self, document: &T) -> Result<Id> {
+        collection::with_bytes(document, |bytes| {
+            let mut inner = self.tx.inner.borrow_mut();
+            let tree = inner.resolve_or_create(&self.name)?;
+            collection::put(&mut inner, tree, &self.name, bytes, self.tx.max_document_bytes)
+        })
+    }
+
+    /// Inserts the document. Error: `DuplicateId`; the transaction goes on and may still commit.
+    pub fn insert_one(&self, document: &T) -> Result<Id> {
+        collection::with_bytes(document, |bytes| {
+            let mut inner = self.tx.inner.borrow_mut();
+            let tree = inner.resolve_or_create(&self.name)?;
+            collection::insert(&mut inner, tree, &self.name, bytes, self.tx.max_document_bytes)
+        })
+    }
+
+    /// Replaces the document with this id; false if there is none.
+    pub fn replace_one(&self, id: impl Into<Id>, document: &T) -> Result<bool> {
+        let key = id.into().key()?;
+        collection::with_bytes(document, |bytes| {
+            let document = key_for_replace(&key, bytes, self.tx.max_document_bytes)?;
+            let mut inner = self.tx.inner.borrow_mut();
+            match inner.resolve(&self.name)? {
+                Some(tree) => inner.replace(tree, &document),
+                None => Ok(false),
+            }
+        })
+    }
+
+    /// Deletes the document with this id; false if there is none.
+    pub fn delete(&self, id: impl Into<Id>) -> Result<bool> {
+        let key = id.into().key()?;
+        let mut inner = self.tx.inner.borrow_mut();
+        match inner.resolve(&self.name)? {
+            Some(tree) => inner.delete(tree, &key),
+            None => Ok(false),
+        }
+    }
+}
