@@ -135,19 +135,19 @@ pub fn scan(args: &Scan, json: bool) -> Result<()> {
     let mut printed = 0;
     out.text(if json { "{\"documents\":[" } else { "" })?;
     while printed < limit {
-        let Some(document) = scan.next() else { break };
+        let Some(document) = scan.next_raw()? else { break };
         out.text(match (json, printed) {
             (false, _) => "",
             (true, 0) => "\n",
             (true, _) => ",\n",
         })?;
-        out.text(&document?.to_json())?;
+        out.text(&document.to_json()?)?;
         out.text(if json { "" } else { "\n" })?;
         printed += 1;
     }
     // The token stands behind the last document printed; then look whether another one follows.
     let token = scan.token();
-    let more = printed == limit && scan.next().transpose()?.is_some();
+    let more = printed == limit && scan.next_raw()?.is_some();
     if json {
         let next = if more { token.to_string() } else { "null".to_owned() };
         out.line(&format!("\n],\"next\":{next}}}"))?;

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use nyro::Database;
+use nyro::{Database, Document};
 use serde_json::json;
 
 use crate::args::Export;
@@ -66,8 +66,9 @@ fn write_documents(db: &Database, args: &Export, out: &mut impl Write) -> Result
     let snapshot = db.snapshot()?;
     let mut documents = 0;
     out.write_all(if args.array { b"[" } else { b"" }).map_err(failed)?;
-    for document in snapshot.collection::<nyro::Document>(&args.target.collection).scan()? {
-        let text = document?.to_json();
+    let mut scan = snapshot.collection::<Document>(&args.target.collection)?.scan();
+    while let Some(document) = scan.next_raw()? {
+        let text = document.to_json()?;
         let before: &[u8] = match (args.array, documents) {
             (false, _) => b"",
             (true, 0) => b"\n",

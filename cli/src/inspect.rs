@@ -31,15 +31,36 @@ pub fn collections(args: &Look, json: bool) -> Result<()> {
     print(&lines)
 }
 
-/// Runs `nyro stats`.
+/// Runs `nyro stats`. What only counts since the file was opened says nothing here and is left out.
 pub fn stats(args: &Look, json: bool) -> Result<()> {
     let db = crate::open_to_look(&args.path)?;
     let stats = db.stats()?;
-    db.close()?;
-    match json {
-        true => print(&format!("{}\n", json!({ "file_bytes": stats.file_bytes }))),
-        false => print(&format!("file  {}\n", size(stats.file_bytes))),
+    let collections = db.collection_names()?;
+    let mut documents = 0;
+    for name in &collections {
+        documents += db.collection::<Document>(name).count_documents()?;
     }
+    db.close()?;
+    let (file, used, log) = (stats.file_bytes, stats.used_bytes, stats.log_bytes);
+    if json {
+        let object = json!({
+            "collections": collections.len(), "documents": documents, "file_bytes": file, "used_bytes": used,
+            "log_bytes": log, "commit": stats.commit, "checkpoint": stats.checkpoint,
+            "replayed_commits": stats.replayed_commits,
+        });
+        return print(&format!("{object}\n"));
+    }
+    let rows = [
+        ("collections", grouped(collections.len() as u64)),
+        ("documents", grouped(documents)),
+        ("file", size(file)),
+        ("in use", size(used)),
+        ("log", size(log)),
+        ("last commit", grouped(stats.commit)),
+        ("checkpoint", grouped(stats.checkpoint)),
+        ("replayed", count(stats.replayed_commits, "commit", "commits")),
+    ];
+    print(&rows.iter().map(|(name, value)| format!("{name:<12} {value:>14}\n")).collect::<String>())
 }
 
 /// Runs `nyro verify`.

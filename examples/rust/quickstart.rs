@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     // A snapshot stays as it is, whatever is written after it.
     let before = db.snapshot()?;
     users.delete(1)?;
-    assert_eq!(before.collection::<User>("users").count_documents()?, 2);
+    assert_eq!(before.collection::<User>("users")?.count_documents()?, 2);
     assert_eq!(users.count_documents()?, 1);
     drop(before);
 

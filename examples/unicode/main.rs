@@ -84,7 +84,7 @@ fn import(db: &Database, all: &[Character], show: &Show) -> Result {
     let start = Instant::now();
     let characters = db.collection::<Character>(CHARACTERS);
     for batch in all.chunks(1000) {
-        characters.insert_many(batch.iter().cloned())?;
+        characters.insert_many(batch)?;
     }
     let (took, commits) = (start.elapsed(), all.len().div_ceil(1000));
     let count = characters.count_documents()?;
@@ -146,7 +146,7 @@ fn change(db: &Database, show: &Show) -> Result {
 fn snapshot(db: &Database, show: &Show) -> Result {
     show.step("Snapshot");
     let snapshot = db.snapshot()?;
-    let before = snapshot.collection::<Character>(CHARACTERS).count_documents()?;
+    let before = snapshot.collection::<Character>(CHARACTERS)?.count_documents()?;
     let (stop, start) = (AtomicBool::new(false), Instant::now());
     let (scans, written) = std::thread::scope(|scope| -> Result<(u32, u64)> {
         let writers = [0u32, 1].map(|n| {
@@ -173,7 +173,7 @@ fn scan_repeatedly(snapshot: &nyro::Snapshot, expected: u64) -> Result<u32> {
     const SCANS: u32 = 10;
     for _ in 0..SCANS {
         let mut seen = 0;
-        for character in snapshot.collection::<Character>(CHARACTERS).scan()? {
+        for character in snapshot.collection::<Character>(CHARACTERS)?.scan() {
             ensure(character?.code_point < 0x20_0000, "the snapshot shows nothing written after it")?;
             seen += 1;
         }
@@ -220,7 +220,7 @@ fn show_size(path: &Path, all: &[Character], show: &Show) -> Result {
     show.step("Size");
     let db = Database::open(path)?;
     let snapshot = db.snapshot()?;
-    let characters = snapshot.collection::<Character>(CHARACTERS);
+    let characters = snapshot.collection::<Character>(CHARACTERS)?;
     let (mut documents, mut data_bytes) = (0u64, 0u64);
     for character in all {
         if let Some(document) = characters.get_raw(character.code_point)? {

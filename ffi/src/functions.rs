@@ -360,10 +360,8 @@ fn with_document(
     id: Id,
     copy: impl FnOnce(&RawDocument) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let snapshot = handles::get(db)?.snapshot()?;
-    let collection = snapshot.collection::<Document>(collection);
-    let found = collection.get_raw(id)?;
-    found.map_or(Ok(()), copy)
+    let collection = handles::get(db)?.collection::<Document>(collection);
+    collection.get_raw_with(id, copy)?.unwrap_or(Ok(()))
 }
 
 fn default_options() -> nyro_options {
