@@ -297,6 +297,14 @@ impl Engine {
         }
     }
 
+    /// Ends without writing anything, as a crash of the process would.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn abandon(&self) {
+        self.stop_worker();
+        self.closed.store(true, Ordering::Release);
+        self.file.unlock();
+    }
+
     /// Closes: everything into the file, the file marked clean, the log removed. Later calls on any
     /// handle give `Closed`. On error the file is left as a crash would leave it.
     pub fn close(&self) -> Result<()> {

@@ -15,10 +15,11 @@
 //! with its buddy (the part whose path differs in the last bit only); only then does it get a page.
 //! So nothing that was written is read again or thrown away, and pages are allocated in path order.
 
-use super::leaf::{self, Head, LeafImage, MAX_ENTRIES, MAX_TAG_BASE, TAG_PATH_BITS};
+use super::entries::{apply, edit_copy, missing, Entries};
+use super::leaf::{self, LeafImage, MAX_ENTRIES};
 use super::node::{self, Node, Slot, MAX_BITS, MAX_MERGED_CHILDREN};
 use super::trie::{lookup, walk, TrieRoot};
-use super::{read, top, KeyHash, Page, MAX_LEVEL, PATH_BITS};
+use super::{read, top, KeyHash, MAX_LEVEL, PATH_BITS};
 use crate::error::{Error, Result};
 use crate::file::page::{Address, PageBuf, PageKind, PageNo, PageSink, UnitHeader};
 use std::collections::HashSet;
@@ -79,10 +80,6 @@ fn entries_after(root: &TrieRoot, edits: &[Edit]) -> Result<u64> {
     entries.ok_or_else(|| root.damage("trie root (entries)", deleted, root.entries))
 }
 
-fn missing(edit: &Edit) -> Error {
-    Error::Internal(format!("the trie has no entry {:?} with hash {:016x} to change", edit.old, edit.hash.0))
-}
-
 /// A leaf or node that replaces one of the old trie, or is one.
 #[derive(Debug)]
 struct Part {
@@ -131,22 +128,6 @@ fn are_buddies(left: &Part, right: &Part) -> bool {
     left.depth == right.depth && left.depth > 0 && left.prefix ^ right.prefix == 1 << (64 - left.depth)
 }
 
-/// An entry of a leaf that is split, merged or chained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    hash: u64,
-    address: Address,
-    /// The hash is not known completely; unknown bits are 0.
-    partial: bool,
-}
-
-/// The entries of a leaf with its chain, and how many path bits of all of them are known.
-#[derive(Debug, Default)]
-struct Entries {
-    list: Vec<Entry>,
-    known: u8,
-}
-
 struct Folder<'f, K> {
     sink: &'f mut K,
     tree: u64,
@@ -160,7 +141,7 @@ impl<K: PageSink> Folder<'_, K> {
         let whole = Part::stored(&Slot { prefix: 0, depth: 0, page: root.page });
         let mut level = root.level;
         let mut parts = Vec::new();
-        self.fold_part(whole, level, edits, 0, &mut parts)?;
+        self.fold_part(whole, level, edits, &mut parts)?;
         while parts.len() > 1 {
             level += 1;
             if level > MAX_LEVEL {
@@ -211,24 +192,23 @@ impl<K: PageSink> Folder<'_, K> {
         Ok(())
     }
 
-    /// Folds `edits` into a part of the old trie and pushes what replaces it. Parts no deeper than
-    /// `floor` are not merged: their buddies belong to another parent.
-    fn fold_part(&mut self, old: Part, level: u8, edits: &[Edit], floor: u8, out: &mut Vec<Part>) -> Result<()> {
+    /// Folds `edits` into a part of the old trie and pushes what replaces it.
+    fn fold_part(&mut self, old: Part, level: u8, edits: &[Edit], out: &mut Vec<Part>) -> Result<()> {
         match old.body {
             Body::Stored(page) if level > 0 => {
                 let slot = Slot { prefix: old.prefix, depth: old.depth, page };
                 let mut nodes = Vec::new();
                 self.fold_node(&slot, level, edits, &mut nodes)?;
-                nodes.into_iter().try_for_each(|node| self.push(node, level, floor, out))
+                nodes.into_iter().try_for_each(|node| self.push(node, level, out))
             }
             Body::Stored(page) => {
                 let slot = Slot { prefix: old.prefix, depth: old.depth, page };
-                self.fold_leaf(&slot, edits, floor, out)
+                self.fold_leaf(&slot, edits, out)
             }
             _ => {
                 let entries = Entries { list: Vec::new(), known: PATH_BITS };
                 let entries = apply(entries, edits)?;
-                self.make_leaves(entries, old.prefix, old.depth, floor, out)
+                self.make_leaves(entries, old.prefix, old.depth, out)
             }
         }
     }
@@ -243,9 +223,9 @@ impl<K: PageSink> Folder<'_, K> {
             let (mine, rest) = edits.split_at(edits.partition_point(|edit| edit.hash.0 <= last));
             edits = rest;
             if mine.is_empty() {
-                self.push(child, level - 1, old.depth, &mut children)?;
+                self.push(child, level - 1, &mut children)?;
             } else {
-                self.fold_part(child, level - 1, mine, old.depth, &mut children)?;
+                self.fold_part(child, level - 1, mine, &mut children)?;
             }
         }
         self.make_nodes(children, level, old.prefix, old.depth, out)
@@ -279,11 +259,11 @@ impl<K: PageSink> Folder<'_, K> {
     }
 
     /// Appends `part`, which is of this level, and merges buddies at the end of the list as long as
-    /// they are small and deeper than `floor`.
-    fn push(&mut self, part: Part, level: u8, floor: u8, out: &mut Vec<Part>) -> Result<()> {
+    /// they are small. Requires: the parts of a list have the same parent.
+    fn push(&mut self, part: Part, level: u8, out: &mut Vec<Part>) -> Result<()> {
         out.push(part);
         while let [.., left, right] = &mut out[..] {
-            if left.depth <= floor || !are_buddies(left, right) || !(left.is_new() || right.is_new()) {
+            if !are_buddies(left, right) || !(left.is_new() || right.is_new()) {
                 break;
             }
             let body = if level == 0 { self.merge_leaves(left, right)? } else { self.merge_nodes(left, right, level)? };
@@ -316,7 +296,7 @@ impl<K: PageSink> Folder<'_, K> {
                 _ => {}
             }
         }
-        Ok(Some(entries.into_leaf(left.depth - 1)))
+        Ok(Some(leaf_body(entries, left.depth - 1)))
     }
 
     /// The number of entries of a leaf if it has no chain and no more than `limit`.
@@ -349,7 +329,7 @@ impl<K: PageSink> Folder<'_, K> {
         let mut merged = Vec::with_capacity(count);
         for part in [left, right] {
             for child in self.take_children(part, level)? {
-                self.push(child, level - 1, floor, &mut merged)?;
+                self.push(child, level - 1, &mut merged)?;
             }
         }
         Ok(Some(self.node_body(merged, level)?))
@@ -392,7 +372,7 @@ impl<K: PageSink> Folder<'_, K> {
         }
     }
 
-    fn fold_leaf(&mut self, old: &Slot, edits: &[Edit], floor: u8, out: &mut Vec<Part>) -> Result<()> {
+    fn fold_leaf(&mut self, old: &Slot, edits: &[Edit], out: &mut Vec<Part>) -> Result<()> {
         let page = read(&*self.sink, old.page, PageKind::TrieLeaf)?;
         let head = leaf::check(page, old.page, old.depth)?;
         let inserted = edits.iter().filter(|edit| edit.old.is_none() && edit.new.is_some()).count();
@@ -400,14 +380,14 @@ impl<K: PageSink> Folder<'_, K> {
             let image = edit_copy(page, edits)?;
             self.release(old.page)?;
             let body = if image.entries() == 0 { Body::Empty { new: true } } else { Body::Leaf(image) };
-            return self.push(Part { prefix: old.prefix, depth: old.depth, body }, 0, floor, out);
+            return self.push(Part { prefix: old.prefix, depth: old.depth, body }, 0, out);
         }
         let mut entries = Entries { list: Vec::with_capacity(MAX_ENTRIES + inserted), known: PATH_BITS };
         for page in self.decode_leaf(old, &mut entries)? {
             self.release(page)?;
         }
         self.release(old.page)?;
-        self.make_leaves(apply(entries, edits)?, old.prefix, old.depth, floor, out)
+        self.make_leaves(apply(entries, edits)?, old.prefix, old.depth, out)
     }
 
     /// Adds the entries of a leaf of the old trie and of its chain; returns the pages of the chain.
@@ -431,17 +411,10 @@ impl<K: PageSink> Folder<'_, K> {
     }
 
     /// Makes the leaves for `entries`, all of which have the path `prefix`.
-    fn make_leaves(
-        &mut self,
-        mut entries: Entries,
-        prefix: u64,
-        depth: u8,
-        floor: u8,
-        out: &mut Vec<Part>,
-    ) -> Result<()> {
+    fn make_leaves(&mut self, mut entries: Entries, prefix: u64, depth: u8, out: &mut Vec<Part>) -> Result<()> {
         if entries.list.len() <= MAX_ENTRIES || depth == PATH_BITS {
-            let body = entries.into_leaf(depth);
-            return self.push(Part { prefix, depth, body }, 0, floor, out);
+            let body = leaf_body(entries, depth);
+            return self.push(Part { prefix, depth, body }, 0, out);
         }
         if depth >= entries.known {
             self.complete(&mut entries)?;
@@ -450,8 +423,8 @@ impl<K: PageSink> Folder<'_, K> {
         entries.list.sort_unstable();
         let middle = entries.list.partition_point(|entry| entry.hash & bit == 0);
         let right = Entries { list: entries.list.split_off(middle), known: entries.known };
-        self.make_leaves(entries, prefix, depth + 1, floor, out)?;
-        self.make_leaves(right, prefix | bit, depth + 1, floor, out)
+        self.make_leaves(entries, prefix, depth + 1, out)?;
+        self.make_leaves(right, prefix | bit, depth + 1, out)
     }
 
     /// Asks for the hashes that are known in part only.
@@ -509,85 +482,11 @@ impl<K: PageSink> Folder<'_, K> {
     }
 }
 
-/// A copy of a leaf with `edits` made; they fit.
-fn edit_copy(page: &Page, edits: &[Edit]) -> Result<LeafImage> {
-    let mut image = LeafImage::copy_of(page);
-    let mut removed = false;
-    for edit in edits {
-        let found = match (edit.old, edit.new) {
-            (None, None) => true,
-            (None, Some(new)) => {
-                image.insert(edit.hash, new);
-                true
-            }
-            (Some(old), Some(new)) => image.replace(edit.hash, old, new),
-            (Some(old), None) => {
-                removed = true;
-                image.remove(edit.hash, old)
-            }
-        };
-        if !found {
-            return Err(missing(edit));
-        }
-    }
-    if removed {
-        image.repack();
-    }
-    Ok(image)
-}
-
-/// Makes `edits` in a list of entries: for leaves that are split or chained, whatever their size.
-fn apply(mut entries: Entries, edits: &[Edit]) -> Result<Entries> {
-    let known = top(entries.known) | 0xffff;
-    entries.list.sort_unstable();
-    let mut gone = vec![false; entries.list.len()];
-    let mut added = Vec::with_capacity(edits.len());
-    for edit in edits {
-        if let Some(old) = edit.old {
-            let key = (edit.hash.0 & known, old);
-            let mut at = entries.list.partition_point(|entry| (entry.hash, entry.address) < key);
-            while gone.get(at) == Some(&true) {
-                at += 1;
-            }
-            match entries.list.get(at) {
-                Some(entry) if (entry.hash, entry.address) == key => gone[at] = true,
-                _ => return Err(missing(edit)),
-            }
-        }
-        added.extend(edit.new.map(|address| Entry { hash: edit.hash.0, address, partial: false }));
-    }
-    let mut gone = gone.into_iter();
-    entries.list.retain(|_| !gone.next().unwrap_or(false));
-    entries.list.append(&mut added);
-    Ok(entries)
-}
-
-impl Entries {
-    fn add(&mut self, page: &Page, no: PageNo, prefix: u64, head: &Head) -> Result<()> {
-        let known = head.depth.max(head.known_bits());
-        self.known = self.known.min(known);
-        leaf::for_each(page, no, prefix, &mut |hash, address| {
-            self.list.push(Entry { hash, address, partial: known < PATH_BITS });
-            Ok(())
-        })
-    }
-
-    /// The leaf, or chain of leaves, with these entries.
-    fn into_leaf(self, depth: u8) -> Body {
-        // The tags begin as late as all their bits are known and a split still finds its bit in them.
-        let known = if self.list.iter().any(|entry| entry.partial) { self.known } else { PATH_BITS };
-        let tag_base = known.saturating_sub(TAG_PATH_BITS).min(depth).min(MAX_TAG_BASE);
-        let mut images = self.list.chunks(MAX_ENTRIES).map(|entries| {
-            let mut image = LeafImage::new(depth, tag_base);
-            for entry in entries {
-                image.insert(KeyHash(entry.hash), entry.address);
-            }
-            image
-        });
-        match (images.next(), images.len()) {
-            (None, _) => Body::Empty { new: true },
-            (Some(image), 0) => Body::Leaf(image),
-            (Some(first), _) => Body::Chain(std::iter::once(first).chain(images).collect()),
-        }
+/// The leaf, or chain of leaves, with these entries.
+fn leaf_body(entries: Entries, depth: u8) -> Body {
+    let mut images = entries.into_images(depth);
+    match images.len() {
+        0 | 1 => images.pop().map_or(Body::Empty { new: true }, Body::Leaf),
+        _ => Body::Chain(images),
     }
 }

@@ -81,10 +81,9 @@ fn line_offset(line: usize) -> usize {
 }
 
 fn line_of(page: &Page, line: usize) -> &Line {
-    let mut lines = page[HEADER_BYTES..].chunks_exact(LINE_BYTES);
-    match lines.nth(line).and_then(|line| line.try_into().ok()) {
+    match page[line_offset(line)..].first_chunk() {
         Some(line) => line,
-        None => unreachable!("lines are counted by LINES"),
+        None => unreachable!("a page has whole lines"),
     }
 }
 
@@ -397,5 +396,49 @@ impl LeafImage {
     pub fn finish(mut self) -> PageBuf {
         put_u16(&mut self.page, ENTRIES_AT, self.entries as u16);
         self.page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_leaf_are_those_of_the_specification() {
+        let mut image = LeafImage::new(5, 3);
+        image.insert(KeyHash(0xa8f0_0000_0000_8001), Address(0x1122_3344_5566_7788));
+        image.chain(PageNo(0x0a0b_0c0d_0e0f), 2);
+        let page = image.finish();
+        assert_eq!(page[48..64], [1, 0, 5, 3, 0x0f, 0x0e, 0x0d, 0x0c, 0x0b, 0x0a, 2, 0, 0, 0, 0, 0]);
+        // Home line: 0x8001 * 63 >> 16 = 31. Path bits 3 to 19: a8f0 0... without the first 3 bits.
+        let line = &page[64 + 31 * 64..64 + 32 * 64];
+        assert_eq!(line[..12], [1, 0, 3, 1, 0x01, 0x80, 0x80, 0x47, 0, 0, 0, 0]);
+        assert_eq!(line[24..40], [0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(page[64..68], [0, 0, 3, 1]);
+    }
+
+    #[test]
+    fn entries_that_overflow_are_found_and_their_room_is_used_again() {
+        let mut image = LeafImage::new(0, 0);
+        // All at home in the last line, so that they go on at the first.
+        let hash = KeyHash(0xffff);
+        (0..200).for_each(|i| image.insert(hash, Address(i)));
+        assert!((0..200).all(|i| image.position(hash, Address(i)).is_some()));
+        (0..197).for_each(|i| assert!(image.remove(hash, Address(i))));
+        assert!(!image.remove(hash, Address(0)));
+        image.repack();
+        let page = image.finish();
+        let page: &Page = (&*page).try_into().unwrap();
+        assert_eq!(check(page, PageNo(2), 0).unwrap().entries, 3);
+        assert_eq!(line_of(page, LINES - 1)[..2], [3, 0]);
+    }
+
+    #[test]
+    fn a_tag_that_contradicts_the_path_to_its_leaf_is_damage() {
+        let mut image = LeafImage::new(5, 3);
+        image.insert(KeyHash(0xa8f0_0000_0000_8001), Address(1));
+        let visit = |prefix| for_each(image.bytes(), PageNo(2), prefix, &mut |_, _| Ok(()));
+        assert!(visit(0xa8 << 56).is_ok());
+        assert!(visit(0xb0 << 56).is_err());
     }
 }

@@ -23,6 +23,7 @@
 //! This module knows no records: [`fold`] asks its caller for the hash of a record when the bits in
 //! the tags are used up. Format: `docs/file-format.md`, "Hash trie".
 
+mod entries;
 mod fold;
 mod key;
 mod leaf;

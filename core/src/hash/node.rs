@@ -142,3 +142,45 @@ pub fn build(level: u8, depth: u8, children: &[Slot]) -> PageBuf {
     debug_assert_eq!(at, HEADER_BYTES + (SLOT_BYTES << bits), "the children do not fill the node");
     page
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_node_are_those_of_the_specification() {
+        let slot = |prefix, depth, page| Slot { prefix, depth, page: PageNo(page) };
+        // Below the path 1: 10, 110, 111.
+        let children = [slot(2 << 62, 2, 0x0605_0403_0201), slot(6 << 61, 3, 0), slot(7 << 61, 3, 9)];
+        let page = build(1, 1, &children);
+        assert_eq!(page[48..64], [2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(page[64..78], [1, 2, 3, 4, 5, 6, 2, 1, 2, 3, 4, 5, 6, 2]);
+        assert_eq!(page[78..93], [0, 0, 0, 0, 0, 0, 3, 9, 0, 0, 0, 0, 0, 3, 0]);
+        let page: &Page = (&*page).try_into().unwrap();
+        let node = Node::open(page, PageNo(2), 1, 1).unwrap();
+        assert_eq!(node.children(1 << 63).unwrap(), children);
+        assert_eq!(node.child(0xefff << 48).unwrap(), children[2]);
+        assert!(Node::open(page, PageNo(2), 2, 1).is_err() && Node::open(page, PageNo(2), 1, 0).is_err());
+    }
+
+    #[test]
+    fn children_that_do_not_fill_the_slots_of_their_paths_are_damage() {
+        let slot = |prefix, depth, page| Slot { prefix, depth, page: PageNo(page) };
+        let children = [slot(0, 1, 5), slot(2 << 62, 2, 6), slot(3 << 62, 2, 7)];
+        let good = build(1, 0, &children);
+        let slot_at = |index: usize| HEADER_BYTES + index * SLOT_BYTES;
+        // Each: slots and their new depths.
+        for change in [&[(0usize, 2u8)][..], &[(0, 2), (1, 1), (2, 1)], &[(3, 1)], &[(2, 0)], &[(1, 3)]] {
+            let mut page = PageBuf::zeroed(1);
+            page.copy_from_slice(&good);
+            for &(index, depth) in change {
+                page[slot_at(index) + SLOT_DEPTH_AT] = depth;
+                if index == 2 {
+                    put_u48(&mut page, slot_at(2), 5);
+                }
+            }
+            let page: &Page = (&*page).try_into().unwrap();
+            assert!(Node::open(page, PageNo(2), 1, 0).unwrap().children(0).is_err(), "{change:?}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The trie against a map, and against pages that lie.
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::file::memory_pages::MemoryPages;
 use crate::file::page::{get_u48, put_u48, Address};
 use std::collections::{BTreeSet, HashMap};
@@ -86,6 +87,7 @@ impl Pair {
             Ok(*records.get(&address).expect("a record that was in the trie"))
         };
         self.root = fold(&mut self.pages, 7, &self.root, &edits, &mut rehash).unwrap();
+        self.pages.commit();
         for edit in &edits {
             if let Some(old) = edit.old {
                 self.records.remove(&old);
@@ -114,7 +116,9 @@ impl Pair {
         let mut entry = |entry: WalkEntry| {
             seen += 1;
             assert!(entry.matches(self.records[&entry.address]));
-            assert!(!entry.matches(KeyHash(self.records[&entry.address].0 ^ 1)));
+            for bit in [0, 15, 48, 63] {
+                assert!(!entry.matches(KeyHash(self.records[&entry.address].0 ^ 1 << bit)));
+            }
             Ok(())
         };
         walk(&self.pages, &self.root, &mut page, &mut entry).unwrap();
@@ -216,6 +220,32 @@ fn small_folds_make_the_same_trie_as_large_ones() {
     }
     pair.check();
     assert_eq!((pair.root.level, pair.pages.live().len()), (0, 1));
+}
+
+#[test]
+fn a_trie_of_three_levels_shrinks_as_it_grew() {
+    with_seeds(1, |random| {
+        let mut pair = Pair::new();
+        for _ in 0..2 {
+            (0..120_000).for_each(|_| pair.insert(random.next()));
+            pair.fold();
+            pair.check();
+        }
+        assert_eq!(pair.root.level, 2);
+        while pair.root.level > 0 {
+            for address in pair.addresses() {
+                if random.below(10) < 4 {
+                    pair.delete(address);
+                }
+            }
+            pair.fold();
+            pair.check();
+            let leaves = 1 + pair.records.len() / 40;
+            assert!(pair.pages.live().len() <= 4 + leaves, "{} pages for {leaves}", pair.pages.live().len());
+            assert!(pair.root.level < 2 || pair.records.len() > 10_000, "the two nodes did not merge");
+        }
+        assert!(!pair.records.is_empty());
+    });
 }
 
 #[test]
@@ -373,6 +403,21 @@ fn damaged_pages_with_right_checksums_give_errors_only() {
             assert!(walk(&pair.pages, &root, &mut |_| Ok(()), &mut |_| Ok(())).is_err(), "{root:?}");
         }
     });
+}
+
+#[test]
+fn a_page_that_is_used_twice_is_released_once() {
+    let random = &mut Random(7);
+    let mut pair = Pair::new();
+    (0..500).for_each(|_| pair.insert(random.next()));
+    pair.fold();
+    assert_eq!((pair.root.level, pair.pages.live().len()), (1, 3));
+    // Both slots of the root lead to the same leaf.
+    pair.pages.tamper(pair.root.page, |unit| unit.copy_within(64..71, 71));
+    let edit = |hash| Edit { hash: KeyHash(hash), old: None, new: Some(Address(9)) };
+    let edits = [edit(0), edit(u64::MAX)];
+    let result = fold(&mut pair.pages.copy(), 7, &pair.root, &edits, &mut |_, _| Ok(KeyHash(0)));
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[test]

@@ -41,14 +41,21 @@ impl Tail {
     /// A frame was written to `segment`, and the log ends here now.
     pub(super) fn extend(&mut self, end: Lsn, commit: u64, segment: &Arc<Segment>) {
         (self.end, self.commit) = (end, commit);
+        self.mark_unsynced(segment);
+    }
+
+    fn mark_unsynced(&mut self, segment: &Arc<Segment>) {
         if !self.unsynced.iter().any(|s| Arc::ptr_eq(s, segment)) {
             self.unsynced.push(segment.clone());
         }
     }
 
-    /// The header of the next segment was written.
+    /// The header of the next segment was written, and the end frame of the current one.
     pub(super) fn begin_segment(&mut self, segment: Arc<Segment>) {
-        self.unsynced.push(segment.clone());
+        if let Some(current) = self.segments.back().cloned() {
+            self.mark_unsynced(&current);
+        }
+        self.mark_unsynced(&segment);
         self.segments.push_back(segment);
     }
 

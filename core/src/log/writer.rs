@@ -208,11 +208,13 @@ impl Log {
 
     /// Removes the segments that lie wholly below `lsn`.
     pub fn release_before(&self, lsn: Lsn) -> Result<()> {
-        while let Some(segment) = self.tail.lock().first_below(lsn) {
+        loop {
+            // Bound apart: in a `while let`, the guard would live through the body.
+            let below = self.tail.lock().first_below(lsn);
+            let Some(segment) = below else { return Ok(()) };
             remove_if_there(&*self.disk, &segment.name)?;
             self.tail.lock().forget(&segment);
         }
-        Ok(())
     }
 
     fn make_room(&self, a: &mut Appender, bytes: u64) -> Result<()> {

@@ -33,3 +33,46 @@ pub use crate::file::disk::{Disk, DiskFile, Holder, LockError};
 pub use crate::file::os::OsDisk;
 pub use crate::file::sim::{is_power_cut, CrashPolicy, Observer, Persist, Replay, SimDisk, SimError, SimOptions};
 pub use temp::TempDir;
+
+/// What a test may set beyond [`Options`](crate::Options).
+#[derive(Debug, Clone)]
+pub struct TestConfig {
+    /// The options of a user.
+    pub options: crate::Options,
+    /// Pages in a region of a new file: 4 (16 KiB) keeps files small.
+    pub region_pages: u32,
+    /// Bytes of a log segment.
+    pub segment_bytes: u64,
+}
+
+impl Default for TestConfig {
+    fn default() -> Self {
+        TestConfig { options: crate::Options::default(), region_pages: 4, segment_bytes: 8192 }
+    }
+}
+
+/// Opens the database `name` on a disk and in an environment of the test's choice. With an environment
+/// without threads ([`SimEnv`]) all background work waits for [`step`].
+pub fn open(
+    disk: std::sync::Arc<dyn Disk>,
+    env: std::sync::Arc<dyn Env>,
+    name: &str,
+    config: &TestConfig,
+) -> crate::Result<crate::Database> {
+    let mut engine = config.options.config(false)?;
+    engine.region_pages = config.region_pages;
+    engine.segment_bytes = config.segment_bytes;
+    let place = crate::engine::open::Place { disk, env, name: name.to_owned(), hook: None };
+    Ok(crate::Database::over(crate::engine::Engine::open(place, engine)?, config.options.clone()))
+}
+
+/// One pass of the background work that is due, on this thread.
+pub fn step(db: &crate::Database) -> crate::Result<()> {
+    db.engine().background_step()
+}
+
+/// Forgets the database without closing it, as a crash of the process would: nothing is written any more.
+/// Handles left over give `Closed`.
+pub fn abandon(db: crate::Database) {
+    db.engine().abandon();
+}

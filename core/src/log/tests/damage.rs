@@ -206,3 +206,20 @@ fn a_log_made_to_exhaust_the_search_is_refused() {
     disk.write_file(&segment_name(BASE, 7, 0), bytes);
     assert!(matches!(replayed(&disk), Err(Error::Corrupt(_))));
 }
+
+#[test]
+fn a_valid_frame_that_names_another_predecessor_ends_the_log() {
+    let (disk, other) = (sim(), sim());
+    let (log, second) = (create(&disk), create(&other));
+    log.append(101, &[b"one"]).unwrap();
+    second.append(101, &[b"two"]).unwrap();
+    let place = log.end();
+    second.append(102, &[b"follows two"]).unwrap();
+    let name = segment_name(BASE, 7, 0);
+    let (mut bytes, foreign) = (disk.read_file(&name), other.read_file(&name));
+    let at = 512 + (place.0 - START.lsn.0) as usize;
+    bytes[at..].copy_from_slice(&foreign[at..]);
+    disk.write_file(&name, bytes);
+    let (found, end) = replayed(&disk).unwrap();
+    assert_eq!((found, end.end), (vec![(101, b"one".to_vec())], place));
+}

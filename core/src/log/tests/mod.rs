@@ -221,3 +221,31 @@ fn arguments_out_of_range_are_refused() {
     let log = create(&disk);
     assert!(matches!(log.sync_through(Lsn(START.lsn.0 + 8)), Err(Error::Internal(_))));
 }
+
+#[test]
+fn the_log_keeps_its_promises_on_the_real_disk_too() {
+    for use_store in [false, true] {
+        let dir = crate::testing::TempDir::new().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(crate::file::os::OsDisk::new(dir.path().to_owned()));
+        let config = LogConfig { disk: disk.clone(), use_store, segment_bytes: 256 << 10, ..config(&sim()) };
+        let log = Log::create(config).unwrap();
+        for commit in 101..1101 {
+            log.append(commit, &[&commit.to_le_bytes(), &[7; 600]]).unwrap();
+            if log.needs_prepare() {
+                log.prepare().unwrap();
+            }
+            if commit % 200 == 0 {
+                log.sync_through(log.end()).unwrap();
+            }
+        }
+        let mut next = 101;
+        let end = replay(&*disk, BASE, &START, &mut |frame| {
+            assert_eq!((frame.commit, frame.payload.len()), (next, 608));
+            next += 1;
+            Ok(())
+        });
+        assert_eq!((end.unwrap().end, next), (log.end(), 1101));
+        remove_segments(&*disk, BASE, None).unwrap();
+        assert!(disk.list("").unwrap().is_empty());
+    }
+}
