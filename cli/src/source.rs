@@ -303,8 +303,10 @@ mod tests {
         }
     }
 
+    type Items = Vec<(u64, Result<String, String>)>;
+
     /// All items as (line, text), and the reason if reading broke off.
-    fn all(input: &[u8], max_bytes: usize) -> (Vec<(u64, Result<String, String>)>, Option<(u64, &'static str)>) {
+    fn all(input: &[u8], max_bytes: usize) -> (Items, Option<(u64, &'static str)>) {
         let read = |reader: Box<dyn BufRead + '_>| {
             let mut source = Source::new(reader);
             source.max_bytes = max_bytes;

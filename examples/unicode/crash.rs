@@ -54,7 +54,8 @@ pub fn run(path: &Path, show: &Show) -> Result {
     show.step("After the crash");
     let start = Instant::now();
     let db = Database::open(path)?;
-    show.fact("reopened, log replayed", start.elapsed());
+    let replayed = db.stats()?.replayed_commits;
+    show.fact(&format!("reopened, {} commits replayed from the log", grouped(replayed)), start.elapsed());
     let characters = db.collection::<Character>(CHARACTERS);
     let mut lost = 0;
     for code_point in &acknowledged {
