@@ -37,3 +37,8 @@ pub use options::Options;
 pub use snapshot::{Scan, Snapshot, SnapshotCollection};
 pub use stats::Stats;
 pub use transaction::{Transaction, TransactionCollection};
+
+/// The code in README.md runs as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
