@@ -196,6 +196,7 @@ impl Engine {
         self.rewrite(found)?;
         while self.checkpoint(true)? {}
         log::remove_segments(&*self.disk, &self.name, None)?;
+        self.trim();
         let micros = (self.env.monotonic() - start).as_micros() as u64;
         self.event(Event::Recovered { commits: end.frames, dropped_bytes: end.dropped_bytes, micros });
         Ok(())
