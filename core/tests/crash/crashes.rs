@@ -15,6 +15,9 @@ use nyro::testing::{CrashPolicy, Rng, SimDisk, SimOptions};
 use nyro::Database;
 use std::collections::HashSet;
 
+/// How far behind a recovery its run is cut, too.
+const NESTED_OPERATIONS: u64 = 25;
+
 /// What a lane did.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -78,6 +81,10 @@ fn number(line: &str) -> u64 {
 /// Cuts the run at every operation (or every `stride`-th), with `random` random images at each.
 pub fn cut_everywhere(p: &Parameters, run: &Recorded, stride: u64, random: u64, tally: &mut Tally) {
     let mut rng = Rng::new(p.seed ^ 0xC0FFEE);
+    let trace = run.disk.trace();
+    let meta = |line: &&str| line.contains("write     db offset 0 ") || line.contains("write     db offset 4096 ");
+    let writes_meta: HashSet<u64> = trace.lines().filter(meta).map(number).collect();
+    assert!(!writes_meta.is_empty(), "the trace has no write of a meta page:\n{trace}");
     let mut replay = run.disk.replay().expect("recorded");
     while let Some(operation) = replay.step() {
         if operation % stride != 0 {
@@ -95,11 +102,12 @@ pub fn cut_everywhere(p: &Parameters, run: &Recorded, stride: u64, random: u64, 
         }
         for policy in policies {
             let image = disk.crash_image(policy);
-            let nest = rng.below(60) == 0;
+            let nest = rng.below(400) == 0;
             let what = format!("operation {operation}, {policy:?}");
             check(&Case { p, what, allowed: power, states: &run.history.states, nest, run: &run.disk, operation }, image, &mut rng, tally);
         }
-        let nest = rng.below(8) == 0;
+        // What the process left visible and not durable matters most where it wrote meta pages.
+        let nest = writes_meta.contains(&operation) && rng.below(2) == 0 || rng.below(60) == 0;
         let what = format!("operation {operation}, process died");
         let image = disk.process_crash_image();
         check(&Case { p, what, allowed: process, states: &run.history.states, nest, run: &run.disk, operation }, image, &mut rng, tally);
@@ -147,7 +155,7 @@ fn check(case: &Case<'_>, image: SimDisk, rng: &mut Rng, tally: &mut Tally) {
         core.model = case.states[state].clone();
         core.history = History::new(case.states[state].clone());
     }
-    let steps = if case.nest { 6 } else { 20 };
+    let steps = if case.nest { 5 } else { 20 };
     session.run_strictly(steps);
     if session.db.is_none() {
         session.open().unwrap();
@@ -176,11 +184,14 @@ fn cut_recovery(
     let mut replay = run.disk.replay().expect("recorded");
     while let Some(operation) = replay.step() {
         let disk = replay.disk();
-        for round in 0..3 {
+        if operation > recovery.end + NESTED_OPERATIONS {
+            return;
+        }
+        for round in 0..6 {
             let (policy, died) = match round {
                 0 => (CrashPolicy::LoseAll, false),
-                1 => (CrashPolicy::Random(rng.next_u64()), false),
-                _ => (CrashPolicy::KeepAll, true),
+                1 => (CrashPolicy::KeepAll, true),
+                _ => (CrashPolicy::Random(rng.next_u64()), false),
             };
             let image = if died { disk.process_crash_image() } else { disk.crash_image(policy) };
             let what = format!("{}; then operation {operation}, {policy:?}, died: {died}", case.what);
