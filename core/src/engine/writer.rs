@@ -11,7 +11,7 @@
 use super::delta::{NewVersion, TreeDelta};
 use super::frame;
 use super::state::{State, Tip};
-use super::trees::{self, TreeEntry};
+use super::trees::{self, TreeEntry, CATALOG};
 use crate::error::Result;
 use crate::file::page::{put_u32, put_u48, Address, PageKind};
 use crate::file::pages::Pages;
@@ -307,11 +307,16 @@ impl Writer {
             },
             frame::Op::Delete { tree, key } => (tree, key, None),
             frame::Op::DropTree { tree } => {
+                self.saw_tree(tree);
                 self.drop_tree(tree);
                 return Ok(());
             }
         };
-        self.next_tree = self.next_tree.max(tree.saturating_add(1));
+        self.saw_tree(tree);
+        if let (CATALOG, Some(document)) = (tree, document) {
+            // An empty collection has its number from here alone.
+            self.saw_tree(trees::tree_of_document(document)?);
+        }
         let hash = super::state::hash_of(&self.state.meta, key);
         let tip = self.state.tip(context.pages, tree, key, hash)?;
         if document.is_none() && tip.live().is_none() {
@@ -321,6 +326,13 @@ impl Writer {
         let address = document.map(|document| self.place(context, tree, document)).transpose()?;
         self.apply(context.pages, &Op { tree, hash, tip, document }, address, commit);
         Ok(())
+    }
+}
+
+impl Writer {
+    /// No collection made from here on gets this tree number.
+    fn saw_tree(&mut self, tree: u32) {
+        self.next_tree = self.next_tree.max(tree.saturating_add(1));
     }
 }
 
