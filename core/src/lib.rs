@@ -14,6 +14,7 @@ pub(crate) mod file;
 #[cfg(test)]
 mod format_tests;
 pub(crate) mod hash;
+pub(crate) mod int_map;
 pub(crate) mod log;
 pub(crate) mod options;
 pub(crate) mod record;
@@ -38,3 +39,8 @@ pub use options::Options;
 pub use snapshot::{Scan, Snapshot, SnapshotCollection};
 pub use stats::Stats;
 pub use transaction::{Transaction, TransactionCollection};
+
+/// The code in README.md runs as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
