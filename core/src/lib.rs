@@ -11,6 +11,8 @@ pub(crate) mod env_sim;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod file;
+#[cfg(test)]
+mod format_tests;
 pub(crate) mod hash;
 pub(crate) mod int_map;
 pub(crate) mod log;

@@ -27,6 +27,17 @@ const MAX_ID_AT: usize = LIVE_BYTES_AT + 8;
 /// Encoded size of an entry.
 pub const ENTRY_BYTES: usize = MAX_ID_AT + 8;
 
+/// Field names of `docs/file-format.md` and where the code has them.
+#[cfg(test)]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("trie", TRIE_AT),
+    ("directory", DIRECTORY_AT),
+    ("live", LIVE_AT),
+    ("live bytes", LIVE_BYTES_AT),
+    ("max id", MAX_ID_AT),
+    ("", ENTRY_BYTES),
+];
+
 /// A collection as a checkpoint has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TreeEntry {

@@ -32,6 +32,19 @@ const TREE_AT: usize = GENERATION_AT + 8;
 const RESERVED_AT: usize = TREE_AT + 8;
 const _: () = assert!(RESERVED_AT + 16 == UNIT_HEADER_BYTES);
 
+/// Field names of `docs/file-format.md` and where the code has them.
+#[cfg(test)]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("checksum", CHECKSUM_AT),
+    ("page", PAGE_AT),
+    ("kind", KIND_AT),
+    ("order", ORDER_AT),
+    ("generation", GENERATION_AT),
+    ("tree", TREE_AT),
+    ("reserved", RESERVED_AT),
+    ("", UNIT_HEADER_BYTES),
+];
+
 /// Largest page number: page numbers have 48 bits.
 pub const MAX_PAGE: u64 = (1 << 48) - 1;
 

@@ -44,6 +44,16 @@ pub const EXTENT_PAGES_AT: usize = 48;
 /// Offset of the document's length in an extent's header (u32).
 pub const EXTENT_LENGTH_AT: usize = 52;
 
+/// Field names of `docs/file-format.md` and where the code has them: an extent's header.
+#[cfg(test)]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("unit header", 0),
+    ("pages", EXTENT_PAGES_AT),
+    ("length", EXTENT_LENGTH_AT),
+    ("zero", EXTENT_LENGTH_AT + 4),
+    ("checksums", EXTENT_HEADER_BYTES),
+];
+
 const TOP_BITS: u32 = 12;
 const MIDDLE_BITS: u32 = 12;
 const CHUNK_BITS: u32 = 10;

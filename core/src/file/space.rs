@@ -46,6 +46,30 @@ const CHILD_BYTES: usize = 8;
 const _: () = assert!(KINDS_AT + KINDS_BYTES <= PAGE_BYTES);
 const _: () = assert!(BODY_AT + NODE_CHILDREN as usize * CHILD_BYTES <= PAGE_BYTES);
 
+/// Field names of `docs/file-format.md` and where the code has them: chunk, node, child of a node.
+#[cfg(test)]
+pub(crate) const LAYOUTS: [crate::format_tests::Layout; 3] = [
+    &[
+        ("unit header", 0),
+        ("index", INDEX_AT),
+        ("zero", INDEX_AT + 8),
+        ("used", BODY_AT),
+        ("regions", KINDS_AT),
+        ("zero", KINDS_AT + KINDS_BYTES),
+        ("", PAGE_BYTES),
+    ],
+    &[
+        ("unit header", 0),
+        ("index", INDEX_AT),
+        ("level", LEVEL_AT),
+        ("zero", LEVEL_AT + 1),
+        ("children", BODY_AT),
+        ("zero", BODY_AT + NODE_CHILDREN as usize * CHILD_BYTES),
+        ("", PAGE_BYTES),
+    ],
+    &[("page", 0), ("free", 6), ("", CHILD_BYTES)],
+];
+
 /// Root of the bitmap tree, kept in the meta page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SpaceRoot {

@@ -37,6 +37,9 @@ use node::{Fence, Node, MAX_LEVEL};
 pub use fold::{fold, Edit};
 pub use node::MAX_VALUE_BYTES;
 
+#[cfg(test)]
+pub(crate) use node::LAYOUTS;
+
 /// Where a tree begins.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct TreeRoot {

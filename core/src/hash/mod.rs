@@ -36,6 +36,14 @@ pub use fold::{fold, Edit};
 pub use key::{HashKey, KeyHash};
 pub use trie::{find_line, lookup, walk, TrieRoot, WalkEntry};
 
+/// Layouts of the trie's structures, for the test of the specification.
+#[cfg(test)]
+pub(crate) mod layouts {
+    pub(crate) use super::leaf::LAYOUTS as LEAF;
+    pub(crate) use super::node::LAYOUTS as NODE;
+    pub(crate) use super::trie::LAYOUT as ROOT;
+}
+
 use crate::error::{Error, Result};
 use crate::file::page::{PageKind, PageNo, PageSource, PAGE_BYTES, UNIT_HEADER_BYTES};
 

@@ -26,6 +26,20 @@ const _: () = assert!(DEPTH_AT + 1 + 13 == HEADER_BYTES);
 const SLOT_BYTES: usize = 7;
 const SLOT_DEPTH_AT: usize = 6;
 
+/// Field names of `docs/file-format.md` and where the code has them: node, slot.
+#[cfg(test)]
+pub(crate) const LAYOUTS: [crate::format_tests::Layout; 2] = [
+    &[
+        ("unit header", 0),
+        ("bits", BITS_AT),
+        ("level", LEVEL_AT),
+        ("depth", DEPTH_AT),
+        ("zero", DEPTH_AT + 1),
+        ("slots", HEADER_BYTES),
+    ],
+    &[("page", 0), ("depth", SLOT_DEPTH_AT), ("", SLOT_BYTES)],
+];
+
 /// The most path bits by which a node chooses.
 pub const MAX_BITS: u8 = 9;
 const _: () = assert!(HEADER_BYTES + (SLOT_BYTES << MAX_BITS) <= PAGE_BYTES);

@@ -21,6 +21,16 @@ const ROOT_PAGE_AT: usize = 0;
 const ROOT_LEVEL_AT: usize = ROOT_PAGE_AT + 6;
 const ROOT_ENTRIES_AT: usize = ROOT_LEVEL_AT + 2;
 
+/// Field names of `docs/file-format.md` and where the code has them.
+#[cfg(test)]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("page", ROOT_PAGE_AT),
+    ("level", ROOT_LEVEL_AT),
+    ("zero", ROOT_LEVEL_AT + 1),
+    ("entries", ROOT_ENTRIES_AT),
+    ("", TrieRoot::BYTES),
+];
+
 impl TrieRoot {
     /// Length of an encoded root.
     pub const BYTES: usize = ROOT_ENTRIES_AT + 8;

@@ -33,6 +33,9 @@ pub use replay::{replay, Frame, ReplayEnd, ReplayStart};
 pub use sync::LogCounters;
 pub use writer::{Log, LogConfig};
 
+#[cfg(test)]
+pub(crate) use format::LAYOUTS;
+
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
 use std::fmt;

@@ -44,6 +44,13 @@ pub const MAX_SLOTS: usize = 2048;
 /// The longest document kept in a block of the largest order; longer ones get an extent.
 pub const MAX_INLINE_BYTES: usize = 16 * 1024;
 
+/// Field names of `docs/file-format.md` and where the code has them: block, tail of a stub.
+#[cfg(test)]
+pub(crate) const LAYOUTS: [crate::format_tests::Layout; 2] = [
+    &[("unit header", 0), ("base ordinal", BASE_AT), ("slots", SLOTS_AT), ("end", END_AT), ("records", RECORDS_AT)],
+    &[("extent", 0), ("length", 6), ("", STUB_TAIL_BYTES)],
+];
+
 /// A record, as found at an address.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
