@@ -116,8 +116,7 @@ impl<T> Collection<T> {
     /// The bytes of the document with this id, given to `read` without copying; `None` if there is none.
     pub fn get_raw_with<R>(&self, id: impl Into<Id>, read: impl FnOnce(&RawDocument) -> R) -> Result<Option<R>> {
         let key = id.into().key()?;
-        let engine = self.db.engine();
-        engine.check_open()?;
+        let engine = self.db.open_engine()?;
         let pin = engine.published.pin();
         let Some(tree) = self.tree(&pin, pin.commit())? else { return Ok(None) };
         let hash = state::hash_of(&pin.meta, &key);
@@ -133,8 +132,7 @@ impl<T> Collection<T> {
 
     /// The number of documents, exact.
     pub fn count_documents(&self) -> Result<u64> {
-        let engine = self.db.engine();
-        engine.check_open()?;
+        let engine = self.db.open_engine()?;
         let pin = engine.published.pin();
         match self.tree(&pin, pin.commit())? {
             Some(tree) => pin.count(&engine.pages, pin.commit(), tree),

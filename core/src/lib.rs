@@ -12,6 +12,7 @@ pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod file;
 pub(crate) mod hash;
+pub(crate) mod int_map;
 pub(crate) mod log;
 pub(crate) mod options;
 pub(crate) mod record;
@@ -36,3 +37,8 @@ pub use options::Options;
 pub use snapshot::{Scan, Snapshot, SnapshotCollection};
 pub use stats::Stats;
 pub use transaction::{Transaction, TransactionCollection};
+
+/// The code in README.md runs as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

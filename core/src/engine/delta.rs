@@ -23,8 +23,8 @@
 //! seen, because their birth lies beyond every reader's S.
 
 use crate::file::page::Address;
+use crate::int_map::IntMap;
 use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering, RwLock};
-use std::collections::HashMap;
 
 /// "No entry".
 const NONE: u32 = u32::MAX;
@@ -219,7 +219,7 @@ pub struct Delta {
     distinct: AtomicU32,
     /// Tables that were outgrown; readers may still look at them.
     outgrown: Mutex<(Vec<*mut Table>, Vec<*mut Marks>)>,
-    trees: RwLock<HashMap<u32, Arc<TreeDelta>>>,
+    trees: RwLock<IntMap<u32, Arc<TreeDelta>>>,
 }
 
 // SAFETY: all shared state is atomic or locked; the raw pointers are owned by the delta, written by the
@@ -266,7 +266,7 @@ impl Delta {
             mark_count: AtomicU32::new(0),
             distinct: AtomicU32::new(0),
             outgrown: Mutex::new((Vec::new(), Vec::new())),
-            trees: RwLock::new(HashMap::new()),
+            trees: RwLock::new(IntMap::default()),
         }
     }
 
@@ -461,7 +461,7 @@ impl Delta {
 
     /// Adds a version. `previous` is the id's newest version in this delta; `base` its slot in the
     /// file if it has none. Only the single writer calls this.
-    pub fn insert(&self, new: NewVersion) -> u32 {
+    pub fn insert(&self, part: &TreeDelta, new: NewVersion) -> u32 {
         let index = self.len.load(Ordering::Relaxed);
         debug_assert!(index < MAX_ENTRIES);
         self.make_room(index);
@@ -480,7 +480,7 @@ impl Delta {
         self.len.store(index + 1, Ordering::Release);
         self.put_in_table(&new, index);
         if !new.tombstone {
-            self.link(new.tree, index);
+            self.link(part, index);
         }
         index
     }
@@ -533,8 +533,7 @@ impl Delta {
         self.outgrown.lock().0.push(old);
     }
 
-    fn link(&self, tree: u32, index: u32) {
-        let part = self.part(tree);
+    fn link(&self, part: &TreeDelta, index: u32) {
         let last = part.last.load(Ordering::Relaxed);
         part.last.store(index, Ordering::Relaxed);
         if last == NONE {
@@ -544,7 +543,8 @@ impl Delta {
         }
     }
 
-    fn part(&self, tree: u32) -> Arc<TreeDelta> {
+    /// The part of one collection, made if it is missing.
+    pub fn part(&self, tree: u32) -> Arc<TreeDelta> {
         if let Some(part) = self.trees.read().get(&tree) {
             return part.clone();
         }
@@ -583,9 +583,8 @@ impl Delta {
     }
 
     /// The collection has `live` documents from `commit` on.
-    pub fn set_count(&self, tree: u32, commit: u64, live: u64) {
+    pub fn set_count(&self, part: &TreeDelta, commit: u64, live: u64) {
         let commit = self.relative(commit);
-        let part = self.part(tree);
         let mut counts = part.counts.lock();
         match counts.last_mut() {
             Some(last) if last.0 == commit => last.1 = live,

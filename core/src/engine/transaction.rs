@@ -19,6 +19,7 @@ use super::writer_lock::WriterGuard;
 use super::{frame, Committed, Durability, Engine};
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
+use crate::int_map::IntMap;
 use crate::record::key;
 use crate::sync::Ordering;
 use std::cell::RefCell;
@@ -70,7 +71,7 @@ pub struct Transaction<'e> {
     arena: Vec<u8>,
     index: HashMap<u64, usize, BuildHasherDefault<AsIs>>,
     /// The largest positive integer id this transaction put into each collection.
-    largest: HashMap<u32, u64>,
+    largest: IntMap<u32, u64>,
     dropped: Vec<u32>,
     next_tree: u32,
     catalog_changed: bool,
@@ -115,7 +116,7 @@ impl Engine {
             changes: Vec::new(),
             arena: Vec::new(),
             index: HashMap::default(),
-            largest: HashMap::new(),
+            largest: IntMap::default(),
             dropped: Vec::new(),
             next_tree,
             catalog_changed: false,

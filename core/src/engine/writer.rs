@@ -8,7 +8,7 @@
 //!   apply    versions, deaths and counts go into the delta      (cannot fail)
 //! ```
 
-use super::delta::NewVersion;
+use super::delta::{NewVersion, TreeDelta};
 use super::frame;
 use super::state::{State, Tip};
 use super::trees::{self, TreeEntry};
@@ -17,6 +17,7 @@ use crate::file::page::{put_u32, put_u48, Address, PageKind};
 use crate::file::pages::Pages;
 use crate::file::space::Space;
 use crate::hash::KeyHash;
+use crate::int_map::IntMap;
 use crate::log::Log;
 use crate::record::block::{self, ClosedBlock, OpenBlock};
 use crate::record::extent::{self, HeapExtent};
@@ -28,6 +29,8 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub struct TreeWriter {
     open: Option<OpenBlock>,
+    /// Its part of the active delta; none after a freeze.
+    part: Option<Arc<TreeDelta>>,
     /// The counts that a checkpoint stores.
     pub counts: Counts,
     /// Changed since the last freeze.
@@ -71,7 +74,7 @@ pub struct Writer {
     /// The log; none until the first commit after opening.
     pub log: Option<Arc<Log>>,
     /// Collections written to since opening.
-    pub trees: HashMap<u32, TreeWriter>,
+    pub trees: IntMap<u32, TreeWriter>,
     /// Trees dropped since the last freeze.
     pub dropped: Vec<u32>,
     /// Units in the heap since the last freeze.
@@ -124,7 +127,7 @@ impl Writer {
             next_ordinal: meta.next_ordinal,
             next_tree: meta.next_tree as u32,
             log: None,
-            trees: HashMap::new(),
+            trees: IntMap::default(),
             dropped: Vec::new(),
             heap: Heap::default(),
             names: HashMap::new(),
@@ -137,7 +140,7 @@ impl Writer {
         if !self.trees.contains_key(&tree) {
             let TreeEntry { live, live_bytes, max_id, .. } = self.state.tree(pages, tree)?;
             let counts = Counts { live, live_bytes, max_id };
-            self.trees.insert(tree, TreeWriter { open: None, counts, dirty: false });
+            self.trees.insert(tree, TreeWriter { open: None, part: None, counts, dirty: false });
         }
         match self.trees.get_mut(&tree) {
             Some(found) => Ok(found),
@@ -230,7 +233,10 @@ impl Writer {
             Tip::Absent => (None, None),
         };
         let Some(at) = address.or(live) else { return };
-        active.insert(NewVersion {
+        let dead_bytes = live.map_or(0, |old| document_bytes(pages, old));
+        let Some(writer) = self.trees.get_mut(&op.tree) else { return };
+        let part = writer.part.get_or_insert_with(|| active.part(op.tree));
+        let version = NewVersion {
             tree: op.tree,
             hash: op.hash.0,
             commit,
@@ -238,9 +244,8 @@ impl Writer {
             tombstone: op.document.is_none(),
             previous,
             base,
-        });
-        let dead_bytes = live.map_or(0, |old| document_bytes(pages, old));
-        let Some(writer) = self.trees.get_mut(&op.tree) else { return };
+        };
+        active.insert(part, version);
         writer.dirty = true;
         let counts = &mut writer.counts;
         counts.live_bytes = counts.live_bytes.saturating_sub(dead_bytes);
@@ -252,7 +257,7 @@ impl Writer {
             counts.max_id = counts.max_id.max(key::key_of(document).map_or(0, trees::positive_id));
         }
         if counts.live != before {
-            active.set_count(op.tree, commit, counts.live);
+            active.set_count(part, commit, counts.live);
         }
     }
 
@@ -268,6 +273,7 @@ impl Writer {
     pub fn take_heap(&mut self) -> Heap {
         for writer in self.trees.values_mut() {
             self.heap.blocks.extend(writer.open.take().map(OpenBlock::close));
+            writer.part = None;
         }
         std::mem::take(&mut self.heap)
     }

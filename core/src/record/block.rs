@@ -164,14 +164,14 @@ fn varint_bytes(v: u64) -> usize {
 }
 
 /// The order (2^order pages) of the blocks of a collection whose documents have `mean` bytes on
-/// average: at least some twenty records a block where the largest block allows it, so that what is
-/// lost at a block's end stays near two percent.
+/// average: at least some eighty records a block where the largest block allows it, so that what is
+/// lost at a block's end, and its header, stay near one percent.
 pub fn order_for(mean: usize, max_order: u8) -> u8 {
     let order = match mean {
-        0..=220 => 0,
-        221..=440 => 1,
-        441..=880 => 2,
-        881..=1760 => 3,
+        0..=48 => 0,
+        49..=96 => 1,
+        97..=220 => 2,
+        221..=440 => 3,
         _ => 4,
     };
     order.min(max_order)
