@@ -1,5 +1,4 @@
 //! NyroDB: an embedded document store.
-#![allow(dead_code)]
 
 pub(crate) mod collection;
 pub(crate) mod database;
@@ -28,8 +27,8 @@ pub(crate) mod transaction;
 pub use collection::{Collection, InsertManyOptions, InsertManyResult, InsertOneResult};
 pub use database::{Database, Ticket};
 pub use document::{
-    compare, Document, Fields, Id, RawArray, RawDocument, RawDocumentBuf, RawElements, RawFields, RawValue, Timestamp,
-    Value, DEFAULT_MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ID_BYTES, RESERVED_EXT_CODES,
+    compare, compare_raw, Document, Fields, Id, RawArray, RawDocument, RawDocumentBuf, RawElements, RawFields,
+    RawValue, Timestamp, Value, DEFAULT_MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ID_BYTES, RESERVED_EXT_CODES,
 };
 pub use engine::verify::VerifyReport;
 pub use engine::Durability;

@@ -8,11 +8,6 @@ mod imp {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
     pub(crate) use std::sync::atomic::{fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
     pub(crate) use std::sync::Arc;
-
-    /// A hint to the processor inside a spin loop.
-    pub(crate) fn spin_loop() {
-        std::hint::spin_loop();
-    }
 }
 
 #[cfg(loom)]
@@ -64,10 +59,6 @@ mod imp {
         pub(crate) fn notify_one(&self) {
             self.0.notify_one();
         }
-    }
-
-    pub(crate) fn spin_loop() {
-        loom::thread::yield_now();
     }
 }
 

@@ -53,9 +53,17 @@ pub enum Retired {
     /// A run of pages.
     Pages(PageNo, u64),
     /// A block's heap memory.
-    Block(ClosedBlock),
+    Block(#[expect(dead_code, reason = "held for its drop")] ClosedBlock),
     /// A large document's heap memory.
-    Extent(HeapExtent),
+    Extent(#[expect(dead_code, reason = "held for its drop")] HeapExtent),
+}
+
+/// A checkpoint that is durable and not swapped in yet.
+struct Done {
+    meta: Arc<Meta>,
+    outcome: Outcome,
+    /// Runs that only older checkpoints reach.
+    retired: Vec<(PageNo, u64)>,
 }
 
 /// What the fold decided about the units in the heap.
@@ -84,8 +92,8 @@ impl Engine {
         };
         self.counters.checkpoints_started.fetch_add(1, Ordering::Relaxed);
         match self.run(&work, clean) {
-            Ok((meta, outcome, retired)) => {
-                self.swap(work, meta, &outcome, retired)?;
+            Ok(done) => {
+                self.swap(work, done)?;
                 self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
                 self.let_go();
                 Ok(true)
@@ -133,7 +141,7 @@ impl Engine {
     }
 
     /// Fold, sync, name. On error everything is as before, or writing has stopped.
-    fn run(&self, work: &Work, clean: bool) -> Result<(Arc<Meta>, Outcome, Vec<(PageNo, u64)>)> {
+    fn run(&self, work: &Work, clean: bool) -> Result<Done> {
         let old = self.meta.lock().clone();
         self.space.lock().begin_checkpoint();
         let folded = self.fold_all(work, &old, clean);
@@ -154,7 +162,7 @@ impl Engine {
         meta.clean = clean;
         let meta = self.install_meta(meta)?;
         let retired = self.space.lock().finish_checkpoint();
-        Ok((meta, outcome, retired))
+        Ok(Done { meta, outcome, retired })
     }
 
     /// Makes all new pages of the checkpoint and returns the meta page that names them.
@@ -206,7 +214,7 @@ impl Engine {
     fn write_heap(&self, sink: &mut Sink<'_>, heap: &Heap, outcome: &Outcome) -> Result<()> {
         let adopted: std::collections::HashSet<PageNo> = outcome.adopted.iter().map(|(page, _)| *page).collect();
         for block in heap.blocks.iter().filter(|block| adopted.contains(&block.page)) {
-            sink.copy(block.page, block.unit.bytes(), |unit, generation, seed| page::seal(unit, generation, seed))?;
+            sink.copy(block.page, block.unit.bytes(), page::seal)?;
         }
         for extent in heap.extents.iter().filter(|extent| adopted.contains(&extent.page)) {
             sink.copy(extent.page, extent.unit.bytes(), extent::seal)?;
@@ -238,7 +246,8 @@ impl Engine {
     }
 
     /// Replaces roots and frozen delta by the folded roots.
-    fn swap(&self, work: Work, meta: Arc<Meta>, outcome: &Outcome, retired: Vec<(PageNo, u64)>) -> Result<()> {
+    fn swap(&self, work: Work, done: Done) -> Result<()> {
+        let Done { meta, outcome, retired } = done;
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
         debug_assert!(self.published.commit() >= work.commit, "rule 1: the freeze is published before the swap");
         let state = State::new(writer.state.number + 1, meta.clone(), None, writer.state.active.clone());

@@ -270,11 +270,6 @@ impl Delta {
         }
     }
 
-    /// The commit number before its first.
-    pub fn base(&self) -> u64 {
-        self.base
-    }
-
     /// Entries so far.
     pub fn len(&self) -> u32 {
         self.len.load(Ordering::Acquire)

@@ -164,11 +164,6 @@ impl<T: Numbered> Published<T> {
         (state, pin.commit)
     }
 
-    /// The current state, for the writer (which alone publishes).
-    pub fn current(&self) -> Arc<T> {
-        self.snapshot_slow().0
-    }
-
     /// Lets go of the states that nobody uses, oldest first, and returns the number of the oldest one
     /// still in use (or current): what only earlier states reached can be given back.
     pub fn let_go(&self) -> u64 {

@@ -137,12 +137,13 @@ pub fn check_name(name: &str) -> Result<()> {
 pub fn positive_id(key: &[u8]) -> u64 {
     match key {
         [small @ 0x01..=0x7f] => u64::from(*small),
-        [0xcc | 0xcd | 0xce | 0xcf, bytes @ ..] => bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)),
+        [0xcc..=0xcf, bytes @ ..] => bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)),
         _ => 0,
     }
 }
 
 /// The canonical key of a non-negative integer.
+#[cfg(test)]
 pub fn integer_key(id: u64) -> Vec<u8> {
     let bytes = id.to_be_bytes();
     match id {

@@ -198,11 +198,6 @@ pub fn order_of(unit: &[u8]) -> u8 {
     unit[ORDER_AT]
 }
 
-/// Generation of the unit as its header says, unchecked.
-pub fn generation_of(unit: &[u8]) -> u64 {
-    get_u64(unit, GENERATION_AT)
-}
-
 /// Kind of the unit as its header says, unchecked.
 pub fn kind_of(unit: &[u8]) -> Option<PageKind> {
     PageKind::from_u8(unit[KIND_AT])

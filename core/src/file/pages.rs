@@ -202,11 +202,6 @@ impl Pages {
         }
     }
 
-    /// The file below.
-    pub fn file(&self) -> &Arc<dyn DiskFile> {
-        &self.file
-    }
-
     /// Seed of this file's checksums.
     pub fn seed(&self) -> u64 {
         self.seed
@@ -376,14 +371,6 @@ impl Pages {
     pub fn forget(&self, page: PageNo) {
         if let Some(group) = self.group(page) {
             group.clear_code(page.0 as usize % GROUP_PAGES);
-        }
-    }
-
-    /// Asks the processor to load the line of the page table for `page`.
-    #[inline]
-    pub fn prefetch_entry(&self, page: PageNo) {
-        if let Some(group) = self.group(page) {
-            crate::sync::prefetch(std::ptr::from_ref(group).cast());
         }
     }
 

@@ -35,6 +35,7 @@ use crate::error::Result;
 use node::{Fence, Node, MAX_LEVEL};
 
 pub use fold::{fold, Edit};
+#[cfg(test)]
 pub use node::MAX_VALUE_BYTES;
 
 #[cfg(test)]

@@ -268,26 +268,6 @@ impl OpenBlock {
         OpenBlock { unit, page, order, base, slots: 0, end: RECORDS_AT }
     }
 
-    /// Its first page.
-    pub fn page(&self) -> PageNo {
-        self.page
-    }
-
-    /// It has 2^order pages.
-    pub fn order(&self) -> u8 {
-        self.order
-    }
-
-    /// Ordinal of its first record.
-    pub fn base(&self) -> u64 {
-        self.base
-    }
-
-    /// Number of records.
-    pub fn slots(&self) -> usize {
-        self.slots
-    }
-
     /// Its memory.
     pub fn memory(&self) -> *mut u8 {
         self.unit.ptr()

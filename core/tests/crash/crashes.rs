@@ -104,13 +104,23 @@ pub fn cut_everywhere(p: &Parameters, run: &Recorded, stride: u64, random: u64, 
             let image = disk.crash_image(policy);
             let nest = rng.below(400) == 0;
             let what = format!("operation {operation}, {policy:?}");
-            check(&Case { p, what, allowed: power, states: &run.history.states, nest, run: &run.disk, operation }, image, &mut rng, tally);
+            check(
+                &Case { p, what, allowed: power, states: &run.history.states, nest, run: &run.disk, operation },
+                image,
+                &mut rng,
+                tally,
+            );
         }
         // What the process left visible and not durable matters most where it wrote meta pages.
         let nest = writes_meta.contains(&operation) && rng.below(2) == 0 || rng.below(60) == 0;
         let what = format!("operation {operation}, process died");
         let image = disk.process_crash_image();
-        check(&Case { p, what, allowed: process, states: &run.history.states, nest, run: &run.disk, operation }, image, &mut rng, tally);
+        check(
+            &Case { p, what, allowed: process, states: &run.history.states, nest, run: &run.disk, operation },
+            image,
+            &mut rng,
+            tally,
+        );
     }
 }
 
@@ -174,13 +184,7 @@ fn check(case: &Case<'_>, image: SimDisk, rng: &mut Rng, tally: &mut Tally) {
 }
 
 /// The recovery, and what came after it, cut at every operation.
-fn cut_recovery(
-    case: &Case<'_>,
-    run: &Recorded,
-    recovery: std::ops::Range<u64>,
-    rng: &mut Rng,
-    tally: &mut Tally,
-) {
+fn cut_recovery(case: &Case<'_>, run: &Recorded, recovery: std::ops::Range<u64>, rng: &mut Rng, tally: &mut Tally) {
     let mut replay = run.disk.replay().expect("recorded");
     while let Some(operation) = replay.step() {
         let disk = replay.disk();

@@ -30,7 +30,12 @@ fn crash_lane(name: &str, first_seed: u64, seeds: u64, base: Parameters, stride:
         cut_everywhere(&p, &run, stride, random, &mut tally);
     }
     let seconds = start.elapsed().as_secs_f64();
-    println!("{name} | {} cases | {} distinct | {} nested | {seconds:.1} s", tally.cases, tally.distinct.len(), tally.nested);
+    println!(
+        "{name} | {} cases | {} distinct | {} nested | {seconds:.1} s",
+        tally.cases,
+        tally.distinct.len(),
+        tally.nested
+    );
     println!("{name}: {:?}", tally.counts);
     tally
 }
