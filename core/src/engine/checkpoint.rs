@@ -9,7 +9,8 @@
 //!   let go   pages, buffers and log that only older states reached
 //! ```
 //!
-//! Nothing that a durable checkpoint, a snapshot or the published state reaches is written to. A
+//! Nothing that a durable checkpoint, a snapshot or the published state reaches is written to (Invariant 12;
+//! the order of syncs is Invariant 16). A
 //! checkpoint that fails before its first meta page is taken back and tried again later with the same
 //! frozen delta; one that fails after it stops all writing, since nobody can tell what is on the disk.
 
@@ -47,7 +48,7 @@ pub struct Work {
     pub next_tree: u32,
 }
 
-/// What is given back when no state before a certain one is left. Dropping it frees the memory.
+/// What is given back when no state before a certain one is left (Invariant 4). Dropping it frees the memory.
 pub enum Retired {
     /// A run of pages.
     Pages(PageNo, u64),
@@ -72,7 +73,7 @@ impl Engine {
     pub fn checkpoint(&self, clean: bool) -> Result<bool> {
         let mut slot = self.work.lock();
         self.check_latch()?;
-        // Commits may have come since an earlier freeze whose checkpoint failed.
+        // Invariant 15: commits may have come since an earlier freeze whose checkpoint failed.
         let clean = clean && slot.is_none();
         if slot.is_none() {
             *slot = self.freeze()?;
@@ -229,7 +230,7 @@ impl Engine {
         if !self.config.durable() {
             return Ok(());
         }
-        // The system may have dropped what it failed to write, lengths included, and will not tell
+        // Invariant 6: the system may have dropped what it failed to write, lengths included, and will not tell
         // again: nothing more is written through this handle.
         self.file.sync_data().map_err(|e| self.latch(e))
     }
@@ -237,11 +238,12 @@ impl Engine {
     /// Replaces roots and frozen delta by the folded roots.
     fn swap(&self, work: Work, meta: Arc<Meta>, outcome: &Outcome, retired: Vec<(PageNo, u64)>) -> Result<()> {
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
-        debug_assert!(self.published.commit() >= work.commit, "rule 1: the freeze is published before the swap");
+        debug_assert!(self.published.commit() >= work.commit, "Invariant 1: the freeze is published before the swap");
         let state = State::new(writer.state.number + 1, meta.clone(), None, writer.state.active.clone());
         writer.state = Arc::new(state);
         self.published.publish(writer.state.clone());
         for &(page, pages) in &outcome.adopted {
+            // Invariant 5: the file was synced in `run`.
             // Only the first page of a unit has an entry in the table, but an extent has its pieces.
             self.pages.unit_written(page, pages);
         }
@@ -261,7 +263,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives back what no state in use can reach any more.
+    /// Gives back what no state in use can reach any more (Invariant 4).
     pub fn let_go(&self) {
         let oldest = self.published.let_go();
         let mut list = self.retired.lock();
@@ -276,7 +278,8 @@ impl Engine {
         }
     }
 
-    /// Writes both meta pages, one after the other, each synced. A failure stops all writing.
+    /// Writes both meta pages, one after the other, each synced (Invariant 16). A failure stops all writing
+    /// (Invariant 6).
     pub fn install_meta(&self, mut meta: Meta) -> Result<Arc<Meta>> {
         let mut current = self.meta.lock();
         meta.sequence = current.sequence + 1;

@@ -13,7 +13,7 @@
 //! everything a reader may touch hangs from it. What was reachable from an older state (heap buffers,
 //! pages, deltas) is given back only when that state and all before it are gone.
 //!
-//! **One struct, one interval** (rule 1): a reader loads the state, then the commit number, then looks
+//! **One struct, one interval** (Invariant 1): a reader loads the state, then the commit number, then looks
 //! whether the state is still current, and starts again if it is not; so a commit number is never read
 //! with another state's roots.
 
@@ -124,6 +124,7 @@ impl<T: Numbered> Published<T> {
                 slot.store(state, Ordering::SeqCst);
                 continue;
             }
+            // Invariant 1: the number belongs to this state only if it is current before and after.
             let commit = self.commit.load(Ordering::Acquire);
             if self.current.load(Ordering::Acquire) == state {
                 return Pin { state, commit, hold: Hold::Slot(slot) };
@@ -170,7 +171,7 @@ impl<T: Numbered> Published<T> {
     }
 
     /// Lets go of the states that nobody uses, oldest first, and returns the number of the oldest one
-    /// still in use (or current): what only earlier states reached can be given back.
+    /// still in use (or current): what only earlier states reached can be given back (Invariant 4).
     pub fn let_go(&self) -> u64 {
         let mut states = self.states.lock();
         fence(Ordering::SeqCst);

@@ -18,9 +18,10 @@
 //! number, kind) when it is first touched after opening or after it was written; every later touch pays
 //! a load and a compare.
 //!
-//! Units in the heap are trusted: this process made them. A unit leaves the heap for the mapping after
-//! a successful data sync ([`Pages::unit_written`]); its buffer lives on until no reader can hold it
-//! (the engine's retire list sees to that).
+//! What comes from the file is verified first (Invariant 17); units in the heap are trusted, as this process
+//! made them. A unit leaves the heap for the mapping after a successful data sync (Invariant 5;
+//! [`Pages::unit_written`]); its buffer lives on until no reader can hold it (the engine's retire list sees
+//! to that).
 
 use super::disk::DiskFile;
 use super::page::{self, get_u32, get_u64, PageKind, PageNo, PageSource, PAGE_BYTES};

@@ -9,7 +9,7 @@
 //! **What is written is a function of the checkpoint alone**: a bit is set when the checkpoint reaches
 //! the page. In memory every loaded chunk has a second bitmap, *busy*: pages that a checkpoint does not
 //! reach but somebody does: blocks still in the heap, pages of older checkpoints that a snapshot may
-//! read. A page can be given out when neither bit is set.
+//! read. A page can be given out when neither bit is set (Invariant 12).
 //!
 //! ```text
 //!             give to a heap block          fold it (adopt)
@@ -434,7 +434,7 @@ impl Space {
             let (word, bit) = (i / 64, 1u64 << (i % 64));
             let was_free = chunk.word(word) & bit != 0;
             let bits = which(chunk);
-            debug_assert_eq!(bits[word] & bit == 0, on, "page {} set or cleared twice", page.0);
+            debug_assert_eq!(bits[word] & bit == 0, on, "Invariant 12: page {} set or cleared twice", page.0);
             if on {
                 bits[word] |= bit;
             } else {
