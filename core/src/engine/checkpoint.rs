@@ -19,6 +19,7 @@ use super::state::State;
 use super::writer::{Counts, Heap};
 use super::Engine;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::file::meta::Meta;
 use crate::file::page::{self, PageBuf, PageKind, PageNo, PageSink, PageSource, PAGE_BYTES};
 use crate::log::Lsn;
@@ -136,7 +137,7 @@ impl Engine {
     fn run(&self, work: &Work, clean: bool) -> Result<(Arc<Meta>, Outcome, Vec<(PageNo, u64)>)> {
         let old = self.meta.lock().clone();
         self.space.lock().begin_checkpoint();
-        let folded = self.fold_all(work, &old);
+        let folded = self.fold_all(work, &old, clean);
         let synced = folded.and_then(|(meta, outcome)| {
             self.sync_data()?;
             if let (Some(log), true) = (self.log.get(), self.config.durable()) {
@@ -158,7 +159,7 @@ impl Engine {
     }
 
     /// Makes all new pages of the checkpoint and returns the meta page that names them.
-    fn fold_all(&self, work: &Work, old: &Meta) -> Result<(Meta, Outcome)> {
+    fn fold_all(&self, work: &Work, old: &Meta, clean: bool) -> Result<(Meta, Outcome)> {
         let generation = old.generation + 1;
         let mut sink = Sink::new(self, generation);
         let mut outcome = Outcome::default();
@@ -185,6 +186,8 @@ impl Engine {
             (space.used_pages(), space.end())
         };
         self.grow_to(end)?;
+        // The last checkpoint before closing gives back what the file was grown ahead.
+        let file_pages = if clean { self.space.lock().used_end(&self.pages)? } else { self.pages.len() };
         let meta = Meta {
             generation,
             commit: work.commit,
@@ -192,7 +195,7 @@ impl Engine {
             chain: work.chain,
             next_ordinal: work.next_ordinal,
             next_tree: work.next_tree.into(),
-            file_pages: self.pages.len(),
+            file_pages,
             used_pages,
             tree_table,
             space,
@@ -261,6 +264,20 @@ impl Engine {
             log.release_before(Lsn(meta.lsn))?;
         }
         Ok(())
+    }
+
+    /// Cuts the file to the length that both meta pages name, unless a reader may still hold a page
+    /// beyond: only states before the current one reach any (Invariant 12). A file that stays longer does no harm.
+    pub(super) fn trim(&self) {
+        self.let_go();
+        let pages = self.meta.lock().file_pages;
+        if self.published.kept() > 1 || pages >= self.pages.len() {
+            return;
+        }
+        self.pages.shrink(pages);
+        if let Err(e) = self.file.truncate(pages * PAGE_BYTES as u64) {
+            self.event(Event::BackgroundError { error: Error::io("cutting the file", e) });
+        }
     }
 
     /// Gives back what no state in use can reach any more (Invariant 4).

@@ -319,6 +319,7 @@ impl Engine {
         while self.checkpoint(true)? {}
         if self.log.get().is_some() && self.config.durable() {
             crate::log::remove_segments(&*self.disk, &self.name, None)?;
+            self.trim();
         }
         Ok(())
     }

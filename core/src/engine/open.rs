@@ -43,6 +43,9 @@ use std::time::Duration;
 /// How far commit numbers and ordinals move after an unclean open (Invariant 9).
 const JUMP: u64 = 1 << 32;
 
+/// Sequence number of the meta pages of a new file.
+const FIRST_SEQUENCE: u64 = 1;
+
 /// Pages of a new file.
 const FIRST_PAGES: u64 = 4;
 
@@ -77,8 +80,13 @@ impl Engine {
         let length = file.len().map_err(|e| Error::io("reading the file's length", e))?;
         let marked = disk.list(&marker).map_err(|e| Error::io("listing the directory", e))?.contains(&marker);
         let found = match read_metas(&*file, name, length) {
-            // Half-made: nothing was ever committed to it.
+            // Half-made: nothing was ever committed to it. Meta pages that can be read prove nothing
+            // while the marker is there: they may never have reached the disk. The first commit makes
+            // both durable with a higher sequence number before it is acknowledged.
             Err(_) if marked || length == 0 => create(&place, &config, &*file, &marker, marked)?,
+            Ok(found) if marked && found.meta.sequence == FIRST_SEQUENCE => {
+                create(&place, &config, &*file, &marker, marked)?
+            }
             Ok(found) if marked => {
                 remove_marker(disk, &marker)?;
                 found
@@ -197,6 +205,7 @@ impl Engine {
         self.rewrite(found)?;
         while self.checkpoint(true)? {}
         log::remove_segments(&*self.disk, &self.name, None)?;
+        self.trim();
         let micros = (self.env.monotonic() - start).as_micros() as u64;
         self.event(Event::Recovered { commits: end.frames, dropped_bytes: end.dropped_bytes, micros });
         Ok(())
@@ -295,8 +304,11 @@ fn remove_marker(disk: &dyn Disk, marker: &str) -> Result<()> {
 fn create(place: &Place, config: &Config, file: &dyn DiskFile, marker: &str, marked: bool) -> Result<FoundMeta> {
     let disk = &*place.disk;
     let doing = |e| Error::io("creating the file", e);
-    if config.durable() && !marked {
-        disk.create(marker).map_err(doing)?;
+    if config.durable() {
+        if !marked {
+            disk.create(marker).map_err(doing)?;
+        }
+        // A marker that was found may not be durable yet.
         disk.sync_dir().map_err(doing)?;
     }
     file.truncate(0).map_err(doing)?;
@@ -335,7 +347,7 @@ fn first_meta(env: &dyn Env, config: &Config) -> Meta {
     Meta {
         identity,
         hash_key: [env.random(), env.random()],
-        sequence: 1,
+        sequence: FIRST_SEQUENCE,
         generation: 1,
         clean: true,
         commit: 0,

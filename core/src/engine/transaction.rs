@@ -27,6 +27,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
+/// Buffers are kept for the next transaction up to these sizes.
+const KEPT_ARENA_BYTES: usize = 4 << 20;
+const KEPT_CHANGES: usize = 1 << 16;
+
 /// Changes from which on they are found by an index.
 const INDEX_FROM: usize = 8;
 
@@ -107,14 +111,15 @@ impl Engine {
         self.check_open()?;
         let held = Held::new(self)?;
         self.admit()?;
-        let writer = self.writer.lock(self.config.writer_timeout)?;
+        let mut writer = self.writer.lock(self.config.writer_timeout)?;
         self.check_open()?;
         let next_tree = writer.next_tree;
+        let arena = std::mem::take(&mut writer.scratch.arena);
         Ok(Transaction {
             engine: self,
             writer,
             changes: Vec::new(),
-            arena: Vec::new(),
+            arena,
             index: HashMap::default(),
             largest: IntMap::default(),
             dropped: Vec::new(),
@@ -142,6 +147,18 @@ impl Engine {
 }
 
 impl<'e> Transaction<'e> {
+    /// What `resolve` gave, from a cache outside: the tree, if the catalog is still of this version.
+    pub fn resolve_cached(&self, version: u64, tree: u32) -> Option<u32> {
+        // The catalog changes only under the writer lock, which this transaction holds.
+        let current = self.engine.catalog_version.load(Ordering::Acquire);
+        (!self.catalog_changed && current & 0xffff_ffff == version).then_some(tree)
+    }
+
+    /// The version of the catalog, if this transaction has not changed it.
+    pub fn catalog_version(&self) -> Option<u64> {
+        (!self.catalog_changed).then(|| self.engine.catalog_version.load(Ordering::Acquire))
+    }
+
     // ---- names ---------------------------------------------------------------------------------
 
     /// The tree of a collection, if there is one.
@@ -351,7 +368,8 @@ impl<'e> Transaction<'e> {
         engine.begin_log(&mut self.writer)?;
         let commit = self.writer.tip + 1;
         let first_ordinal = self.writer.next_ordinal;
-        let mut addresses = Vec::with_capacity(self.changes.len());
+        let mut addresses = std::mem::take(&mut self.writer.scratch.addresses);
+        addresses.clear();
         for change in &self.changes {
             self.writer.tree(&engine.pages, change.tree)?;
             let document = &self.arena[change.bytes.clone()];
@@ -360,6 +378,9 @@ impl<'e> Transaction<'e> {
         }
         let lsn = self.append(commit, first_ordinal)?;
         self.apply(commit, &addresses);
+        if addresses.capacity() <= KEPT_CHANGES {
+            self.writer.scratch.addresses = addresses;
+        }
         let writer = &mut *self.writer;
         (writer.tip, writer.tip_lsn) = (commit, lsn);
         engine.tip_lsn.store(lsn, Ordering::Relaxed);
@@ -424,6 +445,15 @@ impl<'e> Transaction<'e> {
             self.writer.names.clear();
             self.engine.catalog_commit.store(commit, Ordering::Release);
             self.engine.catalog_version.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.arena.capacity() <= KEPT_ARENA_BYTES {
+            self.arena.clear();
+            self.writer.scratch.arena = std::mem::take(&mut self.arena);
         }
     }
 }

@@ -223,6 +223,11 @@ impl Pages {
         self.len.fetch_max(pages, Ordering::AcqRel);
     }
 
+    /// The file is about to be cut to `pages`. Nothing beyond may be reachable by anyone.
+    pub fn shrink(&self, pages: u64) {
+        self.len.fetch_min(pages, Ordering::AcqRel);
+    }
+
     /// Units whose checksum was verified since opening.
     pub fn verified_units(&self) -> u64 {
         self.verified.load(Ordering::Relaxed)

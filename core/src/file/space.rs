@@ -222,6 +222,19 @@ impl Space {
         self.end
     }
 
+    /// One past the highest page that the checkpoint uses. Loads chunks from the end until one has any.
+    pub fn used_end(&mut self, src: &dyn PageSource) -> Result<u64> {
+        for index in (0..self.chunk_count).rev() {
+            self.load(src, index)?;
+            let Some(chunk) = self.chunks.get(&index) else { continue };
+            if let Some(word) = chunk.used.iter().rposition(|word| *word != 0) {
+                let bit = 63 - u64::from(chunk.used[word].leading_zeros());
+                return Ok(index * CHUNK_PAGES + word as u64 * 64 + bit + 1);
+            }
+        }
+        Ok(super::meta::META_PAGES)
+    }
+
     // ---- loading -------------------------------------------------------------------------------
 
     fn load(&mut self, src: &dyn PageSource, index: u64) -> Result<()> {

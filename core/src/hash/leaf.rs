@@ -123,6 +123,7 @@ pub fn home_line(page: &Page, hash: KeyHash) -> *const u8 {
 
 /// Calls `probe` with the address of each entry of the leaf `no` that has the tag of `hash`, until it
 /// returns a result; goes on in the chain.
+#[inline]
 pub fn search<'s, S: PageSource + ?Sized, R>(
     src: &'s S,
     mut no: PageNo,
@@ -143,6 +144,7 @@ pub fn search<'s, S: PageSource + ?Sized, R>(
 }
 
 /// Searches one leaf; also says whether another is chained to it.
+#[inline]
 fn search_lines<R>(
     no: PageNo,
     page: &Page,

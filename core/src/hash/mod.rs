@@ -62,6 +62,7 @@ const HEADER_BYTES: usize = 64;
 const _: () = assert!(HEADER_BYTES >= UNIT_HEADER_BYTES);
 
 /// The page `no` of `src`, which must be exactly one page long.
+#[inline]
 fn read<S: PageSource + ?Sized>(src: &S, no: PageNo, kind: PageKind) -> Result<&Page> {
     let unit = src.unit(no, kind)?;
     unit.try_into().map_err(|_| Error::corrupt("trie page (bytes)", no.0, 0, PAGE_BYTES as u64, unit.len() as u64))

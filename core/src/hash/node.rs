@@ -70,6 +70,7 @@ pub struct Node<'p> {
 
 impl<'p> Node<'p> {
     /// Checks the header of the node `no`, which must be at this level and depth.
+    #[inline]
     pub fn open(page: &'p Page, no: PageNo, level: u8, depth: u8) -> Result<Node<'p>> {
         let bits = page[BITS_AT];
         let expect = |what, at: usize, expected: u8| {
@@ -88,6 +89,7 @@ impl<'p> Node<'p> {
     }
 
     /// The child that the path of `hash` leads to.
+    #[inline]
     pub fn child(&self, hash: u64) -> Result<Slot> {
         // In two steps, as a shift by all 64 bits is not allowed: `bits` may be 0.
         let index = (hash << self.depth >> 1 >> (63 - self.bits)) as usize;

@@ -70,6 +70,7 @@ impl TrieRoot {
 
 /// Calls `probe` with each address whose tag fits `hash`, until it returns a result. The address may
 /// be that of another key: the record has to be compared.
+#[inline]
 pub fn lookup<S: PageSource + ?Sized, R>(
     src: &S,
     root: &TrieRoot,
@@ -93,6 +94,7 @@ pub fn find_line<S: PageSource + ?Sized>(
 }
 
 /// The leaf that the path of `hash` leads to, `None` if it has no entries.
+#[inline]
 fn descend<'s, S: PageSource + ?Sized>(
     src: &'s S,
     root: &TrieRoot,
