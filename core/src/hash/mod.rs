@@ -36,14 +36,6 @@ pub use fold::{fold, Edit};
 pub use key::{HashKey, KeyHash};
 pub use trie::{find_line, lookup, walk, TrieRoot, WalkEntry};
 
-/// Layouts of the trie's structures, for the test of the specification.
-#[cfg(test)]
-pub(crate) mod layouts {
-    pub(crate) use super::leaf::LAYOUTS as LEAF;
-    pub(crate) use super::node::LAYOUTS as NODE;
-    pub(crate) use super::trie::LAYOUT as ROOT;
-}
-
 use crate::error::{Error, Result};
 use crate::file::page::{PageKind, PageNo, PageSource, PAGE_BYTES, UNIT_HEADER_BYTES};
 
@@ -71,4 +63,12 @@ fn read<S: PageSource + ?Sized>(src: &S, no: PageNo, kind: PageKind) -> Result<&
 /// A mask of the `bits` highest bits.
 fn top(bits: u8) -> u64 {
     u64::MAX.checked_shl(64 - u32::from(bits)).unwrap_or(0)
+}
+
+/// Layouts of the trie's structures, for the test of the specification.
+#[cfg(test)]
+pub(crate) mod layouts {
+    pub(crate) use super::leaf::LAYOUTS as LEAF;
+    pub(crate) use super::node::LAYOUTS as NODE;
+    pub(crate) use super::trie::LAYOUT as ROOT;
 }
