@@ -9,7 +9,8 @@
 //!   let go   pages, buffers and log that only older states reached
 //! ```
 //!
-//! Nothing that a durable checkpoint, a snapshot or the published state reaches is written to. A
+//! Nothing that a durable checkpoint, a snapshot or the published state reaches is written to (Invariant 12;
+//! the order of syncs is Invariant 16). A
 //! checkpoint that fails before its first meta page is taken back and tried again later with the same
 //! frozen delta; one that fails after it stops all writing, since nobody can tell what is on the disk.
 
@@ -48,7 +49,7 @@ pub struct Work {
     pub next_tree: u32,
 }
 
-/// What is given back when no state before a certain one is left. Dropping it frees the memory.
+/// What is given back when no state before a certain one is left (Invariant 4). Dropping it frees the memory.
 pub enum Retired {
     /// A run of pages.
     Pages(PageNo, u64),
@@ -81,7 +82,7 @@ impl Engine {
     pub fn checkpoint(&self, clean: bool) -> Result<bool> {
         let mut slot = self.work.lock();
         self.check_latch()?;
-        // Commits may have come since an earlier freeze whose checkpoint failed.
+        // Invariant 15: commits may have come since an earlier freeze whose checkpoint failed.
         let clean = clean && slot.is_none();
         if slot.is_none() {
             *slot = self.freeze()?;
@@ -240,7 +241,7 @@ impl Engine {
         if !self.config.durable() {
             return Ok(());
         }
-        // The system may have dropped what it failed to write, lengths included, and will not tell
+        // Invariant 6: the system may have dropped what it failed to write, lengths included, and will not tell
         // again: nothing more is written through this handle.
         self.file.sync_data().map_err(|e| self.latch(e))
     }
@@ -249,14 +250,16 @@ impl Engine {
     fn swap(&self, work: Work, done: Done) -> Result<()> {
         let Done { meta, outcome, retired } = done;
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
-        debug_assert!(self.published.commit() >= work.commit, "rule 1: the freeze is published before the swap");
-        let state = State::new(writer.state.number + 1, meta.clone(), None, writer.state.active.clone());
-        writer.state = Arc::new(state);
-        self.published.publish(writer.state.clone());
+        debug_assert!(self.published.commit() >= work.commit, "Invariant 1: the freeze is published before the swap");
+        // Before the new state is published: whoever pins it finds no pointer to the heap memory that goes
+        // with the states before it. Invariant 5: the file was synced in `run`.
         for &(page, pages) in &outcome.adopted {
             // Only the first page of a unit has an entry in the table, but an extent has its pieces.
             self.pages.unit_written(page, pages);
         }
+        let state = State::new(writer.state.number + 1, meta.clone(), None, writer.state.active.clone());
+        writer.state = Arc::new(state);
+        self.published.publish(writer.state.clone());
         let number = writer.state.number;
         drop(writer);
         let mut list = self.retired.lock();
@@ -274,7 +277,7 @@ impl Engine {
     }
 
     /// Cuts the file to the length that both meta pages name, unless a reader may still hold a page
-    /// beyond: only states before the current one reach any. A file that stays longer does no harm.
+    /// beyond: only states before the current one reach any (Invariant 12). A file that stays longer does no harm.
     pub(super) fn trim(&self) {
         self.let_go();
         let pages = self.meta.lock().file_pages;
@@ -287,7 +290,7 @@ impl Engine {
         }
     }
 
-    /// Gives back what no state in use can reach any more.
+    /// Gives back what no state in use can reach any more (Invariant 4).
     pub fn let_go(&self) {
         let oldest = self.published.let_go();
         let mut list = self.retired.lock();
@@ -295,14 +298,17 @@ impl Engine {
         *list = kept;
         drop(list);
         let mut space = self.space.lock();
-        for (_, retired) in gone {
+        for (_, retired) in &gone {
             if let Retired::Pages(page, pages) = retired {
-                space.unpin(page, pages);
+                // A unit that never left the heap must not be found there once its memory is gone.
+                self.pages.unit_written(*page, *pages);
+                space.unpin(*page, *pages);
             }
         }
     }
 
-    /// Writes both meta pages, one after the other, each synced. A failure stops all writing.
+    /// Writes both meta pages, one after the other, each synced (Invariant 16). A failure stops all writing
+    /// (Invariant 6).
     pub fn install_meta(&self, mut meta: Meta) -> Result<Arc<Meta>> {
         let mut current = self.meta.lock();
         meta.sequence = current.sequence + 1;

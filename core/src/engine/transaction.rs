@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A transaction holds the writer lock from its first call to its end, so what it reads is the newest
-//! state, published or not; no result of it is delivered before that state is durable.
+//! state, published or not; no result of it is delivered before that state is durable (Invariant 10).
 
 use super::state::{self, Tip};
 use super::trees::{self, CATALOG};
@@ -357,7 +357,7 @@ impl<'e> Transaction<'e> {
 
     // ---- the end -------------------------------------------------------------------------------
 
-    /// Commits. The result is what to wait for before telling anyone.
+    /// Commits: place, log, apply (Invariant 13). The result is what to wait for before telling anyone.
     pub fn commit(mut self) -> Result<Committed> {
         let engine = self.engine;
         self.changes.retain(|change| !change.replaced && (change.put || change.tip.live().is_some()));
@@ -387,7 +387,10 @@ impl<'e> Transaction<'e> {
         let memory = writer.heap.bytes + u64::from(writer.state.active.len()) * 80;
         engine.active_bytes.store(memory, Ordering::Relaxed);
         engine.counters.commits.fetch_add(1, Ordering::Relaxed);
-        if engine.config.durability != Durability::Sync || !engine.config.durable() {
+        // Invariant 14: under `Sync` the sync publishes.
+        if engine.config.durability == Durability::Sync && engine.config.durable() {
+            engine.published.set_applied(commit);
+        } else {
             engine.published.publish_commit(commit);
         }
         drop(self);

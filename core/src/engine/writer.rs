@@ -1,6 +1,6 @@
 //! The writer's own state: what only the holder of the writer lock sees and changes.
 //!
-//! A commit goes through it in three steps, of which only the first two can fail:
+//! A commit goes through it in three steps, of which only the first two can fail (Invariant 13):
 //!
 //! ```text
 //!   place    records are appended to open blocks in the heap    (nobody can find them yet)
@@ -268,7 +268,8 @@ impl Writer {
         self.dropped.push(tree);
     }
 
-    /// Closes all open blocks and hands over what was written since the last freeze.
+    /// Closes all open blocks and hands over what was written since the last freeze; nothing is appended to
+    /// these blocks again (Invariant 5).
     pub fn take_heap(&mut self) -> Heap {
         for writer in self.trees.values_mut() {
             self.heap.blocks.extend(writer.open.take().map(OpenBlock::close));
@@ -288,7 +289,8 @@ impl Writer {
         counts
     }
 
-    /// Replays one frame of the log: the same steps as a commit, without the log.
+    /// Replays one frame of the log: the same steps as a commit, without the log, with the same ordinals
+    /// (Invariant 9).
     pub fn replay(&mut self, context: Context<'_>, commit: u64, payload: &[u8]) -> Result<()> {
         let mut reader = frame::Reader::new(payload, commit)?;
         self.next_ordinal = self.next_ordinal.max(reader.first_ordinal());

@@ -18,9 +18,10 @@
 //! number, kind) when it is first touched after opening or after it was written; every later touch pays
 //! a load and a compare.
 //!
-//! Units in the heap are trusted: this process made them. A unit leaves the heap for the mapping after
-//! a successful data sync ([`Pages::unit_written`]); its buffer lives on until no reader can hold it
-//! (the engine's retire list sees to that).
+//! What comes from the file is verified first (Invariant 17); units in the heap are trusted, as this process
+//! made them. A unit leaves the heap for the mapping after a successful data sync (Invariant 5;
+//! [`Pages::unit_written`]); its buffer lives on until no reader can hold it (the engine's retire list sees
+//! to that).
 
 use super::disk::DiskFile;
 use super::page::{self, get_u32, get_u64, PageKind, PageNo, PageSource, PAGE_BYTES};
@@ -186,6 +187,8 @@ impl<'a> BlockMemory<'a> {
 pub struct Unit {
     ptr: *const u8,
     code: Code,
+    /// In this process's heap: trusted, and not sealed yet.
+    heap: bool,
 }
 
 impl Pages {
@@ -262,13 +265,13 @@ impl Pages {
                 let tagged = unsafe { &(*heap).units[at] }.load(Ordering::Acquire);
                 if !tagged.is_null() {
                     let code = tagged.addr() as u8 & 63;
-                    return Ok(Unit { ptr: tagged.map_addr(|a| a & !63), code });
+                    return Ok(Unit { ptr: tagged.map_addr(|a| a & !63), code, heap: true });
                 }
             }
             let code = group.code(at);
             if code != 0 {
                 let base = group.base.load(Ordering::Acquire);
-                return Ok(Unit { ptr: base.wrapping_add(at * PAGE_BYTES), code });
+                return Ok(Unit { ptr: base.wrapping_add(at * PAGE_BYTES), code, heap: false });
             }
         }
         self.verify_unit(page)
@@ -308,7 +311,7 @@ impl Pages {
         page::check(unit, page, self.seed)?;
         let code = code_of(kind, order);
         self.set_verified(page, code)?;
-        Ok(Unit { ptr, code })
+        Ok(Unit { ptr, code, heap: false })
     }
 
     /// Bytes of an extent under its first checksum, from a header that is not verified yet.
@@ -400,20 +403,13 @@ impl Pages {
             let at = EXTENT_LENGTH_AT as u32;
             return Err(Error::corrupt("extent header (length)", page.0, at, bytes as u64, length as u64));
         }
-        if !self.in_heap(page) {
+        if !unit.heap {
             self.mapped(page, pages as u64)?;
             self.verify_pieces(page, unit.ptr, pages, head)?;
         }
         // SAFETY: all `bytes` of the extent are valid memory: in the heap by `put_heap`'s promise, in
         // the mapping by the check of `mapped`.
         Ok(unsafe { std::slice::from_raw_parts(unit.ptr.add(start), length) })
-    }
-
-    fn in_heap(&self, page: PageNo) -> bool {
-        let Some(group) = self.group(page) else { return false };
-        let heap = group.heap.load(Ordering::Acquire);
-        // SAFETY: heap tables are freed only in `drop`.
-        !heap.is_null() && !unsafe { &(*heap).units[page.0 as usize % GROUP_PAGES] }.load(Ordering::Acquire).is_null()
     }
 
     fn verify_pieces(&self, page: PageNo, ptr: *const u8, pages: usize, head: &[u8]) -> Result<()> {

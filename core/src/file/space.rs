@@ -9,7 +9,7 @@
 //! **What is written is a function of the checkpoint alone**: a bit is set when the checkpoint reaches
 //! the page. In memory every loaded chunk has a second bitmap, *busy*: pages that a checkpoint does not
 //! reach but somebody does: blocks still in the heap, pages of older checkpoints that a snapshot may
-//! read. A page can be given out when neither bit is set.
+//! read. A page can be given out when neither bit is set (Invariant 12).
 //!
 //! ```text
 //!             give to a heap block          fold it (adopt)
@@ -324,8 +324,9 @@ impl Space {
 
     /// A heap unit becomes part of the checkpoint in the making.
     pub fn adopt(&mut self, page: PageNo, pages: u64) {
-        self.set_busy(page, pages, false);
+        // In this order, so that the region never looks empty in between and keeps its kind.
         self.set_used(page, pages, true);
+        self.set_busy(page, pages, false);
         self.note(page, pages, Change::Adopted);
     }
 
@@ -336,8 +337,8 @@ impl Space {
         if !self.is_used(page, pages) {
             return Err(Error::corrupt("space chunk (page in use and marked free)", page.0, 0, 1, 0));
         }
-        self.set_used(page, pages, false);
         self.set_busy(page, pages, true);
+        self.set_used(page, pages, false);
         self.note(page, pages, Change::Retired);
         Ok(())
     }
@@ -447,7 +448,7 @@ impl Space {
             let (word, bit) = (i / 64, 1u64 << (i % 64));
             let was_free = chunk.word(word) & bit != 0;
             let bits = which(chunk);
-            debug_assert_eq!(bits[word] & bit == 0, on, "page {} set or cleared twice", page.0);
+            debug_assert_eq!(bits[word] & bit == 0, on, "Invariant 12: page {} set or cleared twice", page.0);
             if on {
                 bits[word] |= bit;
             } else {
@@ -481,12 +482,12 @@ impl Space {
             match change {
                 Change::Taken => self.set_used(page, pages, false),
                 Change::Adopted => {
-                    self.set_used(page, pages, false);
                     self.set_busy(page, pages, true);
+                    self.set_used(page, pages, false);
                 }
                 Change::Retired => {
-                    self.set_busy(page, pages, false);
                     self.set_used(page, pages, true);
+                    self.set_busy(page, pages, false);
                 }
             }
         }
