@@ -70,7 +70,9 @@ impl Case<'_> {
     fn trace(&self) -> String {
         let trace = self.run.trace();
         let upto: Vec<&str> = trace.lines().take_while(|line| number(line) <= self.operation).collect();
-        format!("seed {}, {}\n{}", self.p.seed, self.what, upto[upto.len().saturating_sub(40)..].join("\n"))
+        let failed: Vec<&str> = upto.iter().filter(|line| line.contains("FAILED")).copied().take(20).collect();
+        let end = &upto[upto.len().saturating_sub(40)..];
+        format!("seed {}, {}\n{}\n...\n{}", self.p.seed, self.what, failed.join("\n"), end.join("\n"))
     }
 }
 
@@ -104,13 +106,23 @@ pub fn cut_everywhere(p: &Parameters, run: &Recorded, stride: u64, random: u64, 
             let image = disk.crash_image(policy);
             let nest = rng.below(400) == 0;
             let what = format!("operation {operation}, {policy:?}");
-            check(&Case { p, what, allowed: power, states: &run.history.states, nest, run: &run.disk, operation }, image, &mut rng, tally);
+            check(
+                &Case { p, what, allowed: power, states: &run.history.states, nest, run: &run.disk, operation },
+                image,
+                &mut rng,
+                tally,
+            );
         }
         // What the process left visible and not durable matters most where it wrote meta pages.
         let nest = writes_meta.contains(&operation) && rng.below(2) == 0 || rng.below(60) == 0;
         let what = format!("operation {operation}, process died");
         let image = disk.process_crash_image();
-        check(&Case { p, what, allowed: process, states: &run.history.states, nest, run: &run.disk, operation }, image, &mut rng, tally);
+        check(
+            &Case { p, what, allowed: process, states: &run.history.states, nest, run: &run.disk, operation },
+            image,
+            &mut rng,
+            tally,
+        );
     }
 }
 
@@ -173,14 +185,25 @@ fn check(case: &Case<'_>, image: SimDisk, rng: &mut Rng, tally: &mut Tally) {
     }
 }
 
-/// The recovery, and what came after it, cut at every operation.
-fn cut_recovery(
-    case: &Case<'_>,
-    run: &Recorded,
-    recovery: std::ops::Range<u64>,
+/// Opens an image of a run that is known otherwise, and compares.
+#[allow(clippy::too_many_arguments)]
+pub fn look(
+    p: &Parameters,
+    what: &str,
+    run: &SimDisk,
+    states: &[Model],
+    allowed: (usize, usize),
+    image: SimDisk,
     rng: &mut Rng,
     tally: &mut Tally,
 ) {
+    let operation = run.operations();
+    let case = Case { p, what: what.to_owned(), allowed, states, nest: false, run, operation };
+    check(&case, image, rng, tally);
+}
+
+/// The recovery, and what came after it, cut at every operation.
+fn cut_recovery(case: &Case<'_>, run: &Recorded, recovery: std::ops::Range<u64>, rng: &mut Rng, tally: &mut Tally) {
     let mut replay = run.disk.replay().expect("recorded");
     while let Some(operation) = replay.step() {
         let disk = replay.disk();

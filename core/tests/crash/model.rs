@@ -96,8 +96,12 @@ impl Model {
                 (Some(expected), Some(got)) => {
                     let missing: Vec<_> = expected.keys().filter(|id| !got.contains_key(id)).take(5).collect();
                     let more: Vec<_> = got.keys().filter(|id| !expected.contains_key(id)).take(5).collect();
-                    let other: Vec<_> =
-                        expected.iter().filter(|(id, b)| got.get(id).is_some_and(|g| g != *b)).map(|(id, _)| id).take(5).collect();
+                    let other: Vec<_> = expected
+                        .iter()
+                        .filter(|(id, b)| got.get(id).is_some_and(|g| g != *b))
+                        .map(|(id, _)| id)
+                        .take(5)
+                        .collect();
                     if !(missing.is_empty() && more.is_empty() && other.is_empty()) {
                         text += &format!(" {name}: missing {missing:?}, too many {more:?}, other {other:?};");
                     }
