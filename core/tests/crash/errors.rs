@@ -54,7 +54,9 @@ fn fail_at(p: &Parameters, operation: u64, error: SimError, persist: Persist, rn
     session.disk.fail_at(operation, error, persist);
     let mut left = STEPS_AFTER;
     let mut failures = 0;
+    let mut told = Vec::new();
     session.run(p.steps, |session, e| {
+        told.push(format!("{} {e:?}", session.core.lock().unwrap().history.states.len()));
         expected(&e, session, &what);
         failures += 1;
         reads_go_on(session, &what);
@@ -65,6 +67,7 @@ fn fail_at(p: &Parameters, operation: u64, error: SimError, persist: Persist, rn
     session.disk.clear_faults();
     reads_go_on(&session, &what);
     tally.counts.failures += failures;
+    let what = format!("{what}; told: {}", told.join("\n"));
     let stopped = session.core.lock().unwrap().stopped;
     tally.counts.stopped += u64::from(stopped);
     let at = session.disk.operations();

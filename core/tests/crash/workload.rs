@@ -305,6 +305,12 @@ pub fn commit(db: &Database, core: &Mutex<Core>, disk: &SimDisk, plan: &Plan) ->
     let (before, index) = {
         let mut core = core.lock().unwrap();
         let after = core.model.after(plan);
+        if after == core.model {
+            // Nothing changes, so it is no commit, and promises nothing.
+            let before = core.model.clone();
+            drop(core);
+            return execute(db, &before, plan);
+        }
         (core.model.clone(), core.history.start(disk.operations(), after))
     };
     let result = execute(db, &before, plan);
