@@ -13,6 +13,7 @@
 //! The numbered invariants are in `docs/architecture.md`.
 
 pub mod checkpoint;
+mod create;
 pub mod delta;
 pub mod fold;
 pub mod frame;
@@ -117,6 +118,8 @@ pub struct Engine {
     pub(crate) work: Mutex<Option<Work>>,
     /// What the meta pages say.
     pub(crate) meta: Mutex<Arc<Meta>>,
+    /// This process has synced both meta pages.
+    pub(crate) metas_durable: AtomicBool,
     /// Waits for the states before the number to be gone.
     pub(crate) retired: Mutex<Vec<(u64, Retired)>>,
     latched: Mutex<Option<Error>>,

@@ -111,4 +111,9 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
 
     /// Gives the lock back before the file is dropped. Does nothing where this handle has none.
     fn unlock(&self);
+
+    /// False if the file has no name any more: somebody removed it while it was being opened here.
+    fn is_linked(&self) -> bool {
+        true
+    }
 }

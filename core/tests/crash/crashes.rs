@@ -70,7 +70,9 @@ impl Case<'_> {
     fn trace(&self) -> String {
         let trace = self.run.trace();
         let upto: Vec<&str> = trace.lines().take_while(|line| number(line) <= self.operation).collect();
-        format!("seed {}, {}\n{}", self.p.seed, self.what, upto[upto.len().saturating_sub(40)..].join("\n"))
+        let failed: Vec<&str> = upto.iter().filter(|line| line.contains("FAILED")).copied().take(20).collect();
+        let end = &upto[upto.len().saturating_sub(40)..];
+        format!("seed {}, {}\n{}\n...\n{}", self.p.seed, self.what, failed.join("\n"), end.join("\n"))
     }
 }
 
@@ -181,6 +183,23 @@ fn check(case: &Case<'_>, image: SimDisk, rng: &mut Rng, tally: &mut Tally) {
     if case.nest {
         cut_recovery(case, &Recorded { disk: image, history }, begun..opened, rng, tally);
     }
+}
+
+/// Opens an image of a run that is known otherwise, and compares.
+#[allow(clippy::too_many_arguments)]
+pub fn look(
+    p: &Parameters,
+    what: &str,
+    run: &SimDisk,
+    states: &[Model],
+    allowed: (usize, usize),
+    image: SimDisk,
+    rng: &mut Rng,
+    tally: &mut Tally,
+) {
+    let operation = run.operations();
+    let case = Case { p, what: what.to_owned(), allowed, states, nest: false, run, operation };
+    check(&case, image, rng, tally);
 }
 
 /// The recovery, and what came after it, cut at every operation.

@@ -305,6 +305,12 @@ pub fn commit(db: &Database, core: &Mutex<Core>, disk: &SimDisk, plan: &Plan) ->
     let (before, index) = {
         let mut core = core.lock().unwrap();
         let after = core.model.after(plan);
+        if after == core.model {
+            // Nothing changes, so it is no commit, and promises nothing.
+            let before = core.model.clone();
+            drop(core);
+            return execute(db, &before, plan);
+        }
         (core.model.clone(), core.history.start(disk.operations(), after))
     };
     let result = execute(db, &before, plan);
@@ -343,6 +349,23 @@ impl Session {
         Ok(())
     }
 
+    /// Opens a file that was not closed well; it must hold what the process was told.
+    pub fn reopen(&mut self) -> Result<()> {
+        self.open()?;
+        let found = contents(&self.db())?;
+        let mut core = self.core.lock().unwrap();
+        let (low, high) = core.history.after_process_crash(self.disk.operations() + 1);
+        let state = (low..=high).rev().find(|state| core.history.states[*state] == found);
+        let state = state.unwrap_or_else(|| {
+            let difference = core.history.states[low].difference(&found);
+            panic!("reopened, and none of states {low} to {high}; from {low}:{difference}\n{}", self.disk.trace())
+        });
+        core.history.resume(self.disk.operations(), state);
+        core.model = found;
+        core.stopped = false;
+        Ok(())
+    }
+
     pub fn db(&self) -> Database {
         self.db.clone().expect("open")
     }
@@ -371,7 +394,7 @@ impl Session {
 
     fn take(&mut self, step: Step) -> Result<()> {
         if self.db.is_none() {
-            self.open()?;
+            self.reopen()?;
         }
         let db = self.db();
         self.env.advance(Duration::from_millis(3));

@@ -287,6 +287,11 @@ impl DiskFile for OsFile {
             sys::unlock(&self.file);
         }
     }
+
+    fn is_linked(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        self.file.metadata().map_or(true, |metadata| metadata.nlink() > 0)
+    }
 }
 
 impl Drop for OsFile {
