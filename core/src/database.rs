@@ -1,6 +1,7 @@
 //! The database: opening, closing, transactions, snapshots, and the calls on the file as a whole.
 
 use crate::collection::Collection;
+use crate::document::validate::validate;
 use crate::engine::open::Place;
 use crate::engine::transaction::Transaction as EngineTransaction;
 use crate::engine::verify::VerifyReport;
@@ -312,12 +313,10 @@ impl Database {
     pub fn verify(&self) -> Result<VerifyReport> {
         let engine = self.engine();
         engine.check_open()?;
-        engine.verify(&mut |name, document| {
-            crate::document::validate::validate(document, usize::MAX).map(|_| ()).map_err(|e| {
-                let key = crate::record::key::key_of(document).and_then(crate::Id::from_key);
-                let id = key.map_or_else(String::new, |id| id.to_string());
-                Error::Internal(format!("document {id} of collection {name:?} is not well-formed: {e}"))
-            })
+        engine.verify(&|document| match validate(document, usize::MAX) {
+            Ok(_) => Ok(()),
+            Err(Error::MalformedDocument { offset, .. }) => Err(offset as u64),
+            Err(_) => Err(0),
         })
     }
 
