@@ -428,7 +428,8 @@ impl Space {
             self.used_pages += pages;
             self.end = self.end.max(page.0 + pages);
         } else {
-            self.used_pages -= pages;
+            // The count comes from the meta page, and a hostile one may say less than the bitmap.
+            self.used_pages = self.used_pages.saturating_sub(pages);
         }
         self.set_bits(page, pages, on, |chunk| &mut chunk.used);
     }

@@ -1,4 +1,5 @@
-//! Damaged files.
+//! An allocator that counts, so that a test can say how much a thread took.
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -9,6 +10,18 @@ thread_local! {
 
 /// The system's allocator, which counts what each thread holds, so that a test can bound it.
 pub struct Counting;
+
+/// Begins to watch this thread; the result is to be given to [`peak_since`].
+pub fn watch() -> isize {
+    let held = HELD.get();
+    PEAK.set(held);
+    held
+}
+
+/// The most bytes that this thread held at once since [`watch`], beyond what it held then.
+pub fn peak_since(held: isize) -> usize {
+    (PEAK.get() - held).max(0) as usize
+}
 
 fn count(bytes: isize) {
     // A thread that is ending may have lost its counters; nobody asks for them any more.
