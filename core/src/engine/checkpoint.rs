@@ -239,12 +239,14 @@ impl Engine {
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
         debug_assert!(self.published.commit() >= work.commit, "rule 1: the freeze is published before the swap");
         let state = State::new(writer.state.number + 1, meta.clone(), None, writer.state.active.clone());
-        writer.state = Arc::new(state);
-        self.published.publish(writer.state.clone());
+        // Before the new state is published: its readers must not find the heap memory any more, which
+        // goes when the states before it are gone.
         for &(page, pages) in &outcome.adopted {
             // Only the first page of a unit has an entry in the table, but an extent has its pieces.
             self.pages.unit_written(page, pages);
         }
+        writer.state = Arc::new(state);
+        self.published.publish(writer.state.clone());
         let number = writer.state.number;
         drop(writer);
         let mut list = self.retired.lock();
@@ -271,6 +273,8 @@ impl Engine {
         let mut space = self.space.lock();
         for (_, retired) in gone {
             if let Retired::Pages(page, pages) = retired {
+                // A unit that never got into the file still has its heap memory in the table.
+                self.pages.unit_written(page, pages);
                 space.unpin(page, pages);
             }
         }
