@@ -33,8 +33,25 @@ const NEVER: u32 = u32::MAX;
 /// "No address": page 0 holds no records.
 const NO_ADDRESS: u64 = 0;
 
+#[cfg(not(loom))]
 const FIRST_CHUNK_BITS: u32 = 6;
+#[cfg(not(loom))]
 const CHUNKS: usize = 25;
+/// Ids that the first table has room for, at least.
+#[cfg(not(loom))]
+const LEAST_ROOM: usize = 32;
+#[cfg(not(loom))]
+const FIRST_MARKS: usize = 16;
+
+// The model checker follows every entry.
+#[cfg(loom)]
+const FIRST_CHUNK_BITS: u32 = 1;
+#[cfg(loom)]
+const CHUNKS: usize = 3;
+#[cfg(loom)]
+const LEAST_ROOM: usize = 1;
+#[cfg(loom)]
+const FIRST_MARKS: usize = 2;
 
 /// Entries that a delta can hold.
 pub const MAX_ENTRIES: u32 = 1 << 30;
@@ -256,13 +273,13 @@ fn chunk_of(index: u32) -> (usize, usize, usize) {
 impl Delta {
     /// An empty delta for the commits after `base`; `expected` entries are made room for.
     pub fn new(base: u64, expected: usize) -> Delta {
-        let capacity = (expected.max(32) * 2).next_power_of_two();
+        let capacity = (expected.max(LEAST_ROOM) * 2).next_power_of_two();
         Delta {
             base,
             chunks: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             len: AtomicU32::new(0),
             table: AtomicPtr::new(Box::into_raw(Box::new(Table::new(capacity)))),
-            marks: AtomicPtr::new(Box::into_raw(Box::new(Marks::new(16)))),
+            marks: AtomicPtr::new(Box::into_raw(Box::new(Marks::new(FIRST_MARKS)))),
             mark_count: AtomicU32::new(0),
             distinct: AtomicU32::new(0),
             outgrown: Mutex::new((Vec::new(), Vec::new())),

@@ -236,7 +236,7 @@ pub enum MetaError {
     Bad(Error),
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

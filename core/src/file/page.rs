@@ -33,7 +33,7 @@ const RESERVED_AT: usize = TREE_AT + 8;
 const _: () = assert!(RESERVED_AT + 16 == UNIT_HEADER_BYTES);
 
 /// Field names of `docs/file-format.md` and where the code has them.
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) const LAYOUT: crate::format_tests::Layout = &[
     ("checksum", CHECKSUM_AT),
     ("page", PAGE_AT),

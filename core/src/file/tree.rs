@@ -27,7 +27,7 @@
 
 mod fold;
 mod node;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 use super::page::{get_u48, put_u48, PageNo, PageSource};

@@ -56,7 +56,7 @@ pub fn key_of(doc: &[u8]) -> Option<&[u8]> {
     Some(&doc[at..at + len])
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
