@@ -279,7 +279,8 @@ impl Numbered for WithDelta {
 #[test]
 fn loom_a_reader_that_sees_a_commit_finds_what_it_wrote() {
     model(3, || {
-        let published = std::sync::Arc::new(Published::new(Arc::new(WithDelta(Delta::new(0, 0))), 0));
+        let state = Arc::new(WithDelta(Delta::new(0, 0)));
+        let published = std::sync::Arc::new(Published::new(state.clone(), 0));
         let reader = {
             let published = published.clone();
             thread::spawn(move || {
@@ -287,7 +288,6 @@ fn loom_a_reader_that_sees_a_commit_finds_what_it_wrote() {
                 check_delta(&pin.0, pin.commit());
             })
         };
-        let state = published.current();
         let mut newest = [None; 3];
         for commit in 1..=3 {
             apply(&state.0, commit, &mut newest);
