@@ -261,7 +261,8 @@ impl Core {
                 .into_iter()
                 .map(|id| Change::Put { document: self.next_document(&id, 4), to: to.clone(), id })
                 .collect();
-            return Plan { how: if self.rng.chance(0.5) { How::Many } else { How::Transaction }, changes };
+            let many = self.rng.chance(0.5) && !changes.is_empty();
+            return Plan { how: if many { How::Many } else { How::Transaction }, changes };
         }
         let mut ids: Vec<Id> = self.model.0.get(&to).map(|d| d.keys().cloned().collect()).unwrap_or_default();
         self.rng.shuffle(&mut ids);
