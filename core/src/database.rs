@@ -1,6 +1,7 @@
 //! The database: opening, closing, transactions, snapshots, and the calls on the file as a whole.
 
 use crate::collection::Collection;
+use crate::document::validate::validate;
 use crate::engine::open::Place;
 use crate::engine::transaction::Transaction as EngineTransaction;
 use crate::engine::verify::VerifyReport;
@@ -18,6 +19,7 @@ use crate::transaction::Transaction;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -46,12 +48,35 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(30);
 /// ```
 #[derive(Clone)]
 pub struct Database {
+    handle: Arc<Handle>,
+}
+
+/// One opening of a database. Clones of a [`Database`] share it; opening the path again makes another.
+struct Handle {
     shared: Arc<Shared>,
+    closed: AtomicBool,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // The last clone went without `close`: nobody is there to be told of a failure, and a file that
+        // was not closed is recovered when it is next opened.
+        let _ = self.close();
+    }
+}
+
+impl Handle {
+    fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.shared.let_go()
+    }
 }
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database").field("name", &self.shared.engine.name).finish_non_exhaustive()
+        f.debug_struct("Database").field("name", &self.handle.shared.engine.name).finish_non_exhaustive()
     }
 }
 
@@ -61,6 +86,8 @@ pub(crate) struct Shared {
     pub(crate) max_document_bytes: usize,
     options: Options,
     place: Option<PathBuf>,
+    /// Handles not closed yet. Changed only under the lock of [`OPEN`].
+    handles: AtomicUsize,
 }
 
 /// The databases open in this process, by resolved path.
@@ -72,25 +99,21 @@ fn with_open<R>(f: impl FnOnce(&mut HashMap<PathBuf, Weak<Shared>>) -> R) -> R {
     f(open.get_or_insert_with(HashMap::new))
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // The last handle went without `close`: nobody is there to be told of a failure, and a file that
-        // was not closed is recovered when it is next opened.
-        let _ = self.close();
-    }
-}
-
 impl Shared {
-    fn close(&self) -> Result<()> {
+    /// A handle was closed; the last one closes the engine.
+    fn let_go(&self) -> Result<()> {
+        let last = with_open(|open| {
+            let last = self.handles.fetch_sub(1, Ordering::AcqRel) == 1;
+            if let (true, Some(place)) = (last, &self.place) {
+                open.remove(place);
+            }
+            last
+        });
+        if !last {
+            return Ok(());
+        }
         let closed = self.engine.close();
         self.engine.file.unlock();
-        if let Some(place) = &self.place {
-            with_open(|open| {
-                if open.get(place).is_some_and(|weak| std::ptr::eq(weak.as_ptr(), self)) {
-                    open.remove(place);
-                }
-            });
-        }
         closed
     }
 }
@@ -148,12 +171,13 @@ impl Database {
                     let what = format!("open with {:?}", shared.options);
                     return Err(Error::OptionsDiffer(what));
                 }
-                return Ok(Database { shared });
+                shared.handles.fetch_add(1, Ordering::AcqRel);
+                return Ok(Database::of(shared));
             }
             let env = Arc::new(SystemEnv::new());
             let place = place.to_owned();
             let db = Database::start(disk.clone(), env, name, options.clone(), Some(place.clone()), false)?;
-            open.insert(place, Arc::downgrade(&db.shared));
+            open.insert(place, Arc::downgrade(db.shared()));
             Ok(db)
         })
     }
@@ -169,29 +193,48 @@ impl Database {
         let config = options.config(memory)?;
         let engine = Engine::open(Place { disk, env, name: name.to_owned(), hook: None }, config)?;
         let max_document_bytes = options.max_document_bytes as usize;
-        Ok(Database { shared: Arc::new(Shared { engine, max_document_bytes, options, place }) })
+        let handles = AtomicUsize::new(1);
+        Ok(Database::of(Arc::new(Shared { engine, max_document_bytes, options, place, handles })))
+    }
+
+    fn of(shared: Arc<Shared>) -> Database {
+        Database { handle: Arc::new(Handle { shared, closed: AtomicBool::new(false) }) }
     }
 
     /// A database over an engine that a test configured.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn over(engine: Arc<Engine>, options: Options) -> Database {
         let max_document_bytes = options.max_document_bytes as usize;
-        Database { shared: Arc::new(Shared { engine, max_document_bytes, options, place: None }) }
+        let handles = AtomicUsize::new(1);
+        Database::of(Arc::new(Shared { engine, max_document_bytes, options, place: None, handles }))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+        &self.handle.shared
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.shared.engine
+        &self.handle.shared.engine
     }
 
-    /// Closes the database for all its handles: everything goes into the file, which is marked clean, and
-    /// the log is removed. Blocks until that is done. Later calls on any handle, cursor or snapshot give
-    /// `Closed`. After an error the file is as a crash would leave it: nothing acknowledged is lost.
+    /// The engine, if neither this handle nor the database was closed.
+    #[inline]
+    pub(crate) fn open_engine(&self) -> Result<&Engine> {
+        if self.handle.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        let engine = &self.handle.shared.engine;
+        engine.check_open()?;
+        Ok(engine)
+    }
+
+    /// Closes this handle and its clones: later calls on them give `Closed`. The last handle in this
+    /// process (the same path may have been opened more than once) closes the database: everything goes
+    /// into the file, which is marked clean, and the log is removed; snapshots and cursors end with
+    /// `Closed`. Blocks until that is done. After an error the file is as a crash would leave it: nothing
+    /// acknowledged is lost.
     pub fn close(&self) -> Result<()> {
-        self.shared.close()
+        self.handle.close()
     }
 
     /// The collection of that name, with documents of type `T` (your own serde type, or
@@ -231,11 +274,11 @@ impl Database {
     pub fn write_async<R>(&self, mut body: impl FnMut(&Transaction<'_>) -> Result<R>) -> Result<(R, Ticket)> {
         let (result, committed) = self.run(|tx| body(tx))?;
         self.engine().request(|r| r.sync());
-        Ok((result, Ticket { shared: self.shared.clone(), committed }))
+        Ok((result, Ticket { shared: self.shared().clone(), committed }))
     }
 
     fn run<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<(R, Committed)> {
-        let tx = Transaction::new(self.engine().begin()?, self.shared.max_document_bytes);
+        let tx = Transaction::new(self.open_engine()?.begin()?, self.shared().max_document_bytes);
         match body(&tx) {
             Ok(result) => Ok((result, tx.into_engine().commit()?)),
             Err(e) => {
@@ -248,7 +291,7 @@ impl Database {
 
     /// A transaction of one call, below the public types.
     pub(crate) fn write_one<R>(&self, body: impl FnOnce(&mut EngineTransaction<'_>) -> Result<R>) -> Result<R> {
-        let engine = self.engine();
+        let engine = self.open_engine()?;
         let mut tx = engine.begin()?;
         match body(&mut tx) {
             Ok(result) => {
@@ -266,8 +309,8 @@ impl Database {
     /// A frozen view of the whole database as of now. It costs nothing to take and never waits or
     /// changes; while it lives, pages it may read are not used again.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        self.engine().check_open()?;
-        Ok(Snapshot::new(self.shared.clone()))
+        self.open_engine()?;
+        Ok(Snapshot::new(self.shared().clone()))
     }
 
     /// Names of all collections, sorted.
@@ -296,35 +339,29 @@ impl Database {
 
     /// Makes every commit so far durable, whatever the durability. Blocks for one sync of the log.
     pub fn sync(&self) -> Result<()> {
-        self.engine().sync()
+        self.open_engine()?.sync()
     }
 
     /// Moves everything from memory and log into the file now. Blocks until done; writers and readers go
     /// on meanwhile. Never needed for safety: it happens in the background.
     pub fn checkpoint(&self) -> Result<()> {
-        self.engine().check_open()?;
-        self.engine().checkpoint(false).map(|_| ())
+        self.open_engine()?.checkpoint(false).map(|_| ())
     }
 
     /// Checks the whole database: every page is reachable once or free, checksums, order, counters, and
     /// that every document is found by its id and is well-formed. Reads the whole file; reads and writes
     /// go on meanwhile. Error: `Corrupt`, with the first damage found.
     pub fn verify(&self) -> Result<VerifyReport> {
-        let engine = self.engine();
-        engine.check_open()?;
-        engine.verify(&mut |name, document| {
-            crate::document::validate::validate(document, usize::MAX).map(|_| ()).map_err(|e| {
-                let key = crate::record::key::key_of(document).and_then(crate::Id::from_key);
-                let id = key.map_or_else(String::new, |id| id.to_string());
-                Error::Internal(format!("document {id} of collection {name:?} is not well-formed: {e}"))
-            })
+        self.open_engine()?.verify(&|document| match validate(document, usize::MAX) {
+            Ok(_) => Ok(()),
+            Err(Error::MalformedDocument { offset, .. }) => Err(offset as u64),
+            Err(_) => Err(0),
         })
     }
 
     /// Figures about the database as of now. Cheap; reads no page that is not in memory.
     pub fn stats(&self) -> Result<Stats> {
-        self.engine().check_open()?;
-        Ok(Stats::of(self.engine()))
+        Ok(Stats::of(self.open_engine()?))
     }
 
     /// Tells `hook` about checkpoints, pacing and background failures from now on; one hook at a time.

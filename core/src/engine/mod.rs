@@ -244,6 +244,11 @@ impl Engine {
         }
         if checkpoint {
             self.background_checkpoint()?;
+        } else if let Some(log) = log.filter(|log| log.durable() == log.end()) {
+            // Idle: the claim makes damage to what was synced last an error instead of a shorter log.
+            if let Ok(_writer) = self.writer.lock(Duration::ZERO) {
+                log.claim()?;
+            }
         }
         Ok(())
     }
@@ -322,6 +327,7 @@ impl Engine {
         while self.checkpoint(true)? {}
         if self.log.get().is_some() && self.config.durable() {
             crate::log::remove_segments(&*self.disk, &self.name, None)?;
+            self.trim();
         }
         Ok(())
     }

@@ -14,7 +14,7 @@
 //! failed before), so nothing of it is trusted: the chosen meta page is written and synced again before
 //! any page is used again, and what the log held goes into fresh pages. Until the new meta pages are
 //! durable the old ones and their log stay as they were, so recovery may itself be cut at any point.
-//! Commit numbers and ordinals move ahead by 2^32 (rule 9), so that no number given out before a power
+//! Commit numbers and ordinals move ahead by 2^32 (Invariant 9), so that no number given out before a power
 //! loss is given out again.
 //!
 //! The first commit after opening starts a log of a new epoch and makes both meta pages say so before it
@@ -41,7 +41,7 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// How far commit numbers and ordinals move after an unclean open.
+/// How far commit numbers and ordinals move after an unclean open (Invariant 9).
 const JUMP: u64 = 1 << 32;
 
 /// The meta pages as found.
@@ -153,7 +153,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes the chosen meta page again as it was, first where it stands, then over the other.
+    /// Writes the chosen meta page again as it was, first where it stands, then over the other; both are
+    /// durable before anything else is changed (Invariant 16).
     fn rewrite(&self, found: &FoundMeta) -> Result<()> {
         let page = found.meta.encode();
         for slot in [found.slot, 1 - found.slot] {
@@ -192,6 +193,7 @@ impl Engine {
         }
         while self.checkpoint(true)? {}
         log::remove_segments(&*self.disk, &self.name, None)?;
+        self.trim();
         let micros = (self.env.monotonic() - start).as_micros() as u64;
         self.event(Event::Recovered { commits: end.frames, dropped_bytes: end.dropped_bytes, micros });
         Ok(())
@@ -212,7 +214,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The log that commits go to; begun by the first commit after opening.
+    /// The log that commits go to; begun by the first commit after opening, which makes the file unclean
+    /// before its frame is written (Invariant 15).
     pub(crate) fn begin_log(&self, writer: &mut Writer) -> Result<()> {
         if writer.log.is_some() || !self.config.durable() {
             return Ok(());
@@ -235,8 +238,9 @@ impl Engine {
             use_store: !sync,
         })?);
         if sync {
+            // Invariant 14: nobody sees a commit that a power loss could take back.
             let published = self.published.clone();
-            log.on_durable(Box::new(move |commit| published.publish_commit(commit)));
+            log.on_durable(Box::new(move |commit| published.set_durable(commit)));
         }
         // From here on the file is not clean. If this fails, what is on the disk is not known.
         let _ = self.log.set(log.clone());

@@ -46,6 +46,7 @@ pub struct OsDisk {
 }
 
 impl OsDisk {
+    #[cfg(any(test, feature = "testing"))]
     /// The disk of `directory`, which is made absolute, so that a later change of the working
     /// directory does not matter. Nothing is touched yet.
     pub fn new(directory: PathBuf) -> Self {
