@@ -302,11 +302,17 @@ impl Writer {
             },
             frame::Op::Delete { tree, key } => (tree, key, None),
             frame::Op::DropTree { tree } => {
+                self.next_tree = self.next_tree.max(tree.saturating_add(1));
                 self.drop_tree(tree);
                 return Ok(());
             }
         };
-        self.next_tree = self.next_tree.max(tree.saturating_add(1));
+        // A collection may have an entry in the catalog and no document, so its number is looked up there.
+        let named = match document {
+            Some(document) if tree == trees::CATALOG => trees::tree_of_document(document)?,
+            _ => tree,
+        };
+        self.next_tree = self.next_tree.max(named.saturating_add(1));
         let hash = super::state::hash_of(&self.state.meta, key);
         let tip = self.state.tip(context.pages, tree, key, hash)?;
         if document.is_none() && tip.live().is_none() {
