@@ -67,6 +67,16 @@ pub(crate) struct Shared {
 /// The databases open in this process, by resolved path.
 static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Shared>>>> = Mutex::new(None);
 
+/// What came of opening a path.
+enum Opened {
+    /// It is open in this process.
+    Shared(Arc<Shared>),
+    /// Another thread of this process is still closing it.
+    Closing(Option<Arc<Shared>>),
+    /// It was not open in this process.
+    New(Result<Database>),
+}
+
 fn with_open<R>(f: impl FnOnce(&mut HashMap<PathBuf, Weak<Shared>>) -> R) -> R {
     // A panic while the lock was held left a map of weak handles, which is always whole.
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +93,21 @@ impl Drop for Shared {
 
 impl Shared {
     fn close(&self) -> Result<()> {
+        self.engine.check_not_writing()?;
         let closed = self.engine.close();
+        self.leave();
+        closed
+    }
+
+    /// Ends without writing anything, as a crash of the process would.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn abandon(&self) {
+        self.engine.abandon();
+        self.leave();
+    }
+
+    /// Lets others open the file.
+    fn leave(&self) {
         self.engine.file.unlock();
         if let Some(place) = &self.place {
             with_open(|open| {
@@ -92,7 +116,6 @@ impl Shared {
                 }
             });
         }
-        closed
     }
 }
 
@@ -124,12 +147,22 @@ impl Database {
         let disk: Arc<dyn Disk> = Arc::new(disk);
         let start = std::time::Instant::now();
         loop {
-            let opened = Database::open_or_share(&disk, &name, &place, &options);
-            match opened {
-                // Another thread is still closing the same file.
-                Err(Error::Locked { pid, .. }) if pid == std::process::id() && start.elapsed() < CLOSING_PATIENCE => {
+            let opened = match Database::open_or_share(&disk, &name, &place, &options) {
+                Opened::Closing(closing) if start.elapsed() < CLOSING_PATIENCE => {
+                    drop(closing);
                     std::thread::sleep(Duration::from_millis(1));
+                    continue;
                 }
+                Opened::Closing(_) => {
+                    Err(Error::Locked { path: String::new(), pid: std::process::id(), user: String::new() })
+                }
+                Opened::Shared(shared) if shared.options != options => {
+                    Err(Error::OptionsDiffer(format!("open with {:?}", shared.options)))
+                }
+                Opened::Shared(shared) => Ok(Database { shared }),
+                Opened::New(opened) => opened,
+            };
+            match opened {
                 Err(Error::Locked { pid, user, .. }) => {
                     return Err(Error::Locked { path: path.display().to_string(), pid, user });
                 }
@@ -142,20 +175,22 @@ impl Database {
         }
     }
 
-    fn open_or_share(disk: &Arc<dyn Disk>, name: &str, place: &Path, options: &Options) -> Result<Database> {
+    /// What it finds is judged after the table is unlocked: the handle may turn out to be the last one, and
+    /// closing needs the table.
+    fn open_or_share(disk: &Arc<dyn Disk>, name: &str, place: &Path, options: &Options) -> Opened {
         with_open(|open| {
-            if let Some(shared) = open.get(place).and_then(Weak::upgrade) {
-                if shared.options != *options {
-                    let what = format!("open with {:?}", shared.options);
-                    return Err(Error::OptionsDiffer(what));
-                }
-                return Ok(Database { shared });
+            if let Some(entry) = open.get(place) {
+                return match entry.upgrade() {
+                    Some(shared) if shared.engine.check_open().is_ok() => Opened::Shared(shared),
+                    closing => Opened::Closing(closing),
+                };
             }
             let env = Arc::new(SystemEnv::new());
-            let place = place.to_owned();
-            let db = Database::start(disk.clone(), env, name, options.clone(), Some(place.clone()), false)?;
-            open.insert(place, Arc::downgrade(&db.shared));
-            Ok(db)
+            let opened = Database::start(disk.clone(), env, name, options.clone(), Some(place.to_owned()), false);
+            if let Ok(db) = &opened {
+                open.insert(place.to_owned(), Arc::downgrade(&db.shared));
+            }
+            Opened::New(opened)
         })
     }
 
@@ -191,6 +226,7 @@ impl Database {
     /// Closes the database for all its handles: everything goes into the file, which is marked clean, and
     /// the log is removed. Blocks until that is done. Later calls on any handle, cursor or snapshot give
     /// `Closed`. After an error the file is as a crash would leave it: nothing acknowledged is lost.
+    /// Inside [`Database::write`] it is the error `NestedTransaction`, and nothing is closed.
     pub fn close(&self) -> Result<()> {
         self.shared.close()
     }
@@ -301,9 +337,11 @@ impl Database {
     }
 
     /// Moves everything from memory and log into the file now. Blocks until done; writers and readers go
-    /// on meanwhile. Never needed for safety: it happens in the background.
+    /// on meanwhile. Never needed for safety: it happens in the background. Error: `NestedTransaction` inside
+    /// [`Database::write`].
     pub fn checkpoint(&self) -> Result<()> {
         self.engine().check_open()?;
+        self.engine().check_not_writing()?;
         self.engine().checkpoint(false).map(|_| ())
     }
 
@@ -352,7 +390,8 @@ impl Ticket {
         self.committed.commit
     }
 
-    /// Waits until the commit is on the disk, whatever the durability. Error: `OutcomeUnknown`.
+    /// Waits until the commit is on the disk, whatever the durability; closing the database puts it there,
+    /// so it may be asked afterwards too. Error: `OutcomeUnknown`.
     pub fn wait(&self) -> Result<()> {
         match self.shared.engine.log.get() {
             Some(log) => log.sync_through(crate::log::Lsn(self.committed.lsn)),

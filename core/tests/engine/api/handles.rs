@@ -175,7 +175,8 @@ fn events_tell_of_checkpoints_and_recovery_is_counted() {
     for n in 0..20_000 {
         db.docs("c").put(&item(n, n)).expect("puts");
     }
-    let seen = |events: &[Event]| events.iter().any(|event| matches!(event, Event::Checkpoint { commit, .. } if *commit > 0));
+    let seen =
+        |events: &[Event]| events.iter().any(|event| matches!(event, Event::Checkpoint { commit, .. } if *commit > 0));
     let start = std::time::Instant::now();
     while !seen(&events.lock().expect("no panic")) && start.elapsed().as_secs() < 20 {
         std::thread::yield_now();

@@ -29,7 +29,13 @@ fn values_of_your_own_types_go_in_and_come_back_through_serde() {
     let inners = [Inner::Nothing, Inner::Number(i64::MIN), Inner::Named { x: 255 }];
     let all: Vec<Person> = inners
         .into_iter()
-        .map(|inner| Person { id: None, name: "Ada".into(), tags: vec!["a".into(), "é".into()], score: Some(0.1), inner })
+        .map(|inner| Person {
+            id: None,
+            name: "Ada".into(),
+            tags: vec!["a".into(), "é".into()],
+            score: Some(0.1),
+            inner,
+        })
         .collect();
     let given = people.insert_many(&all).expect("inserts").inserted_ids;
     assert_eq!(given, [Id::from(1), Id::from(2), Id::from(3)]);
@@ -76,7 +82,10 @@ fn a_duplicate_id_is_an_error_that_names_it_and_changes_nothing() {
     let db = Db::memory();
     db.docs("c").insert_one(&item("x", 1)).expect("inserts");
     let refused = db.docs("c").insert_one(&item("x", 2)).expect_err("a duplicate");
-    assert!(matches!(&refused, Error::DuplicateId { collection, id } if collection == "c" && id == "\"x\""), "{refused}");
+    assert!(
+        matches!(&refused, Error::DuplicateId { collection, id } if collection == "c" && id == "\"x\""),
+        "{refused}"
+    );
     assert_eq!(db.docs("c").get("x").expect("gets"), Some(item("x", 1)));
 }
 
