@@ -680,3 +680,6 @@ impl Drop for Delta {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -88,6 +88,8 @@ impl World {
     fn write(&self, states: Vec<Arc<Mortal>>) {
         for state in states {
             let commit = state.number - 1;
+            // What a state is made of is written before it is published.
+            state.life.touched.with_mut(|_| ());
             self.published.publish_commit(commit);
             self.published.publish(state);
             self.published.let_go();

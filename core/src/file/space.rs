@@ -287,8 +287,9 @@ impl Space {
 
     /// A heap unit becomes part of the checkpoint in the making.
     pub fn adopt(&mut self, page: PageNo, pages: u64) {
-        self.set_busy(page, pages, false);
+        // In this order a page is never free in between, which would make its region free.
         self.set_used(page, pages, true);
+        self.set_busy(page, pages, false);
         self.note(page, pages, Change::Adopted);
     }
 
@@ -299,8 +300,8 @@ impl Space {
         if !self.is_used(page, pages) {
             return Err(Error::corrupt("space chunk (page in use and marked free)", page.0, 0, 1, 0));
         }
-        self.set_used(page, pages, false);
         self.set_busy(page, pages, true);
+        self.set_used(page, pages, false);
         self.note(page, pages, Change::Retired);
         Ok(())
     }
@@ -444,16 +445,18 @@ impl Space {
             match change {
                 Change::Taken => self.set_used(page, pages, false),
                 Change::Adopted => {
-                    self.set_used(page, pages, false);
                     self.set_busy(page, pages, true);
+                    self.set_used(page, pages, false);
                 }
                 Change::Retired => {
-                    self.set_busy(page, pages, false);
                     self.set_used(page, pages, true);
+                    self.set_busy(page, pages, false);
                 }
             }
         }
         self.end = self.saved.2;
+        // Nothing differs from the file any more.
+        self.dirty.clear();
         // `persist` may have moved nodes; they are loaded again from the old root.
         self.nodes.clear();
         self.root = self.saved.0;
@@ -758,3 +761,6 @@ fn decode_node(src: &dyn PageSource, at: PageNo, level: u8, index: u64) -> Resul
     };
     Ok((0..NODE_CHILDREN as usize).map(child).collect())
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
