@@ -493,6 +493,8 @@ impl Space {
             }
         }
         self.end = self.saved.2;
+        // Nothing differs from the file any more.
+        self.dirty.clear();
         // `persist` may have moved nodes; they are loaded again from the old root.
         self.nodes.clear();
         self.root = self.saved.0;
@@ -797,3 +799,6 @@ fn decode_node(src: &dyn PageSource, at: PageNo, level: u8, index: u64) -> Resul
     };
     Ok((0..NODE_CHILDREN as usize).map(child).collect())
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
