@@ -1,2 +1,100 @@
-//! The nyro program.
-fn main() {}
+//! The `nyro` program: tools for NyroDB files.
+//!
+//! ```text
+//!   args      what can be asked for, and the help texts
+//!   import    JSON -> documents        source: cuts the stream into documents
+//!   export    documents -> JSON
+//!   documents get, put, delete, scan
+//!   inspect   collections, stats, verify
+//!   report    results, failures, exit codes
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod documents;
+mod export;
+mod import;
+mod inspect;
+mod report;
+mod source;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use nyro::{Database, Durability, Options};
+
+use args::{Cli, Verb};
+use report::{Failure, EXIT_USAGE};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(wrong) => return usage(&wrong),
+    };
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure, cli.json);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> report::Result<()> {
+    match &cli.verb {
+        Verb::Import(args) => import::run(args, cli.json),
+        Verb::Export(args) => export::run(args, cli.json),
+        Verb::Get(args) => documents::get(args),
+        Verb::Put(args) => documents::put(args, cli.json),
+        Verb::Delete(args) => documents::delete(args, cli.json),
+        Verb::Scan(args) => documents::scan(args, cli.json),
+        Verb::Collections(args) => inspect::collections(args, cli.json),
+        Verb::Stats(args) => inspect::stats(args, cli.json),
+        Verb::Verify(args) => inspect::verify(args, cli.json),
+    }
+}
+
+/// Prints help, version or a usage error.
+fn usage(wrong: &clap::Error) -> ExitCode {
+    if wrong.use_stderr() && std::env::args().any(|a| a == "--json") {
+        let text = wrong.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let object = serde_json::json!({ "error": {
+            "message": message, "kind": "Usage", "exit_code": EXIT_USAGE,
+        }});
+        let _ = writeln!(std::io::stderr(), "{object}");
+    } else {
+        let _ = wrong.print();
+    }
+    ExitCode::from(if wrong.use_stderr() { EXIT_USAGE } else { 0 })
+}
+
+/// Says on standard error what went wrong. If even that fails, the exit code still tells.
+fn complain(failure: &Failure, json: bool) {
+    let _ = match failure {
+        Failure::OutputClosed => Ok(()),
+        _ if json => writeln!(std::io::stderr(), "{}", failure.to_json()),
+        _ => writeln!(std::io::stderr(), "nyro: {failure}"),
+    };
+}
+
+/// Opens a file that must be there, to look.
+fn open_to_look(path: &Path) -> report::Result<Database> {
+    Ok(Database::open_with(path, Options { create: false, ..Options::default() })?)
+}
+
+/// Opens a file to write; makes it if `create`.
+fn open_to_write(path: &Path, create: bool, durability: Durability) -> report::Result<Database> {
+    Ok(Database::open_with(path, Options { create, durability, ..Options::default() })?)
+}
+
+/// The collection must be there: a misspelt name is an error, not an empty answer.
+fn require_collection(db: &Database, name: &str) -> report::Result<()> {
+    if db.collection_names()?.iter().any(|n| n == name) {
+        return Ok(());
+    }
+    Err(nyro::Error::CollectionNotFound(name.to_owned()).into())
+}

@@ -116,8 +116,7 @@ impl<T> Collection<T> {
     /// The bytes of the document with this id, given to `read` without copying; `None` if there is none.
     pub fn get_raw_with<R>(&self, id: impl Into<Id>, read: impl FnOnce(&RawDocument) -> R) -> Result<Option<R>> {
         let key = id.into().key()?;
-        let engine = self.db.engine();
-        engine.check_open()?;
+        let engine = self.db.open_engine()?;
         let pin = engine.published.pin();
         let Some(tree) = self.tree(&pin, pin.commit())? else { return Ok(None) };
         let hash = state::hash_of(&pin.meta, &key);
@@ -133,8 +132,7 @@ impl<T> Collection<T> {
 
     /// The number of documents, exact.
     pub fn count_documents(&self) -> Result<u64> {
-        let engine = self.db.engine();
-        engine.check_open()?;
+        let engine = self.db.open_engine()?;
         let pin = engine.published.pin();
         match self.tree(&pin, pin.commit())? {
             Some(tree) => pin.count(&engine.pages, pin.commit(), tree),
@@ -171,7 +169,15 @@ impl<T> Collection<T> {
     }
 
     fn tree_for_writing(&self, tx: &mut Transaction<'_>) -> Result<u32> {
-        tx.resolve_or_create(&self.name)
+        let resolved = self.resolved.load(Ordering::Relaxed);
+        if let Some(tree) = tx.resolve_cached(resolved >> 32, resolved as u32) {
+            return Ok(tree);
+        }
+        let tree = tx.resolve_or_create(&self.name)?;
+        if let Some(version) = tx.catalog_version() {
+            self.resolved.store(version << 32 | u64::from(tree), Ordering::Relaxed);
+        }
+        Ok(tree)
     }
 
     /// [`Collection::insert_many`] for bytes that are already MessagePack.

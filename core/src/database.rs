@@ -19,6 +19,7 @@ use crate::transaction::Transaction;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -47,12 +48,36 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(30);
 /// ```
 #[derive(Clone)]
 pub struct Database {
+    handle: Arc<Handle>,
+}
+
+/// One opening of a database. Clones of a [`Database`] share it; opening the path again makes another.
+struct Handle {
     shared: Arc<Shared>,
+    closed: AtomicBool,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // The last clone went without `close`: nobody is there to be told of a failure, and a file that
+        // was not closed is recovered when it is next opened.
+        let _ = self.close();
+    }
+}
+
+impl Handle {
+    fn close(&self) -> Result<()> {
+        self.shared.engine.check_not_writing()?;
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.shared.let_go()
+    }
 }
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database").field("name", &self.shared.engine.name).finish_non_exhaustive()
+        f.debug_struct("Database").field("name", &self.handle.shared.engine.name).finish_non_exhaustive()
     }
 }
 
@@ -62,20 +87,12 @@ pub(crate) struct Shared {
     pub(crate) max_document_bytes: usize,
     options: Options,
     place: Option<PathBuf>,
+    /// Handles not closed yet. Changed only under the lock of [`OPEN`].
+    handles: AtomicUsize,
 }
 
 /// The databases open in this process, by resolved path.
 static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Shared>>>> = Mutex::new(None);
-
-/// What came of opening a path.
-enum Opened {
-    /// It is open in this process.
-    Shared(Arc<Shared>),
-    /// Another thread of this process is still closing it.
-    Closing(Option<Arc<Shared>>),
-    /// It was not open in this process.
-    New(Result<Database>),
-}
 
 fn with_open<R>(f: impl FnOnce(&mut HashMap<PathBuf, Weak<Shared>>) -> R) -> R {
     // A panic while the lock was held left a map of weak handles, which is always whole.
@@ -83,39 +100,20 @@ fn with_open<R>(f: impl FnOnce(&mut HashMap<PathBuf, Weak<Shared>>) -> R) -> R {
     f(open.get_or_insert_with(HashMap::new))
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // The last handle went without `close`: nobody is there to be told of a failure, and a file that
-        // was not closed is recovered when it is next opened.
-        let _ = self.close();
-    }
-}
-
 impl Shared {
-    fn close(&self) -> Result<()> {
-        self.engine.check_not_writing()?;
-        let closed = self.engine.close();
-        self.leave();
-        closed
-    }
-
-    /// Ends without writing anything, as a crash of the process would.
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn abandon(&self) {
-        self.engine.abandon();
-        self.leave();
-    }
-
-    /// Lets others open the file.
-    fn leave(&self) {
-        self.engine.file.unlock();
-        if let Some(place) = &self.place {
-            with_open(|open| {
-                if open.get(place).is_some_and(|weak| std::ptr::eq(weak.as_ptr(), self)) {
-                    open.remove(place);
-                }
-            });
+    /// A handle was closed; the last one closes the engine.
+    fn let_go(&self) -> Result<()> {
+        let last = with_open(|_| self.handles.fetch_sub(1, Ordering::AcqRel) == 1);
+        if !last {
+            return Ok(());
         }
+        let closed = self.engine.close();
+        self.engine.file.unlock();
+        // Until here the table says that the file is being closed, to those who open it again.
+        if let Some(place) = &self.place {
+            with_open(|open| open.remove(place));
+        }
+        closed
     }
 }
 
@@ -147,22 +145,12 @@ impl Database {
         let disk: Arc<dyn Disk> = Arc::new(disk);
         let start = std::time::Instant::now();
         loop {
-            let opened = match Database::open_or_share(&disk, &name, &place, &options) {
-                Opened::Closing(closing) if start.elapsed() < CLOSING_PATIENCE => {
-                    drop(closing);
-                    std::thread::sleep(Duration::from_millis(1));
-                    continue;
-                }
-                Opened::Closing(_) => {
-                    Err(Error::Locked { path: String::new(), pid: std::process::id(), user: String::new() })
-                }
-                Opened::Shared(shared) if shared.options != options => {
-                    Err(Error::OptionsDiffer(format!("open with {:?}", shared.options)))
-                }
-                Opened::Shared(shared) => Ok(Database { shared }),
-                Opened::New(opened) => opened,
-            };
+            let opened = Database::open_or_share(&disk, &name, &place, &options);
             match opened {
+                // Another thread is still closing the same file.
+                Err(Error::Locked { pid, .. }) if pid == std::process::id() && start.elapsed() < CLOSING_PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 Err(Error::Locked { pid, user, .. }) => {
                     return Err(Error::Locked { path: path.display().to_string(), pid, user });
                 }
@@ -175,22 +163,26 @@ impl Database {
         }
     }
 
-    /// What it finds is judged after the table is unlocked: the handle may turn out to be the last one, and
-    /// closing needs the table.
-    fn open_or_share(disk: &Arc<dyn Disk>, name: &str, place: &Path, options: &Options) -> Opened {
+    fn open_or_share(disk: &Arc<dyn Disk>, name: &str, place: &Path, options: &Options) -> Result<Database> {
         with_open(|open| {
-            if let Some(entry) = open.get(place) {
-                return match entry.upgrade() {
-                    Some(shared) if shared.engine.check_open().is_ok() => Opened::Shared(shared),
-                    closing => Opened::Closing(closing),
-                };
+            if let Some(shared) = open.get(place).and_then(Weak::upgrade) {
+                if shared.handles.load(Ordering::Acquire) == 0 {
+                    // The system may not tell who holds a lock; here it is known to be this process.
+                    let path = place.display().to_string();
+                    return Err(Error::Locked { path, pid: std::process::id(), user: String::new() });
+                }
+                if shared.options != *options {
+                    let what = format!("open with {:?}", shared.options);
+                    return Err(Error::OptionsDiffer(what));
+                }
+                shared.handles.fetch_add(1, Ordering::AcqRel);
+                return Ok(Database::of(shared));
             }
             let env = Arc::new(SystemEnv::new());
-            let opened = Database::start(disk.clone(), env, name, options.clone(), Some(place.to_owned()), false);
-            if let Ok(db) = &opened {
-                open.insert(place.to_owned(), Arc::downgrade(&db.shared));
-            }
-            Opened::New(opened)
+            let place = place.to_owned();
+            let db = Database::start(disk.clone(), env, name, options.clone(), Some(place.clone()), false)?;
+            open.insert(place, Arc::downgrade(db.shared()));
+            Ok(db)
         })
     }
 
@@ -205,30 +197,49 @@ impl Database {
         let config = options.config(memory)?;
         let engine = Engine::open(Place { disk, env, name: name.to_owned(), hook: None }, config)?;
         let max_document_bytes = options.max_document_bytes as usize;
-        Ok(Database { shared: Arc::new(Shared { engine, max_document_bytes, options, place }) })
+        let handles = AtomicUsize::new(1);
+        Ok(Database::of(Arc::new(Shared { engine, max_document_bytes, options, place, handles })))
+    }
+
+    fn of(shared: Arc<Shared>) -> Database {
+        Database { handle: Arc::new(Handle { shared, closed: AtomicBool::new(false) }) }
     }
 
     /// A database over an engine that a test configured.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn over(engine: Arc<Engine>, options: Options) -> Database {
         let max_document_bytes = options.max_document_bytes as usize;
-        Database { shared: Arc::new(Shared { engine, max_document_bytes, options, place: None }) }
+        let handles = AtomicUsize::new(1);
+        Database::of(Arc::new(Shared { engine, max_document_bytes, options, place: None, handles }))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+        &self.handle.shared
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.shared.engine
+        &self.handle.shared.engine
     }
 
-    /// Closes the database for all its handles: everything goes into the file, which is marked clean, and
-    /// the log is removed. Blocks until that is done. Later calls on any handle, cursor or snapshot give
-    /// `Closed`. After an error the file is as a crash would leave it: nothing acknowledged is lost.
-    /// Inside [`Database::write`] it is the error `NestedTransaction`, and nothing is closed.
+    /// The engine, if neither this handle nor the database was closed.
+    #[inline]
+    pub(crate) fn open_engine(&self) -> Result<&Engine> {
+        if self.handle.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        let engine = &self.handle.shared.engine;
+        engine.check_open()?;
+        Ok(engine)
+    }
+
+    /// Closes this handle and its clones: later calls on them give `Closed`. The last handle in this
+    /// process (the same path may have been opened more than once) closes the database: everything goes
+    /// into the file, which is marked clean, and the log is removed; snapshots and cursors end with
+    /// `Closed`. Blocks until that is done. After an error the file is as a crash would leave it: nothing
+    /// acknowledged is lost. Inside [`Database::write`] it is the error `NestedTransaction`, and nothing is
+    /// closed.
     pub fn close(&self) -> Result<()> {
-        self.shared.close()
+        self.handle.close()
     }
 
     /// The collection of that name, with documents of type `T` (your own serde type, or
@@ -268,11 +279,11 @@ impl Database {
     pub fn write_async<R>(&self, mut body: impl FnMut(&Transaction<'_>) -> Result<R>) -> Result<(R, Ticket)> {
         let (result, committed) = self.run(|tx| body(tx))?;
         self.engine().request(|r| r.sync());
-        Ok((result, Ticket { shared: self.shared.clone(), committed }))
+        Ok((result, Ticket { shared: self.shared().clone(), committed }))
     }
 
     fn run<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<(R, Committed)> {
-        let tx = Transaction::new(self.engine().begin()?, self.shared.max_document_bytes);
+        let tx = Transaction::new(self.open_engine()?.begin()?, self.shared().max_document_bytes);
         match body(&tx) {
             Ok(result) => Ok((result, tx.into_engine().commit()?)),
             Err(e) => {
@@ -285,7 +296,7 @@ impl Database {
 
     /// A transaction of one call, below the public types.
     pub(crate) fn write_one<R>(&self, body: impl FnOnce(&mut EngineTransaction<'_>) -> Result<R>) -> Result<R> {
-        let engine = self.engine();
+        let engine = self.open_engine()?;
         let mut tx = engine.begin()?;
         match body(&mut tx) {
             Ok(result) => {
@@ -303,8 +314,8 @@ impl Database {
     /// A frozen view of the whole database as of now. It costs nothing to take and never waits or
     /// changes; while it lives, pages it may read are not used again.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        self.engine().check_open()?;
-        Ok(Snapshot::new(self.shared.clone()))
+        self.open_engine()?;
+        Ok(Snapshot::new(self.shared().clone()))
     }
 
     /// Names of all collections, sorted.
@@ -333,25 +344,23 @@ impl Database {
 
     /// Makes every commit so far durable, whatever the durability. Blocks for one sync of the log.
     pub fn sync(&self) -> Result<()> {
-        self.engine().sync()
+        self.open_engine()?.sync()
     }
 
     /// Moves everything from memory and log into the file now. Blocks until done; writers and readers go
     /// on meanwhile. Never needed for safety: it happens in the background. Error: `NestedTransaction` inside
     /// [`Database::write`].
     pub fn checkpoint(&self) -> Result<()> {
-        self.engine().check_open()?;
-        self.engine().check_not_writing()?;
-        self.engine().checkpoint(false).map(|_| ())
+        let engine = self.open_engine()?;
+        engine.check_not_writing()?;
+        engine.checkpoint(false).map(|_| ())
     }
 
     /// Checks the whole database: every page is reachable once or free, checksums, order, counters, and
     /// that every document is found by its id and is well-formed. Reads the whole file; reads and writes
     /// go on meanwhile. Error: `Corrupt`, with the first damage found.
     pub fn verify(&self) -> Result<VerifyReport> {
-        let engine = self.engine();
-        engine.check_open()?;
-        engine.verify(&|document| match validate(document, usize::MAX) {
+        self.open_engine()?.verify(&|document| match validate(document, usize::MAX) {
             Ok(_) => Ok(()),
             Err(Error::MalformedDocument { offset, .. }) => Err(offset as u64),
             Err(_) => Err(0),
@@ -360,8 +369,7 @@ impl Database {
 
     /// Figures about the database as of now. Cheap; reads no page that is not in memory.
     pub fn stats(&self) -> Result<Stats> {
-        self.engine().check_open()?;
-        Ok(Stats::of(self.engine()))
+        Ok(Stats::of(self.open_engine()?))
     }
 
     /// Tells `hook` about checkpoints, pacing and background failures from now on; one hook at a time.

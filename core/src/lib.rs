@@ -1,38 +1,72 @@
 //! NyroDB: an embedded document store.
-#![allow(dead_code)]
 
+// A model exercises a part; what only the rest of the engine calls is idle there.
+#![cfg_attr(loom, allow(dead_code, unused_imports))]
+
+// Under the model checker (`--cfg loom`) only what it runs is compiled.
+
+#[cfg(not(loom))]
 pub(crate) mod collection;
+#[cfg(not(loom))]
 pub(crate) mod database;
+#[cfg(not(loom))]
 pub(crate) mod document;
+#[cfg_attr(loom, path = "engine/modelled.rs")]
 pub(crate) mod engine;
+#[cfg(not(loom))]
 pub(crate) mod env;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(all(any(test, feature = "testing"), not(loom)))]
 pub(crate) mod env_sim;
 pub(crate) mod error;
+#[cfg(not(loom))]
 pub(crate) mod events;
 pub(crate) mod file;
+#[cfg(all(test, not(loom)))]
+mod format_tests;
+#[cfg(not(loom))]
 pub(crate) mod hash;
+pub(crate) mod int_map;
+#[cfg(not(loom))]
 pub(crate) mod log;
+#[cfg(not(loom))]
 pub(crate) mod options;
 pub(crate) mod record;
+#[cfg(not(loom))]
 pub(crate) mod snapshot;
+#[cfg(not(loom))]
 pub(crate) mod stats;
 pub(crate) mod sync;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(all(any(test, feature = "testing"), not(loom)))]
 pub mod testing;
+#[cfg(not(loom))]
 pub(crate) mod transaction;
 
+#[cfg(not(loom))]
 pub use collection::{Collection, InsertManyOptions, InsertManyResult, InsertOneResult};
+#[cfg(not(loom))]
 pub use database::{Database, Ticket};
+#[cfg(not(loom))]
 pub use document::{
-    compare, Document, Fields, Id, RawArray, RawDocument, RawDocumentBuf, RawElements, RawFields, RawValue, Timestamp,
-    Value, DEFAULT_MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ID_BYTES, RESERVED_EXT_CODES,
+    compare, compare_raw, Document, Fields, Id, RawArray, RawDocument, RawDocumentBuf, RawElements, RawFields,
+    RawValue, Timestamp, Value, DEFAULT_MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ID_BYTES, RESERVED_EXT_CODES,
 };
+#[cfg(not(loom))]
 pub use engine::verify::VerifyReport;
+#[cfg(not(loom))]
 pub use engine::Durability;
 pub use error::{Damage, Error, ErrorKind, Result};
+#[cfg(not(loom))]
 pub use events::Event;
+#[cfg(not(loom))]
 pub use options::Options;
+#[cfg(not(loom))]
 pub use snapshot::{Scan, Snapshot, SnapshotCollection};
+#[cfg(not(loom))]
 pub use stats::Stats;
+#[cfg(not(loom))]
 pub use transaction::{Transaction, TransactionCollection};
+
+/// The code in README.md runs as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

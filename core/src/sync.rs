@@ -8,18 +8,13 @@ mod imp {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
     pub(crate) use std::sync::atomic::{fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
     pub(crate) use std::sync::Arc;
-
-    /// A hint to the processor inside a spin loop.
-    pub(crate) fn spin_loop() {
-        std::hint::spin_loop();
-    }
 }
 
 #[cfg(loom)]
 mod imp {
     //! loom's types behind `parking_lot`'s signatures (no poisoning).
     pub(crate) use loom::sync::atomic::{fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
-    pub(crate) use loom::sync::{Arc, MutexGuard};
+    pub(crate) use loom::sync::Arc;
 
     /// `parking_lot::Mutex`, as far as we use it.
     #[derive(Debug, Default)]
@@ -29,7 +24,7 @@ mod imp {
         pub(crate) fn new(value: T) -> Self {
             Mutex(loom::sync::Mutex::new(value))
         }
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().expect("a thread of the model panicked")
         }
     }
@@ -48,26 +43,6 @@ mod imp {
         pub(crate) fn write(&self) -> loom::sync::RwLockWriteGuard<'_, T> {
             self.0.write().expect("a thread of the model panicked")
         }
-    }
-
-    /// `parking_lot::Condvar`, as far as we use it; deadlines never pass in a model.
-    #[derive(Debug, Default)]
-    pub(crate) struct Condvar(loom::sync::Condvar);
-
-    impl Condvar {
-        pub(crate) fn new() -> Self {
-            Condvar(loom::sync::Condvar::new())
-        }
-        pub(crate) fn notify_all(&self) {
-            self.0.notify_all();
-        }
-        pub(crate) fn notify_one(&self) {
-            self.0.notify_one();
-        }
-    }
-
-    pub(crate) fn spin_loop() {
-        loom::thread::yield_now();
     }
 }
 

@@ -47,7 +47,16 @@ pub enum Id {
 
 impl Id {
     /// The key of this id, or an error if it is too long to be one.
+    #[inline]
     pub(crate) fn key(&self) -> Result<Key> {
+        match self {
+            Id::Int(id) if *id >= 0 => Ok(Key::integer(*id as u64)),
+            Id::UInt(id) => Ok(Key::integer(*id)),
+            _ => self.long_key(),
+        }
+    }
+
+    fn long_key(&self) -> Result<Key> {
         let mut key = Key::new();
         match self {
             Id::Int(id) => msgpack::write_int(&mut key, *id),
@@ -220,7 +229,40 @@ impl Key {
         Key::Inline { len: 0, bytes: [0; INLINE_BYTES] }
     }
 
+    /// The key of a non-negative integer.
+    #[inline]
+    pub(crate) fn integer(id: u64) -> Key {
+        let mut bytes = [0; INLINE_BYTES];
+        let len = match id {
+            0..=0x7f => {
+                bytes[0] = id as u8;
+                1
+            }
+            0x80..=0xff => {
+                bytes[..2].copy_from_slice(&[0xcc, id as u8]);
+                2
+            }
+            0x100..=0xffff => {
+                bytes[0] = 0xcd;
+                bytes[1..3].copy_from_slice(&(id as u16).to_be_bytes());
+                3
+            }
+            0x1_0000..=0xffff_ffff => {
+                bytes[0] = 0xce;
+                bytes[1..5].copy_from_slice(&(id as u32).to_be_bytes());
+                5
+            }
+            _ => {
+                bytes[0] = 0xcf;
+                bytes[1..9].copy_from_slice(&id.to_be_bytes());
+                9
+            }
+        };
+        Key::Inline { len, bytes }
+    }
+
     /// Copies a key. The bytes are not looked at.
+    #[cfg(test)]
     pub(crate) fn from_slice(key: &[u8]) -> Key {
         let mut copy = Key::new();
         copy.put(key);

@@ -14,7 +14,7 @@
 //!   marks                  folded slot -> commit of its death
 //! ```
 //!
-//! *Visible at S*: of the versions of an id the newest with birth <= S, unless that is a tombstone. For
+//! *Visible at S* (Invariant 2): of the versions of an id the newest with birth <= S, unless that is a tombstone. For
 //! scans: an entry lives at S when birth <= S < death, and a folded slot lives at S when its directory
 //! says so and no mark <= S says otherwise.
 //!
@@ -23,8 +23,8 @@
 //! seen, because their birth lies beyond every reader's S.
 
 use crate::file::page::Address;
+use crate::int_map::IntMap;
 use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering, RwLock};
-use std::collections::HashMap;
 
 /// "No entry".
 const NONE: u32 = u32::MAX;
@@ -33,8 +33,25 @@ const NEVER: u32 = u32::MAX;
 /// "No address": page 0 holds no records.
 const NO_ADDRESS: u64 = 0;
 
+#[cfg(not(loom))]
 const FIRST_CHUNK_BITS: u32 = 6;
+#[cfg(not(loom))]
 const CHUNKS: usize = 25;
+/// Ids that the first table has room for, at least.
+#[cfg(not(loom))]
+const LEAST_ROOM: usize = 32;
+#[cfg(not(loom))]
+const FIRST_MARKS: usize = 16;
+
+// The model checker follows every entry.
+#[cfg(loom)]
+const FIRST_CHUNK_BITS: u32 = 1;
+#[cfg(loom)]
+const CHUNKS: usize = 3;
+#[cfg(loom)]
+const LEAST_ROOM: usize = 1;
+#[cfg(loom)]
+const FIRST_MARKS: usize = 2;
 
 /// Entries that a delta can hold.
 pub const MAX_ENTRIES: u32 = 1 << 30;
@@ -219,7 +236,7 @@ pub struct Delta {
     distinct: AtomicU32,
     /// Tables that were outgrown; readers may still look at them.
     outgrown: Mutex<(Vec<*mut Table>, Vec<*mut Marks>)>,
-    trees: RwLock<HashMap<u32, Arc<TreeDelta>>>,
+    trees: RwLock<IntMap<u32, Arc<TreeDelta>>>,
 }
 
 // SAFETY: all shared state is atomic or locked; the raw pointers are owned by the delta, written by the
@@ -256,23 +273,18 @@ fn chunk_of(index: u32) -> (usize, usize, usize) {
 impl Delta {
     /// An empty delta for the commits after `base`; `expected` entries are made room for.
     pub fn new(base: u64, expected: usize) -> Delta {
-        let capacity = (expected.max(32) * 2).next_power_of_two();
+        let capacity = (expected.max(LEAST_ROOM) * 2).next_power_of_two();
         Delta {
             base,
             chunks: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             len: AtomicU32::new(0),
             table: AtomicPtr::new(Box::into_raw(Box::new(Table::new(capacity)))),
-            marks: AtomicPtr::new(Box::into_raw(Box::new(Marks::new(16)))),
+            marks: AtomicPtr::new(Box::into_raw(Box::new(Marks::new(FIRST_MARKS)))),
             mark_count: AtomicU32::new(0),
             distinct: AtomicU32::new(0),
             outgrown: Mutex::new((Vec::new(), Vec::new())),
-            trees: RwLock::new(HashMap::new()),
+            trees: RwLock::new(IntMap::default()),
         }
-    }
-
-    /// The commit number before its first.
-    pub fn base(&self) -> u64 {
-        self.base
     }
 
     /// Entries so far.
@@ -461,7 +473,7 @@ impl Delta {
 
     /// Adds a version. `previous` is the id's newest version in this delta; `base` its slot in the
     /// file if it has none. Only the single writer calls this.
-    pub fn insert(&self, new: NewVersion) -> u32 {
+    pub fn insert(&self, part: &TreeDelta, new: NewVersion) -> u32 {
         let index = self.len.load(Ordering::Relaxed);
         debug_assert!(index < MAX_ENTRIES);
         self.make_room(index);
@@ -480,7 +492,7 @@ impl Delta {
         self.len.store(index + 1, Ordering::Release);
         self.put_in_table(&new, index);
         if !new.tombstone {
-            self.link(new.tree, index);
+            self.link(part, index);
         }
         index
     }
@@ -533,8 +545,7 @@ impl Delta {
         self.outgrown.lock().0.push(old);
     }
 
-    fn link(&self, tree: u32, index: u32) {
-        let part = self.part(tree);
+    fn link(&self, part: &TreeDelta, index: u32) {
         let last = part.last.load(Ordering::Relaxed);
         part.last.store(index, Ordering::Relaxed);
         if last == NONE {
@@ -544,7 +555,8 @@ impl Delta {
         }
     }
 
-    fn part(&self, tree: u32) -> Arc<TreeDelta> {
+    /// The part of one collection, made if it is missing.
+    pub fn part(&self, tree: u32) -> Arc<TreeDelta> {
         if let Some(part) = self.trees.read().get(&tree) {
             return part.clone();
         }
@@ -583,9 +595,8 @@ impl Delta {
     }
 
     /// The collection has `live` documents from `commit` on.
-    pub fn set_count(&self, tree: u32, commit: u64, live: u64) {
+    pub fn set_count(&self, part: &TreeDelta, commit: u64, live: u64) {
         let commit = self.relative(commit);
-        let part = self.part(tree);
         let mut counts = part.counts.lock();
         match counts.last_mut() {
             Some(last) if last.0 == commit => last.1 = live,

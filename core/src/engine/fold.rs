@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Each touched page is written once, whatever the number of its changes. Deaths after the freeze
-//! belong to the next fold.
+//! belong to the next fold (Invariant 2).
 
 use super::checkpoint::{Outcome, Sink, Work};
 use super::state;
@@ -21,9 +21,10 @@ use crate::file::page::{Address, PageNo};
 use crate::file::pages::Pages;
 use crate::file::tree::{self, TreeRoot};
 use crate::hash::{self, KeyHash};
+use crate::int_map::{IntMap, IntSet};
 use crate::record::block;
 use crate::record::directory::{Entry, EntryBuilder};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 /// Changes to one collection.
 #[derive(Default)]
@@ -34,7 +35,7 @@ struct Changes {
 
 /// Folds `work` into the checkpoint `old` and returns the new tree table.
 pub fn fold(sink: &mut Sink<'_>, work: &Work, old: &Meta, outcome: &mut Outcome) -> Result<TreeRoot> {
-    let dropped: HashSet<u32> = work.dropped.iter().copied().collect();
+    let dropped: IntSet<u32> = work.dropped.iter().copied().collect();
     let mut changes: BTreeMap<u32, Changes> = BTreeMap::new();
     trie_edits(work, &dropped, &mut changes);
     new_blocks(sink, work, &dropped, &mut changes, outcome)?;
@@ -46,7 +47,7 @@ pub fn fold(sink: &mut Sink<'_>, work: &Work, old: &Meta, outcome: &mut Outcome)
             table.insert(tree.into(), None);
         }
     }
-    let counts: HashMap<u32, super::writer::Counts> = work.counts.iter().copied().collect();
+    let counts: IntMap<u32, super::writer::Counts> = work.counts.iter().copied().collect();
     for &tree in counts.keys().filter(|tree| !dropped.contains(tree)) {
         changes.entry(tree).or_default();
     }
@@ -63,7 +64,7 @@ pub fn fold(sink: &mut Sink<'_>, work: &Work, old: &Meta, outcome: &mut Outcome)
 }
 
 /// The trie's part: old slot and new slot of every id that changed.
-fn trie_edits(work: &Work, dropped: &HashSet<u32>, changes: &mut BTreeMap<u32, Changes>) {
+fn trie_edits(work: &Work, dropped: &IntSet<u32>, changes: &mut BTreeMap<u32, Changes>) {
     let mut newest: Vec<_> = work
         .frozen
         .newest()
@@ -81,14 +82,14 @@ fn trie_edits(work: &Work, dropped: &HashSet<u32>, changes: &mut BTreeMap<u32, C
 fn new_blocks(
     sink: &mut Sink<'_>,
     work: &Work,
-    dropped: &HashSet<u32>,
+    dropped: &IntSet<u32>,
     changes: &mut BTreeMap<u32, Changes>,
     outcome: &mut Outcome,
 ) -> Result<()> {
     let pages = sink.pages();
-    let mut builders: HashMap<PageNo, (u32, u64, EntryBuilder)> = HashMap::new();
-    let by_page: HashMap<PageNo, &block::ClosedBlock> = work.heap.blocks.iter().map(|b| (b.page, b)).collect();
-    let mut extents: HashSet<PageNo> = HashSet::new();
+    let mut builders: IntMap<PageNo, (u32, u64, EntryBuilder)> = IntMap::default();
+    let by_page: IntMap<PageNo, &block::ClosedBlock> = work.heap.blocks.iter().map(|b| (b.page, b)).collect();
+    let mut extents: IntSet<PageNo> = IntSet::default();
     for index in 0..work.frozen.len() {
         let item = work.frozen.item(index);
         let Some(address) = item.address.filter(|_| item.death > work.commit && !dropped.contains(&item.tree)) else {
@@ -135,7 +136,7 @@ fn old_blocks(
     sink: &mut Sink<'_>,
     work: &Work,
     old: &Meta,
-    dropped: &HashSet<u32>,
+    dropped: &IntSet<u32>,
     changes: &mut BTreeMap<u32, Changes>,
 ) -> Result<()> {
     let mut marks = work.frozen.marked();
@@ -240,24 +241,13 @@ fn rehash(pages: &Pages, meta: &Meta, address: Address) -> Result<KeyHash> {
 /// Retires every page of a dropped collection.
 fn retire_tree(sink: &mut Sink<'_>, number: u32, entry: &TreeEntry) -> Result<()> {
     let pages = sink.pages();
-    let mut runs = Vec::new();
-    let mut trie = |page: PageNo| {
-        runs.push((page, 1));
-        Ok(())
-    };
-    hash::walk(pages, &entry.trie, &mut trie, &mut |_| Ok(()))?;
+    // Retired as they are met: a page that stands twice in a damaged file ends the walk.
+    hash::walk(pages, &entry.trie, &mut |page| sink.retire(page, 1), &mut |_| Ok(()))?;
     let mut blocks = Vec::new();
-    let mut page = |page: PageNo| {
-        runs.push((page, 1));
-        Ok(())
-    };
-    tree::walk(pages, &entry.directory, &mut page, &mut |base, bytes| {
+    tree::walk(pages, &entry.directory, &mut |page| sink.retire(page, 1), &mut |base, bytes| {
         blocks.push(Entry::decode(bytes, base)?);
         Ok(())
     })?;
-    for (page, pages) in runs {
-        sink.retire(page, pages)?;
-    }
     for entry in blocks {
         let memory = pages.block(entry.page)?;
         let mut position = block::RECORDS_AT;

@@ -135,9 +135,14 @@ impl Engine {
             pages.forget(page);
             reached.claim(page, 1)
         };
-        hash::walk(pages, &entry.trie, &mut claim, &mut |_| {
+        hash::walk(pages, &entry.trie, &mut claim, &mut |indexed_entry| {
             indexed += 1;
-            Ok(())
+            let at = indexed_entry.address;
+            let key = state::read(pages, at)?.record.key();
+            if key.is_some_and(|key| indexed_entry.matches(state::hash_of(&state.meta, key))) {
+                return Ok(());
+            }
+            Err(Error::corrupt("hash trie (entry of another record)", at.page().0, at.slot().into(), 1, 0))
         })?;
         let mut blocks = Vec::new();
         tree::walk(pages, &entry.directory, &mut claim, &mut |base, bytes| {

@@ -1,6 +1,6 @@
 //! The writer's own state: what only the holder of the writer lock sees and changes.
 //!
-//! A commit goes through it in three steps, of which only the first two can fail:
+//! A commit goes through it in three steps, of which only the first two can fail (Invariant 13):
 //!
 //! ```text
 //!   place    records are appended to open blocks in the heap    (nobody can find them yet)
@@ -8,15 +8,16 @@
 //!   apply    versions, deaths and counts go into the delta      (cannot fail)
 //! ```
 
-use super::delta::NewVersion;
+use super::delta::{NewVersion, TreeDelta};
 use super::frame;
 use super::state::{State, Tip};
-use super::trees::{self, TreeEntry};
+use super::trees::{self, TreeEntry, CATALOG};
 use crate::error::Result;
 use crate::file::page::{put_u32, put_u48, Address, PageKind};
 use crate::file::pages::Pages;
 use crate::file::space::Space;
 use crate::hash::KeyHash;
+use crate::int_map::IntMap;
 use crate::log::Log;
 use crate::record::block::{self, ClosedBlock, OpenBlock};
 use crate::record::extent::{self, HeapExtent};
@@ -28,6 +29,8 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub struct TreeWriter {
     open: Option<OpenBlock>,
+    /// Its part of the active delta; none after a freeze.
+    part: Option<Arc<TreeDelta>>,
     /// The counts that a checkpoint stores.
     pub counts: Counts,
     /// Changed since the last freeze.
@@ -71,7 +74,7 @@ pub struct Writer {
     /// The log; none until the first commit after opening.
     pub log: Option<Arc<Log>>,
     /// Collections written to since opening.
-    pub trees: HashMap<u32, TreeWriter>,
+    pub trees: IntMap<u32, TreeWriter>,
     /// Trees dropped since the last freeze.
     pub dropped: Vec<u32>,
     /// Units in the heap since the last freeze.
@@ -87,6 +90,10 @@ pub struct Writer {
 pub struct Scratch {
     /// The frame's payload.
     pub payload: Vec<u8>,
+    /// Documents and keys of a transaction's changes.
+    pub arena: Vec<u8>,
+    /// Where its documents were placed.
+    pub addresses: Vec<Option<Address>>,
 }
 
 /// A change that is ready to be placed and applied.
@@ -124,7 +131,7 @@ impl Writer {
             next_ordinal: meta.next_ordinal,
             next_tree: meta.next_tree as u32,
             log: None,
-            trees: HashMap::new(),
+            trees: IntMap::default(),
             dropped: Vec::new(),
             heap: Heap::default(),
             names: HashMap::new(),
@@ -137,7 +144,7 @@ impl Writer {
         if !self.trees.contains_key(&tree) {
             let TreeEntry { live, live_bytes, max_id, .. } = self.state.tree(pages, tree)?;
             let counts = Counts { live, live_bytes, max_id };
-            self.trees.insert(tree, TreeWriter { open: None, counts, dirty: false });
+            self.trees.insert(tree, TreeWriter { open: None, part: None, counts, dirty: false });
         }
         match self.trees.get_mut(&tree) {
             Some(found) => Ok(found),
@@ -148,9 +155,9 @@ impl Writer {
     /// Appends the document as a record with the next ordinal. Nothing finds it until it is applied.
     pub fn place(&mut self, context: Context<'_>, tree: u32, document: &[u8]) -> Result<Address> {
         let ordinal = self.next_ordinal;
-        let mut stub = [0; 8 + key::MAX_KEY_BYTES + block::STUB_TAIL_BYTES];
         let large = document.len() > block::inline_limit(context.max_order);
-        let payload = if large { self.place_large(context, tree, document, &mut stub)? } else { document };
+        let stub = if large { self.place_large(context, tree, document)? } else { Vec::new() };
+        let payload = if large { &stub } else { document };
         self.tree(context.pages, tree)?;
         let Some(writer) = self.trees.get_mut(&tree) else { unreachable!("made above") };
         if writer.open.as_ref().is_none_or(|open| !open.fits(ordinal, payload.len())) {
@@ -180,13 +187,7 @@ impl Writer {
     }
 
     /// Puts a large document into an extent and builds its stub.
-    fn place_large<'b>(
-        &mut self,
-        context: Context<'_>,
-        tree: u32,
-        document: &[u8],
-        stub: &'b mut [u8],
-    ) -> Result<&'b [u8]> {
+    fn place_large(&mut self, context: Context<'_>, tree: u32, document: &[u8]) -> Result<Vec<u8>> {
         let pages = extent::pages_for(document.len());
         let page = context.space.lock().give_extent(context.pages, pages as u64)?;
         let extent = HeapExtent::new(page, tree.into(), document);
@@ -195,13 +196,14 @@ impl Writer {
         self.heap.bytes += extent.unit.len() as u64;
         self.heap.extents.push(extent);
         let key = key::key_of(document).unwrap_or_default();
-        stub[0] = 0x81;
-        stub[1..5].copy_from_slice(&key::ID_FIELD);
-        stub[5..5 + key.len()].copy_from_slice(key);
-        let tail = &mut stub[5 + key.len()..][..block::STUB_TAIL_BYTES];
-        put_u48(tail, 0, page.0);
-        put_u32(tail, 6, document.len() as u32);
-        Ok(&stub[..5 + key.len() + block::STUB_TAIL_BYTES])
+        let mut stub = vec![0x81];
+        stub.extend_from_slice(&key::ID_FIELD);
+        stub.extend_from_slice(key);
+        let mut tail = [0; block::STUB_TAIL_BYTES];
+        put_u48(&mut tail, 0, page.0);
+        put_u32(&mut tail, 6, document.len() as u32);
+        stub.extend_from_slice(&tail);
+        Ok(stub)
     }
 
     /// Makes the change visible to commit `commit` and later. Cannot fail: everything it needs was
@@ -230,7 +232,10 @@ impl Writer {
             Tip::Absent => (None, None),
         };
         let Some(at) = address.or(live) else { return };
-        active.insert(NewVersion {
+        let dead_bytes = live.map_or(0, |old| document_bytes(pages, old));
+        let Some(writer) = self.trees.get_mut(&op.tree) else { return };
+        let part = writer.part.get_or_insert_with(|| active.part(op.tree));
+        let version = NewVersion {
             tree: op.tree,
             hash: op.hash.0,
             commit,
@@ -238,9 +243,8 @@ impl Writer {
             tombstone: op.document.is_none(),
             previous,
             base,
-        });
-        let dead_bytes = live.map_or(0, |old| document_bytes(pages, old));
-        let Some(writer) = self.trees.get_mut(&op.tree) else { return };
+        };
+        active.insert(part, version);
         writer.dirty = true;
         let counts = &mut writer.counts;
         counts.live_bytes = counts.live_bytes.saturating_sub(dead_bytes);
@@ -252,7 +256,7 @@ impl Writer {
             counts.max_id = counts.max_id.max(key::key_of(document).map_or(0, trees::positive_id));
         }
         if counts.live != before {
-            active.set_count(op.tree, commit, counts.live);
+            active.set_count(part, commit, counts.live);
         }
     }
 
@@ -264,10 +268,12 @@ impl Writer {
         self.dropped.push(tree);
     }
 
-    /// Closes all open blocks and hands over what was written since the last freeze.
+    /// Closes all open blocks and hands over what was written since the last freeze; nothing is appended to
+    /// these blocks again (Invariant 5).
     pub fn take_heap(&mut self) -> Heap {
         for writer in self.trees.values_mut() {
             self.heap.blocks.extend(writer.open.take().map(OpenBlock::close));
+            writer.part = None;
         }
         std::mem::take(&mut self.heap)
     }
@@ -283,7 +289,8 @@ impl Writer {
         counts
     }
 
-    /// Replays one frame of the log: the same steps as a commit, without the log.
+    /// Replays one frame of the log: the same steps as a commit, without the log, with the same ordinals
+    /// (Invariant 9).
     pub fn replay(&mut self, context: Context<'_>, commit: u64, payload: &[u8]) -> Result<()> {
         let mut reader = frame::Reader::new(payload, commit)?;
         self.next_ordinal = self.next_ordinal.max(reader.first_ordinal());
@@ -302,17 +309,16 @@ impl Writer {
             },
             frame::Op::Delete { tree, key } => (tree, key, None),
             frame::Op::DropTree { tree } => {
-                self.next_tree = self.next_tree.max(tree.saturating_add(1));
+                self.saw_tree(tree);
                 self.drop_tree(tree);
                 return Ok(());
             }
         };
-        // A collection may have an entry in the catalog and no document, so its number is looked up there.
-        let named = match document {
-            Some(document) if tree == trees::CATALOG => trees::tree_of_document(document)?,
-            _ => tree,
-        };
-        self.next_tree = self.next_tree.max(named.saturating_add(1));
+        self.saw_tree(tree);
+        if let (CATALOG, Some(document)) = (tree, document) {
+            // An empty collection has its number from here alone.
+            self.saw_tree(trees::tree_of_document(document)?);
+        }
         let hash = super::state::hash_of(&self.state.meta, key);
         let tip = self.state.tip(context.pages, tree, key, hash)?;
         if document.is_none() && tip.live().is_none() {
@@ -322,6 +328,13 @@ impl Writer {
         let address = document.map(|document| self.place(context, tree, document)).transpose()?;
         self.apply(context.pages, &Op { tree, hash, tip, document }, address, commit);
         Ok(())
+    }
+}
+
+impl Writer {
+    /// No collection made from here on gets this tree number.
+    fn saw_tree(&mut self, tree: u32) {
+        self.next_tree = self.next_tree.max(tree.saturating_add(1));
     }
 }
 

@@ -1,19 +1,21 @@
 //! The file: pages, the seam under all access to it, free space, page trees, the mapping.
 
 pub mod disk;
+#[cfg(not(loom))]
 pub mod memory;
 pub mod meta;
+#[cfg(not(loom))]
 pub mod os;
 pub mod page;
 pub mod pages;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(all(any(test, feature = "testing"), not(loom)))]
 pub mod sim;
 pub mod space;
 pub mod tree;
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod disk_tests;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) mod memory_pages;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tree_test_pages;

@@ -18,15 +18,17 @@
 //! number, kind) when it is first touched after opening or after it was written; every later touch pays
 //! a load and a compare.
 //!
-//! Units in the heap are trusted: this process made them. A unit leaves the heap for the mapping after
-//! a successful data sync ([`Pages::unit_written`]); its buffer lives on until no reader can hold it
-//! (the engine's retire list sees to that).
+//! What comes from the file is verified first (Invariant 17); units in the heap are trusted, as this process
+//! made them. A unit leaves the heap for the mapping after a successful data sync (Invariant 5;
+//! [`Pages::unit_written`]); its buffer lives on until no reader can hold it (the engine's retire list sees
+//! to that).
 
 use super::disk::DiskFile;
 use super::page::{self, get_u32, get_u64, PageKind, PageNo, PageSource, PAGE_BYTES};
 use crate::error::{Error, Result};
-use crate::sync::{Arc, AtomicPtr, AtomicU64, Ordering};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// Pages a file may have: 2^40, that is 4 PiB.
 pub const MAX_PAGES: u64 = 1 << (TOP_BITS + MIDDLE_BITS + CHUNK_BITS + GROUP_BITS);
@@ -44,10 +46,26 @@ pub const EXTENT_PAGES_AT: usize = 48;
 /// Offset of the document's length in an extent's header (u32).
 pub const EXTENT_LENGTH_AT: usize = 52;
 
-const TOP_BITS: u32 = 12;
-const MIDDLE_BITS: u32 = 12;
-const CHUNK_BITS: u32 = 10;
-const GROUP_BITS: u32 = 6;
+/// Field names of `docs/file-format.md` and where the code has them: an extent's header.
+#[cfg(all(test, not(loom)))]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("unit header", 0),
+    ("pages", EXTENT_PAGES_AT),
+    ("length", EXTENT_LENGTH_AT),
+    ("zero", EXTENT_LENGTH_AT + 4),
+    ("checksums", EXTENT_HEADER_BYTES),
+];
+
+/// Bits of a page number that select the entry of each table.
+#[cfg(not(loom))]
+const BITS: [u32; 4] = [12, 12, 10, 6];
+/// Small enough for the model checker, which follows every entry.
+#[cfg(loom)]
+const BITS: [u32; 4] = [1, 1, 1, 2];
+const TOP_BITS: u32 = BITS[0];
+const MIDDLE_BITS: u32 = BITS[1];
+const CHUNK_BITS: u32 = BITS[2];
+const GROUP_BITS: u32 = BITS[3];
 const GROUP_PAGES: usize = 1 << GROUP_BITS;
 
 /// What a verified unit is: 1..=5 a block of order 0..=4, then the other kinds.
@@ -176,6 +194,8 @@ impl<'a> BlockMemory<'a> {
 pub struct Unit {
     ptr: *const u8,
     code: Code,
+    /// In this process's heap: trusted, and not sealed yet.
+    heap: bool,
 }
 
 impl Pages {
@@ -192,11 +212,6 @@ impl Pages {
         }
     }
 
-    /// The file below.
-    pub fn file(&self) -> &Arc<dyn DiskFile> {
-        &self.file
-    }
-
     /// Seed of this file's checksums.
     pub fn seed(&self) -> u64 {
         self.seed
@@ -210,6 +225,11 @@ impl Pages {
     /// Tells the table that the file has grown (never that it shrank).
     pub fn set_len(&self, pages: u64) {
         self.len.fetch_max(pages, Ordering::AcqRel);
+    }
+
+    /// The file is about to be cut to `pages`. Nothing beyond may be reachable by anyone.
+    pub fn shrink(&self, pages: u64) {
+        self.len.fetch_min(pages, Ordering::AcqRel);
     }
 
     /// Units whose checksum was verified since opening.
@@ -252,13 +272,13 @@ impl Pages {
                 let tagged = unsafe { &(*heap).units[at] }.load(Ordering::Acquire);
                 if !tagged.is_null() {
                     let code = tagged.addr() as u8 & 63;
-                    return Ok(Unit { ptr: tagged.map_addr(|a| a & !63), code });
+                    return Ok(Unit { ptr: tagged.map_addr(|a| a & !63), code, heap: true });
                 }
             }
             let code = group.code(at);
             if code != 0 {
                 let base = group.base.load(Ordering::Acquire);
-                return Ok(Unit { ptr: base.wrapping_add(at * PAGE_BYTES), code });
+                return Ok(Unit { ptr: base.wrapping_add(at * PAGE_BYTES), code, heap: false });
             }
         }
         self.verify_unit(page)
@@ -298,7 +318,7 @@ impl Pages {
         page::check(unit, page, self.seed)?;
         let code = code_of(kind, order);
         self.set_verified(page, code)?;
-        Ok(Unit { ptr, code })
+        Ok(Unit { ptr, code, heap: false })
     }
 
     /// Bytes of an extent under its first checksum, from a header that is not verified yet.
@@ -364,14 +384,6 @@ impl Pages {
         }
     }
 
-    /// Asks the processor to load the line of the page table for `page`.
-    #[inline]
-    pub fn prefetch_entry(&self, page: PageNo) {
-        if let Some(group) = self.group(page) {
-            crate::sync::prefetch(std::ptr::from_ref(group).cast());
-        }
-    }
-
     /// The record block at `page`.
     #[inline]
     pub fn block(&self, page: PageNo) -> Result<BlockMemory<'_>> {
@@ -388,7 +400,7 @@ impl Pages {
         if unit.code != EXTENT_HEAD {
             return Err(self.wrong_kind(page, PageKind::Extent));
         }
-        // SAFETY: the unit's first page is valid memory.
+        // SAFETY: the unit's first page is valid memory, and an extent does not change.
         let head = unsafe { std::slice::from_raw_parts(unit.ptr, PAGE_BYTES) };
         let pages = get_u32(head, EXTENT_PAGES_AT) as usize;
         let length = get_u32(head, EXTENT_LENGTH_AT) as usize;
@@ -398,20 +410,13 @@ impl Pages {
             let at = EXTENT_LENGTH_AT as u32;
             return Err(Error::corrupt("extent header (length)", page.0, at, bytes as u64, length as u64));
         }
-        if !self.in_heap(page) {
+        if !unit.heap {
             self.mapped(page, pages as u64)?;
             self.verify_pieces(page, unit.ptr, pages, head)?;
         }
         // SAFETY: all `bytes` of the extent are valid memory: in the heap by `put_heap`'s promise, in
         // the mapping by the check of `mapped`.
         Ok(unsafe { std::slice::from_raw_parts(unit.ptr.add(start), length) })
-    }
-
-    fn in_heap(&self, page: PageNo) -> bool {
-        let Some(group) = self.group(page) else { return false };
-        let heap = group.heap.load(Ordering::Acquire);
-        // SAFETY: heap tables are freed only in `drop`.
-        !heap.is_null() && !unsafe { &(*heap).units[page.0 as usize % GROUP_PAGES] }.load(Ordering::Acquire).is_null()
     }
 
     fn verify_pieces(&self, page: PageNo, ptr: *const u8, pages: usize, head: &[u8]) -> Result<()> {
@@ -443,8 +448,9 @@ impl Pages {
     /// Number of pages of the unit at `page`, and its kind, as verified.
     pub fn unit_shape(&self, page: PageNo) -> Result<(PageKind, u64)> {
         let unit = self.resolve(page)?;
-        // SAFETY: the first page of a resolved unit is valid memory.
-        let head = unsafe { std::slice::from_raw_parts(unit.ptr, PAGE_BYTES) };
+        // SAFETY: the first page of a resolved unit is valid memory; these bytes are written before it is
+        // put in the table and never again.
+        let head = unsafe { std::slice::from_raw_parts(unit.ptr, EXTENT_LENGTH_AT) };
         let kind = page::UnitHeader::decode(head, page)?.kind;
         let pages =
             if kind == PageKind::Extent { get_u32(head, EXTENT_PAGES_AT).into() } else { 1 << page::order_of(head) };
@@ -471,46 +477,89 @@ impl PageSource for Pages {
     }
 }
 
-/// The table behind `slot`, made zeroed if there is none. Two makers race to publish; one wins.
-fn get_or_make<T>(slot: &AtomicPtr<T>) -> &T {
+/// A table that can be made empty.
+///
+/// # Safety
+/// Zero bytes must be a valid and empty value: arrays of atomics (null pointers, code 0).
+unsafe trait Table: Sized {
+    /// The model checker's atomics are more than their bytes.
+    #[cfg(loom)]
+    fn empty() -> Self;
+}
+
+// SAFETY: an array of pointers.
+unsafe impl Table for HeapGroup {
+    #[cfg(loom)]
+    fn empty() -> Self {
+        HeapGroup { units: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())) }
+    }
+}
+
+// SAFETY: an array of groups, which are pointers and numbers.
+unsafe impl Table for Chunk {
+    #[cfg(loom)]
+    fn empty() -> Self {
+        let null = || AtomicPtr::new(std::ptr::null_mut());
+        let group = || Group { base: null(), heap: AtomicPtr::new(std::ptr::null_mut()), codes: Default::default() };
+        Chunk { groups: std::array::from_fn(|_| group()) }
+    }
+}
+
+// SAFETY: an array of pointers.
+unsafe impl Table for Middle {
+    #[cfg(loom)]
+    fn empty() -> Self {
+        Middle { chunks: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())) }
+    }
+}
+
+#[cfg(not(loom))]
+fn empty<T: Table>() -> Box<T> {
+    let layout = std::alloc::Layout::new::<T>();
+    // SAFETY: tables are not of size zero; zero bytes are a valid value by the trait's promise, and the
+    // memory is allocated as `Box` frees it.
+    unsafe {
+        let memory = std::alloc::alloc_zeroed(layout).cast::<T>();
+        if memory.is_null() {
+            std::alloc::handle_alloc_error(layout);
+        }
+        Box::from_raw(memory)
+    }
+}
+
+#[cfg(loom)]
+fn empty<T: Table>() -> Box<T> {
+    Box::new(T::empty())
+}
+
+/// The table behind `slot`, made if there is none. Two makers race to publish; one wins.
+fn get_or_make<T: Table>(slot: &AtomicPtr<T>) -> &T {
     let found = slot.load(Ordering::Acquire);
     if !found.is_null() {
         // SAFETY: published by a release store, freed only in `Pages::drop`.
         return unsafe { &*found };
     }
-    // SAFETY: `T` is one of the table types above: arrays of atomics, for which zero bytes are valid
-    // (null pointers, code 0).
-    let fresh = unsafe {
-        let layout = std::alloc::Layout::new::<T>();
-        let memory = std::alloc::alloc_zeroed(layout).cast::<T>();
-        if memory.is_null() {
-            std::alloc::handle_alloc_error(layout);
-        }
-        memory
-    };
+    let fresh = Box::into_raw(empty::<T>());
     match slot.compare_exchange(std::ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
         // SAFETY: just published by us.
         Ok(_) => unsafe { &*fresh },
         Err(other) => {
-            // SAFETY: `fresh` was made above with the same layout and was never shared; `other` is
-            // the published winner.
+            // SAFETY: `fresh` came from a box and was never shared; `other` is the published winner.
             unsafe {
-                std::alloc::dealloc(fresh.cast(), std::alloc::Layout::new::<T>());
+                drop(Box::from_raw(fresh));
                 &*other
             }
         }
     }
 }
 
-fn free_table<T>(slot: &AtomicPtr<T>, then: impl FnOnce(&T)) {
+fn free_table<T: Table>(slot: &AtomicPtr<T>, then: impl FnOnce(&T)) {
     let found = slot.load(Ordering::Acquire);
     if !found.is_null() {
-        // SAFETY: called only from `Pages::drop`, when nobody else holds the table; it was allocated
-        // by `get_or_make` with this layout.
-        unsafe {
-            then(&*found);
-            std::alloc::dealloc(found.cast(), std::alloc::Layout::new::<T>());
-        }
+        // SAFETY: called only from `Pages::drop`, when nobody else holds the table; it came from a box
+        // in `get_or_make`.
+        let table = unsafe { Box::from_raw(found) };
+        then(&table);
     }
 }
 
@@ -529,3 +578,7 @@ impl Drop for Pages {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "pages_loom_tests.rs"]
+mod loom_tests;

@@ -7,7 +7,7 @@
 //!   | c 4 | c 5 | end | -> | c 6 |???????| c 8, claim = behind c 7 | ...   damage: c 7 was durable
 //! ```
 //!
-//! The walk goes from frame to frame and accepts one that stands in its place, has its checksum right and
+//! Invariant 7. The walk goes from frame to frame and accepts one that stands in its place, has its checksum right and
 //! names the checksum of the one before. At the first that does not, everything behind it in this and all
 //! later segments is searched for a frame that is valid by itself and claims that the log was durable
 //! beyond the bad place: then the bad place is damage and reported, else it is the torn tail.
@@ -16,6 +16,7 @@
 //! the search has a budget, so that no log, however made, takes more than a few passes over its bytes.
 
 use super::format::{seed_of, FrameKind, HeaderFault, RawFrame, SegmentHeader, ALIGN_BYTES, HEADER_BYTES, LOG_VERSION};
+use super::segment::UNIT_BYTES;
 use super::{list_segments, segment_name, Lsn};
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
@@ -149,6 +150,7 @@ impl<'a> EpochFiles<'a> {
                 }
                 Ok(_) => {
                     let segment = self.load(sequence)?;
+                    segment.check_length(start.lsn)?;
                     if segment.leads_to(start, self.seed) {
                         return Ok(segment);
                     }
@@ -171,6 +173,7 @@ impl<'a> EpochFiles<'a> {
             return Err(self.missing(sequence, "the segment before it says that the log goes on"));
         }
         let segment = self.load(sequence)?;
+        segment.check_length(end.end)?;
         let fits = |header: &SegmentHeader| header.start == end.end && header.chain == end.chain;
         Ok(segment.header.as_ref().is_some_and(fits).then_some(segment))
     }
@@ -225,6 +228,17 @@ impl Loaded {
         let from_start = lsn.0.checked_sub(self.header.as_ref()?.start.0)?;
         let offset = usize::try_from(from_start).ok()?.checked_add(HEADER_BYTES)?;
         (offset <= self.bytes.len()).then_some(offset)
+    }
+
+    /// A segment of which the log makes use had all its length, durably, before it got its header: a
+    /// shorter one was cut off, maybe with all claims that would tell of it.
+    fn check_length(&self, lsn: Lsn) -> Result<()> {
+        let expected = self.header.as_ref().map_or(UNIT_BYTES, |header| header.length);
+        let got = self.bytes.len() as u64;
+        if got < expected {
+            return Err(Error::corrupt("log segment length", lsn.0, 0, expected, got));
+        }
+        Ok(())
     }
 
     /// The frame at `lsn`, valid in itself and in its place.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 const FIRST_BYTES: u64 = 64 << 10;
 
 /// Segment lengths are multiples of it.
-const UNIT_BYTES: u64 = 4096;
+pub(super) const UNIT_BYTES: u64 = 4096;
 
 /// Zeros are written in pieces of this many bytes.
 const ZEROS_BYTES: u64 = 256 << 10;

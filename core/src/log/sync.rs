@@ -7,7 +7,7 @@
 //! ```
 //!
 //! One thread syncs at a time, for all that is in the log at its beginning; there is no thread for it.
-//! What is durable and whether a sync failed change under one lock, and after a failure what is
+//! Invariant 6: what is durable and whether a sync failed change under one lock, and after a failure what is
 //! durable never changes again: the operating system may report a lost write once only.
 
 use super::segment::Segment;
@@ -103,8 +103,8 @@ impl Log {
 
     /// Returns when everything before `lsn` is durable; `lsn` must not lie beyond the end.
     ///
-    /// `OutcomeUnknown`: the sync that this call made or waited for failed. `WritesStopped`: one had
-    /// failed before.
+    /// An error is `OutcomeUnknown`, whenever it was that writing stopped: the frames are in the log, and
+    /// may be found after reopening.
     pub fn sync_through(&self, lsn: Lsn) -> Result<()> {
         if self.durable() >= lsn {
             return Ok(());
@@ -113,9 +113,6 @@ impl Log {
             return Err(Error::Internal(format!("sync through LSN {lsn}, but the log ends at {}", self.end())));
         }
         let mut state = self.sync.lock();
-        if let Some(stopped) = self.stopped(&state) {
-            return if self.durable() >= lsn { Ok(()) } else { Err(stopped) };
-        }
         while self.durable() < lsn {
             if let Some(failure) = &state.failure {
                 return Err(self.unknown(failure.clone()));
@@ -143,14 +140,16 @@ impl Log {
         state.is_syncing = false;
         match result {
             Err(e) => self.set_failure(&mut state, e),
-            // Whoever stopped the log meanwhile must not see it move on.
+            // Invariant 6: whoever stopped the log meanwhile must not see it move on.
             Ok(()) if state.failure.is_some() => {}
             Ok(()) => {
-                self.durable_commit.store(commit, Ordering::Release);
-                self.durable.store(end.0, Ordering::Release);
+                // Invariant 14: first, so that nobody is told of a commit before it is published: `durable` is read
+                // without the lock.
                 if let Some(call) = &state.on_durable {
                     call(commit);
                 }
+                self.durable_commit.store(commit, Ordering::Release);
+                self.durable.store(end.0, Ordering::Release);
             }
         }
         self.synced.notify_all();
@@ -170,7 +169,14 @@ impl Log {
         state.is_syncing = true;
         drop(state);
         let result = file.sync_data();
-        self.sync.lock().is_syncing = false;
+        let mut state = self.sync.lock();
+        state.is_syncing = false;
+        let result = result.map_err(|e| {
+            // Before the role is given up: a second sync would not be told of what this one has lost.
+            let copy = e.raw_os_error().map_or_else(|| io::Error::other(e.to_string()), io::Error::from_raw_os_error);
+            self.set_failure(&mut state, e);
+            copy
+        });
         self.synced.notify_all();
         result
     }

@@ -171,7 +171,7 @@ fn a_failed_sync_stops_the_log_and_nothing_becomes_durable_any_more() {
         e => panic!("{e}"),
     }
     for _ in 0..3 {
-        assert!(matches!(log.sync_through(end), Err(Error::WritesStopped { durable: 101, .. })));
+        assert!(matches!(log.sync_through(end), Err(Error::OutcomeUnknown { durable: 101, .. })));
         assert!(matches!(log.append(103, &[b"x"]), Err(Error::WritesStopped { durable: 101, .. })));
         assert!(matches!(log.prepare(), Err(Error::WritesStopped { .. })));
         assert!(matches!(log.latched(), Some(Error::WritesStopped { durable: 101, .. })));

@@ -4,6 +4,7 @@ mod damage;
 mod failures;
 mod format;
 mod groups;
+mod races;
 
 use super::*;
 use crate::env_sim::Rng;

@@ -1,0 +1,77 @@
+# One command for each thing one does with this repository; `make help` lists them.
+#
+# Everything shares the target directory of Cargo, so that no two commands build the same thing twice.
+# Builds that need other compiler flags (loom, sanitizers, Miri) have a folder of their own in it.
+
+CARGO  ?= cargo
+CC     ?= cc
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+DEBUG  := $(TARGET)/debug
+
+CFLAGS_STRICT := -std=c11 -O1 -g -Wall -Wextra -Werror -pedantic
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-c test-examples test-loom test-asan test-miri \
+        fmt lint docs header bench clean
+
+help: ## list these commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## the main job on real data: the Unicode Character Database
+	@$(CARGO) run --release --quiet -p nyro-cli --example demo
+
+test: test-rust test-c test-examples test-loom ## everything that must pass before a change is merged
+	@echo
+	@echo "make test: all passed"
+
+test-rust: ## unit, integration, documentation and layer tests
+	$(CARGO) test --workspace
+
+test-c: ## compile the C example strictly and run it, with the shared and the static library
+	$(CARGO) build -p nyro-ffi
+	@mkdir -p $(TARGET)/c
+	$(CC) $(CFLAGS_STRICT) -Iinclude examples/c/quickstart.c -o $(TARGET)/c/quickstart \
+	    -L$(DEBUG) -lnyro -Wl,-rpath,$(DEBUG)
+	cd $(TARGET)/c && ./quickstart
+	$(CC) $(CFLAGS_STRICT) -Iinclude examples/c/quickstart.c -o $(TARGET)/c/quickstart-static \
+	    $(DEBUG)/libnyro.a -lpthread -ldl -lm
+	cd $(TARGET)/c && ./quickstart-static
+
+test-examples: ## run the Rust quick start and the demo
+	$(CARGO) run --quiet -p nyro-cli --example quickstart
+	$(CARGO) run --quiet -p nyro-cli --example demo
+
+test-loom: ## every interleaving of the concurrent parts, by the model checker
+	RUSTFLAGS="--cfg loom" $(CARGO) test -p nyro --lib --target-dir $(TARGET)/loom -- loom
+
+test-asan: ## the tests under AddressSanitizer (needs a nightly toolchain)
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \
+	    echo "test-asan: not run, it needs a nightly toolchain: rustup toolchain install nightly"; exit 1; }
+	RUSTFLAGS="-Zsanitizer=address" $(CARGO) +nightly test -p nyro -p nyro-ffi --lib --tests \
+	    --target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir $(TARGET)/asan
+
+test-miri: ## the parts with unsafe code under Miri (needs nightly with miri)
+	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { \
+	    echo "test-miri: not run, it needs Miri: rustup +nightly component add miri"; exit 1; }
+	MIRIFLAGS="-Zmiri-disable-isolation" $(CARGO) +nightly miri test -p nyro --lib --target-dir $(TARGET)/miri -- \
+	    document:: hash:: record:: file::page
+
+fmt: ## format all code
+	$(CARGO) fmt --all
+
+lint: ## rustfmt, clippy and the layer check, no warning allowed
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --quiet -p nyro --test project
+
+docs: ## the documentation of the Rust crates, no warning allowed
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+header: ## write include/nyro.h anew from the Rust source
+	NYRO_WRITE_HEADER=1 $(CARGO) test --quiet -p nyro-ffi --test header
+
+bench: ## measure the engine
+	$(CARGO) bench -p nyro --bench engine
+
+clean: ## remove all that was built
+	$(CARGO) clean

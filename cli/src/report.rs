@@ -1,0 +1,186 @@
+//! What the program says: results on standard output, failures on standard error, exit codes.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nyro::{Error, ErrorKind};
+use serde_json::{json, Map, Value};
+
+/// Exit code of an error that has no code of its own.
+pub const EXIT_ERROR: u8 = 1;
+/// Exit code of wrong usage.
+pub const EXIT_USAGE: u8 = 2;
+/// Exit code when the document, the collection or the file is not there.
+pub const EXIT_NOT_FOUND: u8 = 3;
+/// Exit code when the file is damaged or is not a NyroDB file.
+pub const EXIT_CORRUPT: u8 = 4;
+/// Exit code when another process has the file open.
+pub const EXIT_LOCKED: u8 = 5;
+
+/// The result of a verb.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why a verb did not do what it was asked for.
+#[derive(Debug)]
+pub enum Failure {
+    /// The engine reported an error.
+    Engine(Error),
+    /// No document with these ids (as JSON).
+    NoDocument { collection: String, ids: Vec<String> },
+    /// A document of the input can't be imported.
+    BadInput { input: String, line: u64, reason: String, imported: u64 },
+    /// Import stopped for a reason that has nothing to do with the input.
+    ImportStopped { line: u64, imported: u64, error: Error },
+    /// Reading or writing something that is not the database.
+    Io { doing: String, error: io::Error },
+    /// The checker found damage that the engine did not take for damage.
+    Damaged(Error),
+    /// Whoever read our standard output has closed it. Nothing to complain about.
+    OutputClosed,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Engine(error)
+    }
+}
+
+impl Failure {
+    /// Failure to write standard output or a file.
+    pub fn write(path: Option<&Path>, error: io::Error) -> Self {
+        match path {
+            None if error.kind() == io::ErrorKind::BrokenPipe => Failure::OutputClosed,
+            None => Failure::Io { doing: "writing to standard output".to_owned(), error },
+            Some(path) => Failure::Io { doing: format!("writing {}", path.display()), error },
+        }
+    }
+
+    /// Failure to read the file of that name, or standard input.
+    pub fn read(path: Option<&PathBuf>, error: io::Error) -> Self {
+        let name = path.map_or("standard input".to_owned(), |p| p.display().to_string());
+        Failure::Io { doing: format!("reading {name}"), error }
+    }
+
+    /// The exit code of the program.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::OutputClosed => 0,
+            Failure::NoDocument { .. } => EXIT_NOT_FOUND,
+            Failure::Damaged(_) => EXIT_CORRUPT,
+            Failure::Engine(e) | Failure::ImportStopped { error: e, .. } => match (e, e.kind()) {
+                (Error::Locked { .. }, _) => EXIT_LOCKED,
+                (_, ErrorKind::NotFound) => EXIT_NOT_FOUND,
+                (_, ErrorKind::Corrupt) => EXIT_CORRUPT,
+                _ => EXIT_ERROR,
+            },
+            Failure::BadInput { .. } | Failure::Io { .. } => EXIT_ERROR,
+        }
+    }
+
+    /// The failure as the object that `--json` prints.
+    pub fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("message".to_owned(), json!(self.to_string()));
+        fields.insert("exit_code".to_owned(), json!(self.exit_code()));
+        let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        match self {
+            Failure::Engine(e) | Failure::ImportStopped { error: e, .. } => {
+                add("code", json!(e.code()));
+                add("kind", json!(format!("{:?}", e.kind())));
+            }
+            Failure::NoDocument { ids, .. } => {
+                add("kind", json!("NotFound"));
+                add("ids", ids.iter().map(|id| serde_json::from_str(id).unwrap_or_else(|_| json!(id))).collect());
+            }
+            Failure::Damaged(e) => {
+                add("code", json!(e.code()));
+                add("kind", json!("Corrupt"));
+            }
+            Failure::BadInput { .. } => {
+                add("kind", json!("InvalidDocument"));
+            }
+            Failure::Io { .. } | Failure::OutputClosed => {
+                add("kind", json!("Io"));
+            }
+        }
+        if let Failure::BadInput { line, imported, .. } | Failure::ImportStopped { line, imported, .. } = self {
+            add("line", json!(line));
+            add("imported", json!(imported));
+        }
+        json!({ "error": fields })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // The engine speaks to programs: "set create". Here there is nothing to set.
+            Failure::Engine(Error::NoSuchFile(path)) => write!(f, "there is no file {path:?}; check the path"),
+            Failure::Engine(error) => error.fmt(f),
+            Failure::NoDocument { collection, ids } => {
+                write!(f, "no document with _id {} in collection {collection:?}", ids.join(", "))
+            }
+            Failure::BadInput { input, line, reason, imported } => write!(
+                f,
+                "{input}, line {line}: {reason}\n{} imported, nothing from line {line} on",
+                count(*imported, "document was", "documents were")
+            ),
+            Failure::ImportStopped { line, imported, error } => write!(
+                f,
+                "{error}\n{} imported, nothing from line {line} on",
+                count(*imported, "document was", "documents were")
+            ),
+            Failure::Io { doing, error } => write!(f, "{doing}: {error}"),
+            Failure::Damaged(error) => write!(f, "the file is damaged: {error}"),
+            Failure::OutputClosed => write!(f, "standard output was closed"),
+        }
+    }
+}
+
+/// "1 document", "34 924 documents".
+pub fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(n), if n == 1 { one } else { many })
+}
+
+/// A number with its thousands set apart: 34 924.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size for people: 812 bytes, 4.0 KiB, 1.2 GiB.
+pub fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_easily() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(34_924), "34 924");
+        assert_eq!(grouped(1_000_000), "1 000 000");
+        assert_eq!(count(1, "document", "documents"), "1 document");
+        assert_eq!(size(1023), "1023 bytes");
+        assert_eq!(size(4096), "4.0 KiB");
+        assert_eq!(size(3 << 30), "3.0 GiB");
+    }
+}

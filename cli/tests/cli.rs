@@ -1,0 +1,590 @@
+//! The built program, run as a user runs it: every verb, every exit code, bad input, pipes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{json, Value};
+
+/// A folder of its own for each test, removed when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("nyro-cli-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Folder(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("a UTF-8 path").to_owned()
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        fs::write(&path, text).expect("the file can be written");
+        path
+    }
+
+    fn exists(&self, name: &str) -> bool {
+        self.0.join(name).exists()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_nyro"))
+}
+
+/// What a run of the program left behind.
+#[derive(Debug)]
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    fn of(output: Output) -> Run {
+        let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
+        Run {
+            code: output.status.code().expect("the program ended by itself"),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+
+    /// It must have ended with this code.
+    #[track_caller]
+    fn ends(self, code: i32) -> Run {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
+    /// It must have succeeded, without a word on standard error.
+    #[track_caller]
+    fn ok(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{self:?}");
+        self.out
+    }
+
+    #[track_caller]
+    fn says(self, part: &str) -> Run {
+        assert!(self.err.contains(part), "{part:?} is not in {:?}", self.err);
+        self
+    }
+
+    /// The error object of `--json`.
+    #[track_caller]
+    fn error(&self) -> Value {
+        let object: Value = serde_json::from_str(&self.err).unwrap_or_else(|e| panic!("{e}: {:?}", self.err));
+        assert_eq!(object["error"]["exit_code"], self.code);
+        object["error"].clone()
+    }
+}
+
+fn nyro(args: &[&str]) -> Run {
+    Run::of(program().args(args).stdin(Stdio::null()).output().expect("the program runs"))
+}
+
+fn nyro_with_input(args: &[&str], input: &[u8]) -> Run {
+    let (stdin, stdout) = (Stdio::piped(), Stdio::piped());
+    let mut child = program().args(args).stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    // The program may stop reading before the end; that is its right.
+    let _ = pipe.write_all(input);
+    drop(pipe);
+    Run::of(child.wait_with_output().expect("it ends"))
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text:?}"))
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(parse).collect()
+}
+
+/// A database with 5 documents in `users`: ids 1 to 5.
+fn five(folder: &Folder) -> String {
+    let db = folder.path("five.nyro");
+    let input: String = (1..=5).map(|n| format!("{{\"_id\":{n},\"name\":\"user {n}\"}}\n")).collect();
+    nyro_with_input(&["import", &db, "users"], input.as_bytes()).ok();
+    db
+}
+
+mod import {
+    use super::*;
+
+    #[test]
+    fn lines_and_arrays_give_the_same_documents() {
+        let folder = Folder::new();
+        let documents: Vec<Value> =
+            (0..2500).map(|n| json!({ "_id": n, "text": format!("[{n}] \"quoted\", {{braced}}") })).collect();
+        let ndjson: String = documents.iter().map(|d| format!("{d}\n")).collect();
+        let array = serde_json::to_string_pretty(&documents).expect("JSON");
+        for (name, input) in [("lines", ndjson), ("array", array)] {
+            let (db, file) = (folder.path(&format!("{name}.nyro")), folder.write(name, &input));
+            let said = nyro(&["import", &db, "things", &file]).ok();
+            assert!(said.starts_with("imported 2 500 documents into things ("), "{said}");
+            assert_eq!(lines(&nyro(&["export", &db, "things"]).ok()), documents);
+        }
+    }
+
+    #[test]
+    fn standard_input_is_read_with_and_without_a_dash() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        nyro_with_input(&["import", &db, "a"], b"{\"_id\":1}\n").ok();
+        nyro_with_input(&["import", &db, "a", "-"], b" [ {\"_id\":2} ]").ok();
+        assert_eq!(lines(&nyro(&["export", &db, "a"]).ok()), [json!({ "_id": 1 }), json!({ "_id": 2 })]);
+    }
+
+    #[test]
+    fn a_bad_line_stops_with_its_number_and_what_was_imported_before() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        let input = b"{\"_id\":1}\n\n{\"_id\":2}\n{\"_id\":3,}\n{\"_id\":4}\n";
+        let file = folder.write("in.ndjson", input);
+        nyro(&["import", &db, "a", &file])
+            .ends(1)
+            .says(&format!("{file}, line 4: not JSON at column 10: "))
+            .says("2 documents were imported, nothing from line 4 on");
+        assert_eq!(lines(&nyro(&["export", &db, "a"]).ok()), [json!({ "_id": 1 }), json!({ "_id": 2 })]);
+
+        let error = nyro_with_input(&["--json", "import", &folder.path("b.nyro"), "a"], input).ends(1).error();
+        assert_eq!((&error["line"], &error["imported"]), (&json!(4), &json!(2)));
+        assert_eq!(error["kind"], "InvalidDocument");
+    }
+
+    #[test]
+    fn a_bad_line_after_many_batches_keeps_all_before_it() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        let mut input: String = (0..2300).map(|n| format!("{{\"_id\":{n}}}\n")).collect();
+        input.push_str("nonsense\n{\"_id\":9999}\n");
+        nyro_with_input(&["import", &db, "a"], input.as_bytes())
+            .ends(1)
+            .says("standard input, line 2301: ")
+            .says("2 300 documents were imported");
+        assert_eq!(lines(&nyro(&["export", &db, "a"]).ok()).len(), 2300);
+    }
+
+    #[test]
+    fn skip_bad_goes_on_and_counts() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        let input = b"{\"_id\":1}\nnonsense\n{\"_id\":1}\n{\"_id\":1.5}\n[1]\n\xff\n{\"_id\":2}\n";
+        let run = nyro_with_input(&["import", "--skip-bad", &db, "a"], input).ends(0);
+        assert!(run.out.starts_with("imported 2 documents into a, 5 skipped ("), "{run:?}");
+        for line in 2..=6 {
+            assert!(run.err.contains(&format!("skipped standard input, line {line}: ")), "{run:?}");
+        }
+        let input = "nonsense\n".repeat(100);
+        let run = nyro_with_input(&["import", "--skip-bad", "--json", &db, "a"], input.as_bytes()).ends(0);
+        let said = parse(&run.out);
+        assert_eq!((&said["imported"], &said["skipped"]), (&json!(0), &json!(100)));
+        assert!(run.err.lines().count() < 20, "a hundred bad lines are not shown one by one: {run:?}");
+    }
+
+    #[test]
+    fn a_second_document_of_the_same_id_is_bad_unless_replaced() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        let input = b"{\"_id\":1,\"v\":1}\n{\"_id\":2}\n{\"_id\":1,\"v\":2}\n{\"_id\":3}\n";
+        nyro_with_input(&["import", &db, "a"], input).ends(1).says("line 3: ").says("2 documents were imported");
+        nyro_with_input(&["import", "--replace", &db, "a"], input).ok();
+        let mut documents = lines(&nyro(&["export", &db, "a"]).ok());
+        documents.sort_by_key(|d| d["_id"].as_i64());
+        assert_eq!(documents, [json!({ "_id": 1, "v": 2 }), json!({ "_id": 2 }), json!({ "_id": 3 })]);
+    }
+
+    #[test]
+    fn a_broken_array_stops_even_with_skip_bad() {
+        let folder = Folder::new();
+        for (input, line) in [("[{\"_id\":1},\n{\"_id\":2}\n", 3), ("[{\"_id\":1},\n{\"_id\":2}]\n[", 3)] {
+            let db = folder.path("a.nyro");
+            nyro_with_input(&["import", "--skip-bad", "--replace", &db, "a"], input.as_bytes())
+                .ends(1)
+                .says(&format!("line {line}: the JSON array is broken"))
+                .says("2 documents were imported");
+        }
+    }
+
+    #[test]
+    fn a_missing_input_makes_no_database() {
+        let folder = Folder::new();
+        nyro(&["import", &folder.path("a.nyro"), "a", &folder.path("missing")]).ends(1).says("missing");
+        assert!(!folder.exists("a.nyro"));
+    }
+
+    #[test]
+    fn nothing_in_gives_nothing_out() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        for input in ["", "\n \n", "[]", " [ ] "] {
+            let said = nyro_with_input(&["import", &db, "a"], input.as_bytes()).ok();
+            assert!(said.starts_with("imported 0 documents"), "{said}");
+        }
+    }
+
+    #[test]
+    fn every_durability_imports() {
+        let folder = Folder::new();
+        for when in ["sync", "interval:50", "manual"] {
+            let db = folder.path(&when.replace(':', "-"));
+            nyro_with_input(&["import", "--durability", when, &db, "a"], b"{\"_id\":1}").ok();
+            assert_eq!(nyro(&["get", &db, "a", "1"]).ok(), "{\"_id\":1}\n");
+        }
+    }
+}
+
+mod export {
+    use super::*;
+
+    #[test]
+    fn an_array_reads_back_as_the_same_documents() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let array = parse(&nyro(&["export", &db, "users", "--array"]).ok());
+        assert_eq!(array.as_array().map(Vec::len), Some(5));
+        assert_eq!(array, Value::Array(lines(&nyro(&["export", &db, "users"]).ok())));
+    }
+
+    #[test]
+    fn a_file_is_written_whole_and_announced() {
+        let folder = Folder::new();
+        let (db, file) = (five(&folder), folder.write("out.json", "old"));
+        let said = nyro(&["export", &db, "users", "--array", "--output", &file]).ok();
+        assert_eq!(said, format!("exported 5 documents to {file}\n"));
+        assert_eq!(parse(&fs::read_to_string(&file).expect("the file")).as_array().map(Vec::len), Some(5));
+        assert!(!folder.exists("out.json.part"));
+        assert_eq!(parse(&nyro(&["export", &db, "users", "--json", "-o", &file]).ok()), json!({ "exported": 5 }));
+        nyro(&["export", &db, "users", "-o", &folder.path("no/such/folder")]).ends(1).says("no/such/folder");
+    }
+
+    #[test]
+    fn a_reader_that_leaves_early_is_no_error() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        let text = "x".repeat(1000);
+        let input: String = (0..3000).map(|n| format!("{{\"_id\":{n},\"t\":\"{text}\"}}\n")).collect();
+        nyro_with_input(&["import", &db, "a"], input.as_bytes()).ok();
+        for verb in ["export", "scan"] {
+            let mut command = program();
+            command.args([verb, &db, "a"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = command.spawn().expect("it runs");
+            let mut first = String::new();
+            let mut reader = BufReader::new(child.stdout.take().expect("a pipe"));
+            reader.read_line(&mut first).expect("a line");
+            drop(reader);
+            assert_eq!(parse(&first)["_id"], 0);
+            Run::of(child.wait_with_output().expect("it ends")).ok();
+        }
+    }
+
+    #[test]
+    fn a_collection_that_is_not_there_is_not_found() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        nyro(&["export", &db, "user"]).ends(3).says("there is no collection \"user\"");
+    }
+}
+
+mod documents {
+    use super::*;
+
+    #[test]
+    fn put_prints_the_id_and_get_finds_it() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        assert_eq!(nyro(&["put", &db, "a", "{\"_id\":\"ada\",\"born\":1815}"]).ok(), "\"ada\"\n");
+        assert_eq!(nyro_with_input(&["put", &db, "a"], b"{\"name\":\"no id\"}\n").ok(), "1\n");
+        assert_eq!(nyro_with_input(&["put", "--json", &db, "a", "-"], b"{\"name\":\"b\"}").ok(), "{\"_id\":2}\n");
+        assert_eq!(nyro(&["get", &db, "a", "ada"]).ok(), "{\"_id\":\"ada\",\"born\":1815}\n");
+        assert_eq!(nyro(&["put", &db, "a", "{\"_id\":\"ada\",\"born\":1816}"]).ok(), "\"ada\"\n");
+        assert_eq!(lines(&nyro(&["get", &db, "a", "ada", "2", "1"]).ok()).len(), 3);
+        assert_eq!(parse(&nyro(&["get", &db, "a", "ada"]).ok())["born"], 1816);
+    }
+
+    #[test]
+    fn an_id_is_read_as_json_and_else_as_a_string() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        for id in ["42", "\"42\"", "-7", "18446744073709551615", "\"two words\"", "\"-x\""] {
+            nyro(&["put", &db, "a", &format!("{{\"_id\":{id}}}")]).ok();
+        }
+        let found = |id: &str| parse(&nyro(&["get", &db, "a", "--", id]).ok())["_id"].clone();
+        assert_eq!(found("42"), json!(42));
+        assert_eq!(found("\"42\""), json!("42"));
+        assert_eq!(found("-7"), json!(-7));
+        assert_eq!(found("18446744073709551615"), json!(u64::MAX));
+        assert_eq!(found("two words"), json!("two words"));
+        assert_eq!(found("-x"), json!("-x"));
+        assert_eq!(parse(&nyro(&["get", &db, "a", "-7"]).ok())["_id"], -7, "a negative id is no option");
+        for no_id in ["1.5", "true", "null", "[1]"] {
+            nyro(&["get", &db, "a", no_id]).ends(1).says("invalid _id");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_with_exit_code_3() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let run = nyro(&["get", &db, "users", "1", "7", "ada"]).ends(3).says("no document with _id 7, \"ada\"");
+        assert_eq!(lines(&run.out).len(), 1, "what is there is printed all the same");
+        let error = nyro(&["--json", "get", &db, "users", "7", "ada"]).ends(3).error();
+        assert_eq!((&error["kind"], &error["ids"]), (&json!("NotFound"), &json!([7, "ada"])));
+        nyro(&["get", &db, "nobody", "1"]).ends(3);
+    }
+
+    #[test]
+    fn delete_takes_many_and_names_the_missing() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        assert_eq!(nyro(&["delete", &db, "users", "1"]).ok(), "");
+        nyro(&["delete", &db, "users", "1", "2", "9"]).ends(3).says("no document with _id 1, 9");
+        assert_eq!(nyro(&["delete", "--json", &db, "users", "3"]).ok(), "{\"deleted\":1}\n");
+        let left: Vec<_> = lines(&nyro(&["export", &db, "users"]).ok()).iter().map(|d| d["_id"].clone()).collect();
+        assert_eq!(left, [4, 5]);
+    }
+
+    #[test]
+    fn a_bad_document_is_refused_before_a_file_is_made() {
+        let folder = Folder::new();
+        for bad in ["", "{", "[1]", "7", "{\"a\":1} x"] {
+            nyro(&["put", &folder.path("a.nyro"), "a", bad]).ends(1);
+            assert!(!folder.exists("a.nyro"));
+        }
+        let db = five(&folder);
+        nyro(&["put", &db, "users", "{\"_id\":1.5}"]).ends(1).says("invalid _id");
+        nyro(&["put", &db, "system.x", "{}"]).ends(1).says("invalid name");
+    }
+
+    #[test]
+    fn pretty_spreads_a_document_over_lines() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let text = nyro(&["get", "--pretty", &db, "users", "3"]).ok();
+        assert!(text.lines().count() > 2, "{text}");
+        assert_eq!(parse(&text), json!({ "_id": 3, "name": "user 3" }));
+    }
+}
+
+mod scan {
+    use super::*;
+
+    fn ids(text: &str) -> Vec<Value> {
+        lines(text).iter().map(|d| d["_id"].clone()).collect()
+    }
+
+    #[test]
+    fn a_token_goes_on_where_the_limit_ended() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        assert_eq!(ids(&nyro(&["scan", &db, "users"]).ok()), [1, 2, 3, 4, 5]);
+        let mut seen = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let mut args = vec!["scan", &db, "users", "--limit", "2"];
+            if let Some(token) = &after {
+                args.extend(["--after", token]);
+            }
+            let run = nyro(&args).ends(0);
+            seen.extend(ids(&run.out));
+            let Some((_, token)) = run.err.trim().split_once("--after ") else { break };
+            after = Some(token.to_owned());
+        }
+        assert_eq!(seen, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn json_has_the_documents_and_the_token_in_one_object() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let first = parse(&nyro(&["scan", &db, "users", "--json", "--limit", "3"]).ok());
+        assert_eq!(first["documents"].as_array().map(Vec::len), Some(3));
+        let token = first["next"].to_string();
+        let rest = parse(&nyro(&["scan", &db, "users", "--json", "--after", token.trim_matches('"')]).ok());
+        assert_eq!((rest["documents"][0]["_id"].clone(), &rest["next"]), (json!(4), &Value::Null));
+        let none = parse(&nyro(&["scan", &db, "users", "--json", "--limit", "0"]).ok());
+        assert_eq!(none["documents"], json!([]));
+    }
+
+    #[test]
+    fn a_limit_that_is_just_enough_offers_no_token() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        assert_eq!(nyro(&["scan", &db, "users", "--limit", "5"]).ok().lines().count(), 5);
+    }
+}
+
+mod inspect {
+    use super::*;
+
+    #[test]
+    fn collections_are_listed_with_their_counts() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        nyro(&["put", &db, "posts", "{\"_id\":1}"]).ok();
+        assert_eq!(nyro(&["collections", &db]).ok(), "1  posts\n5  users\n");
+        let list = parse(&nyro(&["collections", "--json", &db]).ok());
+        assert_eq!(list, json!([{ "name": "posts", "documents": 1 }, { "name": "users", "documents": 5 }]));
+    }
+
+    #[test]
+    fn stats_and_verify_speak_both_forms() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        for verb in ["stats", "verify"] {
+            assert!(!nyro(&[verb, &db]).ok().is_empty());
+            assert!(parse(&nyro(&[verb, "--json", &db]).ok()).is_object());
+        }
+    }
+}
+
+mod failures {
+    use super::*;
+
+    const LOOKING: [&[&str]; 6] = [
+        &["export", "DB", "a"],
+        &["get", "DB", "a", "1"],
+        &["scan", "DB", "a"],
+        &["collections", "DB"],
+        &["stats", "DB"],
+        &["verify", "DB"],
+    ];
+
+    fn with_path<'a>(args: &[&'a str], path: &'a str) -> Vec<&'a str> {
+        args.iter().map(|a| if *a == "DB" { path } else { a }).collect()
+    }
+
+    #[test]
+    fn verbs_that_only_look_make_no_file() {
+        let folder = Folder::new();
+        let db = folder.path("missing.nyro");
+        for args in LOOKING.iter().chain([&["delete", "DB", "a", "1"][..]].iter()) {
+            nyro(&with_path(args, &db)).ends(3).says("there is no file");
+            assert!(!folder.exists("missing.nyro"), "{args:?}");
+        }
+        let error = nyro(&["stats", "--json", &db]).ends(3).error();
+        assert_eq!((&error["code"], &error["kind"]), (&json!(405), &json!("NotFound")));
+    }
+
+    #[test]
+    fn verbs_that_only_look_leave_the_file_as_it_is() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        nyro(&["collections", &db]).ok();
+        let before = fs::read(&db).expect("the file");
+        for args in LOOKING {
+            nyro(&with_path(args, &db));
+            assert!(fs::read(&db).expect("the file") == before, "{args:?} changed the file");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_ours_is_refused_with_exit_code_4_and_left_alone() {
+        let folder = Folder::new();
+        let text = "This is a letter to somebody else.\n".repeat(500);
+        let path = folder.write("letter.txt", &text);
+        for args in LOOKING.iter().chain([&["put", "DB", "a", "{}"][..]].iter()) {
+            nyro(&with_path(args, &path)).ends(4).says("not a NyroDB file");
+            assert_eq!(fs::read_to_string(&path).expect("the file"), text);
+        }
+        let error = nyro(&["verify", "--json", &path]).ends(4).error();
+        assert_eq!((&error["code"], &error["kind"]), (&json!(401), &json!("Corrupt")));
+    }
+
+    #[test]
+    fn damage_is_exit_code_4() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let mut bytes = fs::read(&db).expect("the file");
+        // Every page but the first two (they name the file and its checkpoint) is overwritten.
+        bytes.iter_mut().skip(2 * 4096).for_each(|b| *b ^= 0x55);
+        fs::write(&db, bytes).expect("the file can be written");
+        nyro(&["verify", &db]).ends(4);
+        assert_eq!(nyro(&["verify", "--json", &db]).ends(4).error()["kind"], "Corrupt");
+    }
+
+    #[test]
+    fn a_file_that_another_process_has_open_is_exit_code_5_and_names_the_process() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        // An import that waits for its input holds the file open; a word on a bad line says that it does.
+        let mut command = program();
+        command.args(["import", "--skip-bad", &db, "users"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut holder = command.stdout(Stdio::null()).spawn().expect("it runs");
+        let mut input = holder.stdin.take().expect("a pipe");
+        input.write_all(b"nonsense\n").expect("it reads");
+        let mut said = String::new();
+        let mut words = BufReader::new(holder.stderr.take().expect("a pipe"));
+        words.read_line(&mut said).expect("a line");
+        assert!(said.starts_with("skipped"), "{said}");
+
+        let pid = holder.id();
+        nyro(&["stats", &db]).ends(5).says(&format!("process {pid}")).says("is open in another process");
+        let run = nyro(&["put", "--json", &db, "users", "{}"]).ends(5);
+        assert_eq!((&run.error()["code"], &run.error()["kind"]), (&json!(301), &json!("Busy")));
+        drop(input);
+        assert!(holder.wait().expect("it ends").success());
+        nyro(&["stats", &db]).ok();
+    }
+
+    #[test]
+    fn wrong_usage_is_exit_code_2() {
+        nyro(&[]).ends(2).says("Usage");
+        for args in [
+            &["frobnicate", "x"][..],
+            &["get", "x"],
+            &["get", "x", "a"],
+            &["import"],
+            &["scan", "x", "a", "--limit", "many"],
+            &["scan", "x", "a", "--after", "?"],
+            &["put", "x", "a", "{}", "--durability", "often"],
+            &["put", "x", "a", "{}", "--durability", "interval:0"],
+            &["put", "x", "a", "{}", "--durability", "interval:"],
+            &["stats", "x", "--durability", "sync"],
+        ] {
+            nyro(args).ends(2).says("error: ");
+            let with_json = [&["--json"], args].concat();
+            assert_eq!(nyro(&with_json).ends(2).error()["kind"], "Usage", "{args:?}");
+        }
+        assert!(!Path::new("x").exists());
+    }
+
+    #[test]
+    fn help_and_version_are_no_errors() {
+        assert!(nyro(&["--version"]).ok().starts_with("nyro "));
+        let help = nyro(&["--help"]).ok();
+        for verb in ["import", "export", "get", "put", "delete", "scan", "collections", "stats", "verify"] {
+            assert!(help.contains(verb), "{verb} is not in the help");
+            let of_verb = nyro(&["help", verb]).ok();
+            assert!(of_verb.contains(&format!("  nyro {verb} ")), "{verb} has no example: {of_verb}");
+        }
+        assert!(help.contains("Exit codes"), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    }
+
+    #[test]
+    fn nothing_but_text_is_written_where_there_is_no_terminal() {
+        let folder = Folder::new();
+        let run = nyro_with_input(&["import", &folder.path("a.nyro"), "a"], b"{\"_id\":1}\nx\n").ends(1);
+        assert!(!run.err.contains('\x1b') && !run.out.contains('\x1b'), "{run:?}");
+        let mut help = String::new();
+        let mut command = program();
+        let mut child = command.arg("--help").stdout(Stdio::piped()).spawn().expect("it runs");
+        child.stdout.take().expect("a pipe").read_to_string(&mut help).expect("text");
+        assert!(child.wait().expect("it ends").success() && !help.contains('\x1b'));
+    }
+}

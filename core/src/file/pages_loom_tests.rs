@@ -1,0 +1,182 @@
+//! The page table under the model checker.
+
+use super::*;
+use crate::file::disk::{DiskFile, LockError};
+use crate::file::page::{Address, PageBuf};
+use crate::record::block::{self, OpenBlock};
+use crate::record::extent::{self, HeapExtent};
+use loom::thread;
+use std::io;
+
+const SEED: u64 = 5;
+const BLOCK_PAGE: PageNo = PageNo(4);
+const EXTENT_PAGE: PageNo = PageNo(5);
+const FILE_PAGES: usize = 24;
+const TEXT: [u8; 5] = [0xa4, b't', b'e', b'x', b't'];
+
+fn model(body: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(2);
+    builder.check(body);
+}
+
+/// A file whose pages are all written: a block, and an extent of 17 pages, two pieces.
+#[derive(Debug)]
+struct Written(PageBuf);
+
+fn large_document() -> Vec<u8> {
+    vec![0xc0; 16 * PAGE_BYTES]
+}
+
+fn block() -> (block::ClosedBlock, Address) {
+    let mut open = OpenBlock::new(BLOCK_PAGE, 0, 1, 1);
+    let address = open.append(1, &[&TEXT], false);
+    (open.close(), address)
+}
+
+/// The same in every run of a model, so made once.
+fn written() -> Arc<Written> {
+    static WRITTEN: std::sync::OnceLock<Arc<Written>> = std::sync::OnceLock::new();
+    WRITTEN.get_or_init(make_written).clone()
+}
+
+fn make_written() -> Arc<Written> {
+    let mut bytes = PageBuf::zeroed(FILE_PAGES);
+    let block = &mut bytes[BLOCK_PAGE.offset() as usize..][..PAGE_BYTES];
+    block.copy_from_slice(self::block().0.unit.bytes());
+    page::seal(block, 1, SEED);
+    let document = HeapExtent::new(EXTENT_PAGE, 1, &large_document());
+    assert_eq!(document.pages, 17);
+    let unit = &mut bytes[EXTENT_PAGE.offset() as usize..][..document.pages * PAGE_BYTES];
+    unit.copy_from_slice(document.unit.bytes());
+    extent::seal(unit, 1, SEED);
+    Arc::new(Written(bytes))
+}
+
+impl DiskFile for Written {
+    fn segment_bytes(&self) -> u64 {
+        1 << 30
+    }
+    fn segment(&self, _: u64) -> io::Result<*const u8> {
+        Ok(self.0.as_ptr())
+    }
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<()> {
+        unreachable!("the page table only looks at lent memory")
+    }
+    fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+        unreachable!()
+    }
+    fn allocate(&self, _: u64) -> io::Result<()> {
+        unreachable!()
+    }
+    fn truncate(&self, _: u64) -> io::Result<()> {
+        unreachable!()
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        unreachable!()
+    }
+    fn can_store(&self) -> bool {
+        false
+    }
+    fn store(&self, _: &[u8], _: u64) -> io::Result<()> {
+        unreachable!()
+    }
+    fn lock(&self) -> std::result::Result<(), LockError> {
+        unreachable!()
+    }
+    fn unlock(&self) {}
+}
+
+fn table() -> Arc<Pages> {
+    Arc::new(Pages::new(written(), SEED, FILE_PAGES as u64))
+}
+
+fn check_block(pages: &Pages, at: Address) {
+    let block = pages.block(BLOCK_PAGE).expect("the block is good, wherever it is");
+    assert_eq!(block::read(&block, at.slot()).expect("a record").payload, TEXT);
+}
+
+#[test]
+fn loom_a_block_is_read_whole_while_it_leaves_the_heap() {
+    model(|| {
+        let (closed, at) = block();
+        let pages = table();
+        // SAFETY: the block lives until the readers are joined.
+        unsafe { pages.put_heap(BLOCK_PAGE, PageKind::Block, 0, closed.unit.ptr()).expect("a page of the file") };
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let pages = pages.clone();
+                thread::spawn(move || check_block(&pages, at))
+            })
+            .collect();
+        pages.unit_written(BLOCK_PAGE, 1);
+        readers.into_iter().for_each(|reader| reader.join().expect("a reader"));
+        drop(closed);
+        check_block(&pages, at);
+    });
+}
+
+#[test]
+fn loom_a_block_published_by_its_address_is_found() {
+    model(|| {
+        let (closed, at) = block();
+        let pages = table();
+        let published = Arc::new(AtomicU64::new(0));
+        let reader = {
+            let (pages, published) = (pages.clone(), published.clone());
+            thread::spawn(move || {
+                if published.load(Ordering::Acquire) != 0 {
+                    let unit = pages.resolve(BLOCK_PAGE).expect("the block");
+                    assert!(unit.heap, "a unit of the heap was looked for in the file");
+                    check_block(&pages, at);
+                }
+            })
+        };
+        // SAFETY: as above.
+        unsafe { pages.put_heap(BLOCK_PAGE, PageKind::Block, 0, closed.unit.ptr()).expect("a page of the file") };
+        published.store(1, Ordering::Release);
+        reader.join().expect("a reader");
+    });
+}
+
+#[test]
+fn loom_pages_verified_at_once_keep_their_own_codes() {
+    model(|| {
+        let (_, at) = block();
+        let pages = table();
+        let readers: Vec<_> = [BLOCK_PAGE, EXTENT_PAGE]
+            .into_iter()
+            .map(|page| {
+                let pages = pages.clone();
+                thread::spawn(move || pages.resolve(page).expect("a good page").code)
+            })
+            .collect();
+        check_block(&pages, at);
+        let codes: Vec<Code> = readers.into_iter().map(|reader| reader.join().expect("a reader")).collect();
+        assert_eq!(codes, [BLOCK, EXTENT_HEAD]);
+        assert_eq!(pages.resolve(BLOCK_PAGE).expect("verified").code, BLOCK);
+        assert_eq!(pages.resolve(EXTENT_PAGE).expect("verified").code, EXTENT_HEAD);
+    });
+}
+
+#[test]
+fn loom_a_large_document_is_read_whole_while_it_leaves_the_heap() {
+    model(|| {
+        let document = HeapExtent::new(EXTENT_PAGE, 1, &large_document());
+        let pages = table();
+        // SAFETY: the extent lives until the reader is joined.
+        unsafe { pages.put_heap(EXTENT_PAGE, PageKind::Extent, 0, document.unit.ptr()).expect("a page of the file") };
+        let reader = {
+            let pages = pages.clone();
+            thread::spawn(move || {
+                let read = pages.extent(EXTENT_PAGE).expect("the document is good, wherever it is");
+                assert!(read == large_document());
+            })
+        };
+        pages.unit_written(EXTENT_PAGE, document.pages as u64);
+        reader.join().expect("a reader");
+    });
+}

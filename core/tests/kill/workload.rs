@@ -1,0 +1,135 @@
+//! What the threads of the child do, as a function of seed, thread and number alone: so the parent knows
+//! the state after any number of operations without being told more than that number.
+
+use nyro::testing::Rng;
+use nyro::{doc, Database, Document, Durability, Options, Result};
+use std::collections::BTreeMap;
+
+/// Threads that write.
+pub const THREADS: u64 = 4;
+/// The collections; a transaction writes to both.
+pub const COLLECTIONS: [&str; 2] = ["left", "right"];
+/// Ids of each thread.
+const IDS: u64 = 40;
+
+/// Everything that a child is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    pub seed: u64,
+    pub durability: u64,
+    pub log_max_bytes: u64,
+}
+
+impl Plan {
+    pub fn options(&self) -> Options {
+        let durability = match self.durability {
+            0 => Durability::Sync,
+            1 => Durability::Interval(5),
+            _ => Durability::Manual,
+        };
+        Options { durability, log_max_bytes: self.log_max_bytes, cache_bytes: 8 << 20, ..Options::default() }
+    }
+}
+
+/// The documents of one thread: (collection, id) -> (number of the operation, length).
+pub type Owned = BTreeMap<(usize, u64), (u64, usize)>;
+
+/// A put or a delete of one document. A delete of what is not there is a put.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    collection: usize,
+    id: u64,
+    delete: bool,
+    length: usize,
+}
+
+/// Operation `n` of a thread: one step, or a transaction of several.
+fn steps(seed: u64, thread: u64, n: u64) -> Vec<Step> {
+    let mut rng = Rng::new(seed ^ thread << 56 ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let count = if rng.chance(0.2) { 2 + rng.below(4) } else { 1 };
+    let mut steps: Vec<Step> = Vec::new();
+    for i in 0..count {
+        let step = Step {
+            collection: (i + rng.below(2)) as usize % 2,
+            id: thread * 1000 + rng.below(IDS),
+            delete: rng.chance(0.25),
+            length: length(&mut rng),
+        };
+        // One step for each document, so that every operation leaves its mark.
+        if steps.iter().all(|s| (s.collection, s.id) != (step.collection, step.id)) {
+            steps.push(step);
+        }
+    }
+    steps
+}
+
+fn length(rng: &mut Rng) -> usize {
+    match rng.below(100) {
+        0 => 70_000 + rng.below(80_000) as usize,
+        1..=3 => 4_000 + rng.below(30_000) as usize,
+        _ => rng.below(400) as usize,
+    }
+}
+
+fn body(thread: u64, n: u64, length: usize) -> String {
+    let letters = Rng::new(thread << 48 | n).next_u64().to_le_bytes();
+    letters.iter().map(|b| char::from(b'a' + b % 26)).cycle().take(length).collect()
+}
+
+/// Applies operation `n` to what the parent knows.
+pub fn imagine(plan: &Plan, owned: &mut Owned, thread: u64, n: u64) {
+    for step in steps(plan.seed, thread, n) {
+        let at = (step.collection, step.id);
+        if !step.delete || owned.remove(&at).is_none() {
+            owned.insert(at, (n, step.length));
+        }
+    }
+}
+
+/// Applies operation `n` to the database; when this returns, it is acknowledged.
+pub fn perform(plan: &Plan, db: &Database, thread: u64, n: u64) -> Result<()> {
+    let steps = steps(plan.seed, thread, n);
+    if let [step] = steps[..] {
+        let collection = db.collection::<Document>(COLLECTIONS[step.collection]);
+        if !step.delete || !collection.delete(step.id)? {
+            collection.put(&document(thread, n, &step))?;
+        }
+        return Ok(());
+    }
+    db.write(|tx| {
+        for step in &steps {
+            let collection = tx.collection::<Document>(COLLECTIONS[step.collection]);
+            if !step.delete || !collection.delete(step.id)? {
+                collection.put(&document(thread, n, step))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn document(thread: u64, n: u64, step: &Step) -> Document {
+    doc! { "_id": step.id, "n": n, "body": body(thread, n, step.length) }
+}
+
+/// What the database holds, thread by thread. Every document must be whole.
+pub fn found(db: &Database) -> Result<Vec<Owned>> {
+    let mut threads = vec![Owned::new(); THREADS as usize];
+    let snapshot = db.snapshot()?;
+    for (number, name) in COLLECTIONS.into_iter().enumerate() {
+        let mut documents = 0;
+        for document in db.collection::<Document>(name).scan()? {
+            let document = document?;
+            let id = document.get("_id").and_then(|v| v.as_u64()).expect("an id that we gave");
+            let n = document.get("n").and_then(|v| v.as_u64()).expect("a number");
+            let text = document.get("body").and_then(|v| v.as_str()).expect("a body");
+            let thread = id / 1000;
+            assert_eq!(text, body(thread, n, text.len()), "the document {id} of {name} is torn");
+            assert_eq!(snapshot.collection::<Document>(name)?.get(id)?.as_ref(), Some(&document), "{id} by its id");
+            let twice = threads[thread as usize].insert((number, id), (n, text.len()));
+            assert_eq!(twice, None, "the scan of {name} gives {id} twice");
+            documents += 1;
+        }
+        assert_eq!(db.collection::<Document>(name).count_documents()?, documents, "the count of {name}");
+    }
+    Ok(threads)
+}

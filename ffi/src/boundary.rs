@@ -1,0 +1,184 @@
+//! What every C function has in common: arguments are checked, panics stopped, errors handed over.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::c_char;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::ptr;
+
+use engine::Error;
+
+/// Bytes of the message in a `nyro_error`, with its NUL.
+pub const NYRO_MESSAGE_BYTES: usize = 508;
+
+/// What went wrong. The caller owns it, usually on the stack; every call that is given one fills it, with
+/// `NYRO_OK` and an empty message when it succeeds. There is nothing to free.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct nyro_error {
+    /// The number that the call returned.
+    pub code: u32,
+    /// What is wrong and what to do, as UTF-8 with a NUL at its end. Cut off where it is too long.
+    pub message: [c_char; NYRO_MESSAGE_BYTES],
+}
+
+thread_local! {
+    /// The message of the last call of this thread that failed, NUL-terminated.
+    static LAST_MESSAGE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The message of the last failed call of this thread; lives until the thread's next failed call.
+pub(crate) fn last_message() -> *const c_char {
+    LAST_MESSAGE.with_borrow(|m| if m.is_empty() { c"".as_ptr() } else { m.as_ptr().cast() })
+}
+
+/// Runs the body of a C function: returns 0 or the number of its error, and fills `error`.
+///
+/// # Safety
+///
+/// `error` is null or points to a `nyro_error` that may be written.
+pub(crate) unsafe fn call(error: *mut nyro_error, body: impl FnOnce() -> Result<(), Error>) -> u32 {
+    // A panic leaves nothing of ours half done: `body` holds no lock of this crate, and the engine says of
+    // itself what a panic does to it.
+    let result = catch_unwind(AssertUnwindSafe(body))
+        .unwrap_or_else(|panic| Err(Error::Internal(format!("panic: {}", panic_text(panic.as_ref())))));
+    let (code, message) = match result {
+        Ok(()) => (0, Vec::new()),
+        Err(e) => (e.code(), message_of(&e)),
+    };
+    if !error.is_null() {
+        // SAFETY: not null, and the caller of this function vouches for the rest.
+        unsafe { fill(error, code, &message) };
+    }
+    if code != 0 {
+        LAST_MESSAGE.set(message);
+    }
+    code
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// The message with a NUL at its end and none inside.
+fn message_of(error: &Error) -> Vec<u8> {
+    let mut message: Vec<u8> = error.to_string().into_bytes();
+    message.iter_mut().filter(|b| **b == 0).for_each(|b| *b = b' ');
+    message.push(0);
+    message
+}
+
+/// # Safety
+///
+/// `error` points to a `nyro_error` that may be written; it need not be initialised.
+unsafe fn fill(error: *mut nyro_error, code: u32, message: &[u8]) {
+    let mut filled = nyro_error { code, message: [0; NYRO_MESSAGE_BYTES] };
+    let text = message.strip_suffix(b"\0").unwrap_or(message);
+    let mut end = text.len().min(NYRO_MESSAGE_BYTES - 1);
+    // Never cut a character of UTF-8 in two.
+    while end < text.len() && end > 0 && text[end] & 0xc0 == 0x80 {
+        end -= 1;
+    }
+    for (to, from) in filled.message.iter_mut().zip(&text[..end]) {
+        *to = *from as c_char;
+    }
+    // SAFETY: by the contract of this function.
+    unsafe { error.write(filled) };
+}
+
+/// The caller's bytes.
+///
+/// # Safety
+///
+/// `data` is null, or `bytes` bytes can be read there for as long as the call lasts.
+pub(crate) unsafe fn slice<'a, T>(data: *const T, bytes: usize, name: &str) -> Result<&'a [u8], Error> {
+    if data.is_null() {
+        return Err(null(name));
+    }
+    if isize::try_from(bytes).is_err() {
+        return Err(Error::InvalidArgument(format!("{name} has a length of {bytes} bytes")));
+    }
+    // SAFETY: not null and no longer than a slice may be; any byte is a valid u8; readable as the caller vouches.
+    Ok(unsafe { std::slice::from_raw_parts(data.cast(), bytes) })
+}
+
+/// The caller's text.
+///
+/// # Safety
+///
+/// As for [`slice`].
+pub(crate) unsafe fn text<'a>(data: *const c_char, bytes: usize, name: &str) -> Result<&'a str, Error> {
+    // SAFETY: the same contract.
+    let bytes = unsafe { slice(data, bytes, name) }?;
+    std::str::from_utf8(bytes)
+        .map_err(|e| Error::InvalidArgument(format!("{name} is not UTF-8 at byte {}", e.valid_up_to())))
+}
+
+/// The error for a pointer that must not be null.
+pub(crate) fn null(name: &str) -> Error {
+    Error::InvalidArgument(format!("{name} is null"))
+}
+
+/// Somewhere to put bytes for the caller: two out-parameters, both present or both absent.
+pub(crate) struct Out {
+    data: *mut *mut u8,
+    bytes: *mut usize,
+}
+
+impl Out {
+    /// Takes the out-parameters and sets them to null and 0, so that they are defined whatever happens.
+    ///
+    /// # Safety
+    ///
+    /// Each is null or may be written.
+    pub(crate) unsafe fn new<T>(data: *mut *mut T, bytes: *mut usize) -> Out {
+        let out = Out { data: data.cast(), bytes };
+        // SAFETY: the same contract.
+        unsafe { out.set(ptr::null_mut(), 0) };
+        out
+    }
+
+    /// That both are there.
+    pub(crate) fn required(&self, name: &str) -> Result<(), Error> {
+        match self.data.is_null() || self.bytes.is_null() {
+            true => Err(null(name)),
+            false => Ok(()),
+        }
+    }
+
+    /// Hands a copy to the caller, who frees it with `nyro_free`. Without out-parameters does nothing.
+    ///
+    /// # Safety
+    ///
+    /// The pointers that [`Out::new`] was given may still be written.
+    pub(crate) unsafe fn copy(&self, bytes: &[u8]) -> Result<(), Error> {
+        if self.data.is_null() || self.bytes.is_null() {
+            return Ok(());
+        }
+        // SAFETY: `malloc` has no preconditions; a size of 0 may give null, so at least 1 is asked for.
+        let copy: *mut u8 = unsafe { libc::malloc(bytes.len().max(1)) }.cast();
+        if copy.is_null() {
+            return Err(Error::InvalidArgument(format!("no memory for {} bytes of result", bytes.len())));
+        }
+        // SAFETY: `copy` was just allocated with at least `bytes.len()` bytes, so it overlaps nothing.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), copy, bytes.len()) };
+        // SAFETY: the same contract.
+        unsafe { self.set(copy, bytes.len()) };
+        Ok(())
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Out::copy`].
+    unsafe fn set(&self, data: *mut u8, bytes: usize) {
+        if !self.data.is_null() {
+            // SAFETY: not null, and writable by the contract.
+            unsafe { self.data.write(data) };
+        }
+        if !self.bytes.is_null() {
+            // SAFETY: not null, and writable by the contract.
+            unsafe { self.bytes.write(bytes) };
+        }
+    }
+}
