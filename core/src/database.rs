@@ -110,10 +110,26 @@ impl Shared {
         let closed = self.engine.close();
         self.engine.file.unlock();
         // Until here the table says that the file is being closed, to those who open it again.
-        if let Some(place) = &self.place {
-            with_open(|open| open.remove(place));
-        }
+        self.leave_table();
         closed
+    }
+
+    /// Takes this database, and no later one of the same path, out of the table.
+    fn leave_table(&self) {
+        let Some(place) = &self.place else { return };
+        with_open(|open| {
+            if open.get(place).is_some_and(|entry| std::ptr::eq(entry.as_ptr(), self)) {
+                open.remove(place);
+            }
+        });
+    }
+
+    /// Ends without writing anything, as a crash of the process would.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn abandon(&self) {
+        self.engine.abandon();
+        self.leave_table();
+        self.engine.file.unlock();
     }
 }
 
@@ -145,8 +161,7 @@ impl Database {
         let disk: Arc<dyn Disk> = Arc::new(disk);
         let start = std::time::Instant::now();
         loop {
-            let opened = Database::open_or_share(&disk, &name, &place, &options);
-            match opened {
+            match Database::open_or_share(&disk, &name, &place, &options) {
                 // Another thread is still closing the same file.
                 Err(Error::Locked { pid, .. }) if pid == std::process::id() && start.elapsed() < CLOSING_PATIENCE => {
                     std::thread::sleep(Duration::from_millis(1));
@@ -239,6 +254,7 @@ impl Database {
     /// acknowledged is lost. Inside [`Database::write`] it is the error `NestedTransaction`, and nothing is
     /// closed.
     pub fn close(&self) -> Result<()> {
+        self.engine().check_not_writing()?;
         self.handle.close()
     }
 

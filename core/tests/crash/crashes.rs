@@ -57,6 +57,8 @@ struct Case<'a> {
     p: &'a Parameters,
     what: String,
     allowed: (usize, usize),
+    /// The oldest state allowed if the power is cut before the opening returns.
+    promised: usize,
     states: &'a [Model],
     /// Record the recovery and cut it, too.
     nest: bool,
@@ -107,7 +109,16 @@ pub fn cut_everywhere(p: &Parameters, run: &Recorded, stride: u64, random: u64, 
             let nest = rng.below(400) == 0;
             let what = format!("operation {operation}, {policy:?}");
             check(
-                &Case { p, what, allowed: power, states: &run.history.states, nest, run: &run.disk, operation },
+                &Case {
+                    p,
+                    what,
+                    allowed: power,
+                    promised: power.0,
+                    states: &run.history.states,
+                    nest,
+                    run: &run.disk,
+                    operation,
+                },
                 image,
                 &mut rng,
                 tally,
@@ -118,7 +129,16 @@ pub fn cut_everywhere(p: &Parameters, run: &Recorded, stride: u64, random: u64, 
         let what = format!("operation {operation}, process died");
         let image = disk.process_crash_image();
         check(
-            &Case { p, what, allowed: process, states: &run.history.states, nest, run: &run.disk, operation },
+            &Case {
+                p,
+                what,
+                allowed: process,
+                promised: power.0,
+                states: &run.history.states,
+                nest,
+                run: &run.disk,
+                operation,
+            },
             image,
             &mut rng,
             tally,
@@ -198,7 +218,7 @@ pub fn look(
     tally: &mut Tally,
 ) {
     let operation = run.operations();
-    let case = Case { p, what: what.to_owned(), allowed, states, nest: false, run, operation };
+    let case = Case { p, what: what.to_owned(), allowed, promised: allowed.0, states, nest: false, run, operation };
     check(&case, image, rng, tally);
 }
 
@@ -219,7 +239,7 @@ fn cut_recovery(case: &Case<'_>, run: &Recorded, recovery: std::ops::Range<u64>,
             let image = if died { disk.process_crash_image() } else { disk.crash_image(policy) };
             let what = format!("{}; then operation {operation}, {policy:?}, died: {died}", case.what);
             let (allowed, states) = if operation <= recovery.end && recovery.end > recovery.start {
-                (case.allowed, case.states)
+                (if died { case.allowed } else { (case.promised, case.allowed.1) }, case.states)
             } else if died {
                 (run.history.after_process_crash(operation), &run.history.states[..])
             } else {
@@ -227,7 +247,8 @@ fn cut_recovery(case: &Case<'_>, run: &Recorded, recovery: std::ops::Range<u64>,
             };
             // Nothing was shown to anyone before the opening returned.
             tally.nested += 1;
-            let deeper = Case { p: case.p, what, allowed, states, nest: false, run: &run.disk, operation };
+            let deeper =
+                Case { p: case.p, what, allowed, promised: allowed.0, states, nest: false, run: &run.disk, operation };
             check(&deeper, image, rng, tally);
         }
     }

@@ -29,6 +29,7 @@ fn crash_lane(name: &str, first_seed: u64, seeds: u64, base: Parameters, stride:
         let p = Parameters { seed, ..base };
         println!("{name}: NYRO_SEED={seed}");
         let run = record(&p, &mut tally);
+        println!("{name}: {} operations, {} commits", run.disk.operations(), run.history.states.len());
         cut_everywhere(&p, &run, stride, random, &mut tally);
     }
     let seconds = start.elapsed().as_secs_f64();
