@@ -67,6 +67,7 @@ impl Drop for Handle {
 
 impl Handle {
     fn close(&self) -> Result<()> {
+        self.shared.engine.check_not_writing()?;
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -102,28 +103,32 @@ fn with_open<R>(f: impl FnOnce(&mut HashMap<PathBuf, Weak<Shared>>) -> R) -> R {
 impl Shared {
     /// A handle was closed; the last one closes the engine.
     fn let_go(&self) -> Result<()> {
-        let last = with_open(|open| {
-            let last = self.handles.fetch_sub(1, Ordering::AcqRel) == 1;
-            if let (true, Some(place)) = (last, &self.place) {
-                open.remove(place);
-            }
-            last
-        });
+        let last = with_open(|_| self.handles.fetch_sub(1, Ordering::AcqRel) == 1);
         if !last {
             return Ok(());
         }
         let closed = self.engine.close();
         self.engine.file.unlock();
+        // Until here the table says that the file is being closed, to those who open it again.
+        self.leave_table();
         closed
+    }
+
+    /// Takes this database, and no later one of the same path, out of the table.
+    fn leave_table(&self) {
+        let Some(place) = &self.place else { return };
+        with_open(|open| {
+            if open.get(place).is_some_and(|entry| std::ptr::eq(entry.as_ptr(), self)) {
+                open.remove(place);
+            }
+        });
     }
 
     /// Ends without writing anything, as a crash of the process would.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn abandon(&self) {
         self.engine.abandon();
-        if let Some(place) = &self.place {
-            with_open(|open| open.remove(place));
-        }
+        self.leave_table();
         self.engine.file.unlock();
     }
 }
@@ -157,7 +162,7 @@ impl Database {
         let start = std::time::Instant::now();
         loop {
             match Database::open_or_share(&disk, &name, &place, &options) {
-                // Another thread is still closing the same file: it has left the table, not yet the lock.
+                // Another thread is still closing the same file.
                 Err(Error::Locked { pid, .. }) if pid == std::process::id() && start.elapsed() < CLOSING_PATIENCE => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -176,6 +181,11 @@ impl Database {
     fn open_or_share(disk: &Arc<dyn Disk>, name: &str, place: &Path, options: &Options) -> Result<Database> {
         with_open(|open| {
             if let Some(shared) = open.get(place).and_then(Weak::upgrade) {
+                if shared.handles.load(Ordering::Acquire) == 0 {
+                    // The system may not tell who holds a lock; here it is known to be this process.
+                    let path = place.display().to_string();
+                    return Err(Error::Locked { path, pid: std::process::id(), user: String::new() });
+                }
                 if shared.options != *options {
                     let what = format!("open with {:?}", shared.options);
                     return Err(Error::OptionsDiffer(what));
