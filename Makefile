@@ -50,11 +50,11 @@ test-asan: ## the tests under AddressSanitizer (needs a nightly toolchain)
 	RUSTFLAGS="-Zsanitizer=address" $(CARGO) +nightly test -p nyro -p nyro-ffi --lib --tests \
 	    --target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir $(TARGET)/asan
 
-test-miri: ## the parts with unsafe code under Miri (needs nightly with miri)
+test-miri: ## the parts with unsafe code under Miri (needs nightly with miri and rust-src)
 	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { \
-	    echo "test-miri: not run, it needs Miri: rustup +nightly component add miri"; exit 1; }
+	    echo "test-miri: not run, it needs Miri: rustup +nightly component add miri rust-src"; exit 1; }
 	MIRIFLAGS="-Zmiri-disable-isolation" $(CARGO) +nightly miri test -p nyro --lib --target-dir $(TARGET)/miri -- \
-	    document:: hash:: record:: file::page
+	    file::page record:: engine::delta engine::published
 
 fmt: ## format all code
 	$(CARGO) fmt --all

@@ -116,6 +116,16 @@ impl Shared {
         self.engine.file.unlock();
         closed
     }
+
+    /// Ends without writing anything, as a crash of the process would.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn abandon(&self) {
+        self.engine.abandon();
+        if let Some(place) = &self.place {
+            with_open(|open| open.remove(place));
+        }
+        self.engine.file.unlock();
+    }
 }
 
 impl Database {
@@ -146,9 +156,8 @@ impl Database {
         let disk: Arc<dyn Disk> = Arc::new(disk);
         let start = std::time::Instant::now();
         loop {
-            let opened = Database::open_or_share(&disk, &name, &place, &options);
-            match opened {
-                // Another thread is still closing the same file.
+            match Database::open_or_share(&disk, &name, &place, &options) {
+                // Another thread is still closing the same file: it has left the table, not yet the lock.
                 Err(Error::Locked { pid, .. }) if pid == std::process::id() && start.elapsed() < CLOSING_PATIENCE => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -232,8 +241,10 @@ impl Database {
     /// process (the same path may have been opened more than once) closes the database: everything goes
     /// into the file, which is marked clean, and the log is removed; snapshots and cursors end with
     /// `Closed`. Blocks until that is done. After an error the file is as a crash would leave it: nothing
-    /// acknowledged is lost.
+    /// acknowledged is lost. Inside [`Database::write`] it is the error `NestedTransaction`, and nothing is
+    /// closed.
     pub fn close(&self) -> Result<()> {
+        self.engine().check_not_writing()?;
         self.handle.close()
     }
 
@@ -343,9 +354,12 @@ impl Database {
     }
 
     /// Moves everything from memory and log into the file now. Blocks until done; writers and readers go
-    /// on meanwhile. Never needed for safety: it happens in the background.
+    /// on meanwhile. Never needed for safety: it happens in the background. Error: `NestedTransaction` inside
+    /// [`Database::write`].
     pub fn checkpoint(&self) -> Result<()> {
-        self.open_engine()?.checkpoint(false).map(|_| ())
+        let engine = self.open_engine()?;
+        engine.check_not_writing()?;
+        engine.checkpoint(false).map(|_| ())
     }
 
     /// Checks the whole database: every page is reachable once or free, checksums, order, counters, and
@@ -390,7 +404,8 @@ impl Ticket {
         self.committed.commit
     }
 
-    /// Waits until the commit is on the disk, whatever the durability. Error: `OutcomeUnknown`.
+    /// Waits until the commit is on the disk, whatever the durability; closing the database puts it there,
+    /// so it may be asked afterwards too. Error: `OutcomeUnknown`.
     pub fn wait(&self) -> Result<()> {
         match self.shared.engine.log.get() {
             Some(log) => log.sync_through(crate::log::Lsn(self.committed.lsn)),

@@ -675,3 +675,6 @@ impl Drop for Delta {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

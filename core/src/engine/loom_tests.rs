@@ -62,6 +62,8 @@ impl Drop for Mortal {
 struct World {
     published: Published<Mortal>,
     lives: Vec<(usize, u64, std::sync::Arc<Life>)>,
+    /// What only states before this one reached was given back.
+    let_go: std::sync::atomic::AtomicU64,
 }
 
 fn world() -> (std::sync::Arc<World>, Vec<Arc<Mortal>>) {
@@ -74,7 +76,7 @@ fn world() -> (std::sync::Arc<World>, Vec<Arc<Mortal>>) {
         states.push(state);
     }
     let published = Published::new(states.remove(0), 0);
-    (std::sync::Arc::new(World { published, lives }), states)
+    (std::sync::Arc::new(World { published, lives, let_go: 1.into() }), states)
 }
 
 impl World {
@@ -82,18 +84,22 @@ impl World {
     fn look(&self, state: *const Mortal, commit: u64) {
         let (_, number, life) = self.lives.iter().find(|(at, ..)| *at == state.addr()).expect("one of ours");
         life.look();
+        let let_go = self.let_go.load(Ordering::Relaxed);
+        assert!(let_go <= *number, "what state {number} reaches was given back while a reader holds it");
         assert!(commit == number - 1 || commit == *number, "commit {commit} was read with state {number}");
     }
 
     fn write(&self, states: Vec<Arc<Mortal>>) {
         for state in states {
             let commit = state.number - 1;
+            // What a state is made of is written before it is published.
+            state.life.touched.with_mut(|_| ());
             self.published.publish_commit(commit);
             self.published.publish(state);
-            self.published.let_go();
+            self.let_go.store(self.published.let_go(), Ordering::Relaxed);
         }
         self.published.publish_commit(3);
-        self.published.let_go();
+        self.let_go.store(self.published.let_go(), Ordering::Relaxed);
     }
 }
 
@@ -279,7 +285,8 @@ impl Numbered for WithDelta {
 #[test]
 fn loom_a_reader_that_sees_a_commit_finds_what_it_wrote() {
     model(3, || {
-        let published = std::sync::Arc::new(Published::new(Arc::new(WithDelta(Delta::new(0, 0))), 0));
+        let state = Arc::new(WithDelta(Delta::new(0, 0)));
+        let published = std::sync::Arc::new(Published::new(state.clone(), 0));
         let reader = {
             let published = published.clone();
             thread::spawn(move || {
@@ -287,7 +294,6 @@ fn loom_a_reader_that_sees_a_commit_finds_what_it_wrote() {
                 check_delta(&pin.0, pin.commit());
             })
         };
-        let state = published.current();
         let mut newest = [None; 3];
         for commit in 1..=3 {
             apply(&state.0, commit, &mut newest);

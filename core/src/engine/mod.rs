@@ -314,8 +314,10 @@ impl Engine {
     }
 
     /// Closes: everything into the file, the file marked clean, the log removed. Later calls on any
-    /// handle give `Closed`. On error the file is left as a crash would leave it.
+    /// handle give `Closed`. On error the file is left as a crash would leave it; inside a transaction of
+    /// this thread it is an error and nothing is closed.
     pub fn close(&self) -> Result<()> {
+        self.check_not_writing()?;
         self.stop_worker();
         {
             let _writer = self.writer.lock(Duration::MAX)?;

@@ -250,3 +250,6 @@ impl<T> Drop for Pin<'_, T> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

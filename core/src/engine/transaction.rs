@@ -129,6 +129,11 @@ impl Engine {
         })
     }
 
+    /// An error inside a transaction of this thread: what needs the writer's turn would wait for itself.
+    pub fn check_not_writing(&self) -> Result<()> {
+        Held::new(self).map(drop)
+    }
+
     fn context(&self) -> Context<'_> {
         Context { pages: &self.pages, space: &self.space, max_order: self.max_order() }
     }
@@ -168,6 +173,7 @@ impl<'e> Transaction<'e> {
                 return Ok(*tree);
             }
         }
+        trees::check_name(name)?;
         let found = self.get(CATALOG, &trees::name_key(name))?;
         let tree = found.map(|doc| trees::tree_of_document(&doc)).transpose()?;
         if !self.catalog_changed {

@@ -19,3 +19,5 @@ mod disk_tests;
 pub(crate) mod memory_pages;
 #[cfg(all(test, not(loom)))]
 mod tree_test_pages;
+#[cfg(test)]
+pub(crate) mod written_file;

@@ -580,5 +580,6 @@ impl Drop for Pages {
 }
 
 #[cfg(all(test, loom))]
-#[path = "pages_loom_tests.rs"]
 mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -325,3 +325,6 @@ pub struct ClosedBlock {
     /// Number of records.
     pub slots: usize,
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -74,5 +74,5 @@ pub fn step(db: &crate::Database) -> crate::Result<()> {
 /// Forgets the database without closing it, as a crash of the process would: nothing is written any more.
 /// Handles left over give `Closed`.
 pub fn abandon(db: crate::Database) {
-    db.engine().abandon();
+    db.shared().abandon();
 }

@@ -11,7 +11,7 @@
 //! not made right again, and lies in a page that is used, must be reported.
 
 mod allocator;
-mod files;
+pub mod files;
 
 pub use allocator::Counting;
 

@@ -1,12 +1,11 @@
 //! The page table under the model checker.
 
 use super::*;
-use crate::file::disk::{DiskFile, LockError};
 use crate::file::page::{Address, PageBuf};
+use crate::file::written_file::WrittenFile;
 use crate::record::block::{self, OpenBlock};
 use crate::record::extent::{self, HeapExtent};
 use loom::thread;
-use std::io;
 
 const SEED: u64 = 5;
 const BLOCK_PAGE: PageNo = PageNo(4);
@@ -20,10 +19,6 @@ fn model(body: impl Fn() + Send + Sync + 'static) {
     builder.check(body);
 }
 
-/// A file whose pages are all written: a block, and an extent of 17 pages, two pieces.
-#[derive(Debug)]
-struct Written(PageBuf);
-
 fn large_document() -> Vec<u8> {
     vec![0xc0; 16 * PAGE_BYTES]
 }
@@ -34,13 +29,14 @@ fn block() -> (block::ClosedBlock, Address) {
     (open.close(), address)
 }
 
-/// The same in every run of a model, so made once.
-fn written() -> Arc<Written> {
-    static WRITTEN: std::sync::OnceLock<Arc<Written>> = std::sync::OnceLock::new();
+/// A file whose pages are all written: a block, and an extent of 17 pages, two pieces. It is
+/// the same in every run of a model, so made once.
+fn written() -> Arc<WrittenFile> {
+    static WRITTEN: std::sync::OnceLock<Arc<WrittenFile>> = std::sync::OnceLock::new();
     WRITTEN.get_or_init(make_written).clone()
 }
 
-fn make_written() -> Arc<Written> {
+fn make_written() -> Arc<WrittenFile> {
     let mut bytes = PageBuf::zeroed(FILE_PAGES);
     let block = &mut bytes[BLOCK_PAGE.offset() as usize..][..PAGE_BYTES];
     block.copy_from_slice(self::block().0.unit.bytes());
@@ -50,44 +46,7 @@ fn make_written() -> Arc<Written> {
     let unit = &mut bytes[EXTENT_PAGE.offset() as usize..][..document.pages * PAGE_BYTES];
     unit.copy_from_slice(document.unit.bytes());
     extent::seal(unit, 1, SEED);
-    Arc::new(Written(bytes))
-}
-
-impl DiskFile for Written {
-    fn segment_bytes(&self) -> u64 {
-        1 << 30
-    }
-    fn segment(&self, _: u64) -> io::Result<*const u8> {
-        Ok(self.0.as_ptr())
-    }
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<()> {
-        unreachable!("the page table only looks at lent memory")
-    }
-    fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
-        unreachable!()
-    }
-    fn allocate(&self, _: u64) -> io::Result<()> {
-        unreachable!()
-    }
-    fn truncate(&self, _: u64) -> io::Result<()> {
-        unreachable!()
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        unreachable!()
-    }
-    fn can_store(&self) -> bool {
-        false
-    }
-    fn store(&self, _: &[u8], _: u64) -> io::Result<()> {
-        unreachable!()
-    }
-    fn lock(&self) -> std::result::Result<(), LockError> {
-        unreachable!()
-    }
-    fn unlock(&self) {}
+    Arc::new(WrittenFile(bytes))
 }
 
 fn table() -> Arc<Pages> {
