@@ -98,7 +98,9 @@ pub fn cut_everywhere(p: &Parameters, run: &Recorded, stride: u64, random: u64, 
         let power = run.history.after_power_cut(operation);
         let process = run.history.after_process_crash(operation);
         let mut policies = vec![CrashPolicy::LoseAll, CrashPolicy::KeepAll];
-        policies.extend((0..random).map(|_| CrashPolicy::Random(rng.next_u64())));
+        // A torn meta page is rare among random images, and what matters most.
+        let images = if writes_meta.contains(&operation) { random + 12 } else { random };
+        policies.extend((0..images).map(|_| CrashPolicy::Random(rng.next_u64())));
         let pending = disk.pending() as u64;
         if pending > 0 {
             policies.push(CrashPolicy::LoseOne(rng.below(pending) as usize));

@@ -8,6 +8,7 @@
 //!
 //! A failing case names its seed; `NYRO_SEED` runs all lanes from another one.
 
+mod cost;
 mod crashes;
 mod errors;
 mod history;
@@ -22,13 +23,16 @@ use nyro::Durability;
 use std::time::Instant;
 use workload::{Parameters, Shape};
 
+/// Runs a lane, and asserts that each of its runs held enough of what it is for.
 fn crash_lane(name: &str, first_seed: u64, seeds: u64, base: Parameters, stride: u64, random: u64) -> Tally {
     let start = Instant::now();
     let mut tally = Tally::default();
     for seed in first_seed..first_seed + seeds {
         let p = Parameters { seed, ..base };
         println!("{name}: NYRO_SEED={seed}");
+        let before = tally.counts;
         let run = record(&p, &mut tally);
+        assert!(tally.counts.checkpoints >= before.checkpoints + 5, "{name}: few checkpoints: {:?}", tally.counts);
         println!("{name}: {} operations, {} commits", run.disk.operations(), run.history.states.len());
         cut_everywhere(&p, &run, stride, random, &mut tally);
     }
@@ -40,6 +44,10 @@ fn crash_lane(name: &str, first_seed: u64, seeds: u64, base: Parameters, stride:
         tally.nested
     );
     println!("{name}: {:?}", tally.counts);
+    let c = &tally.counts;
+    assert!(c.busy_checkpoints >= 5 * seeds || base.tight, "{name}: few commits inside of checkpoints");
+    assert!(c.large > 0 && c.drops > 0 && c.reopenings > 0 && c.segments > 2 * seeds, "{name}: {c:?}");
+    assert!(c.waves > 0 || base.shape != Shape::Waves, "{name}: no leaf split and merged");
     tally
 }
 
@@ -52,7 +60,8 @@ fn error_lane(name: &str, first_seed: u64, seeds: u64, base: Parameters, stride:
     }
     let seconds = start.elapsed().as_secs_f64();
     println!("{name} | {} cases | {} distinct | {seconds:.1} s", tally.cases, tally.distinct.len());
-    println!("{name}: {:?}", tally.counts);
+    println!("{name}: {} failed calls, {} handles stopped", tally.counts.failures, tally.counts.stopped);
+    assert!(tally.counts.failures > tally.cases / 2 && tally.counts.stopped > 0, "{name}: {:?}", tally.counts);
     tally
 }
 

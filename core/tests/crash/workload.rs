@@ -59,7 +59,7 @@ pub struct Counts {
     pub reopenings: u64,
     /// Snapshots read again in full after two more checkpoints.
     pub snapshots: u64,
-    /// Waves: a collection grew beyond what one leaf holds and shrank again between checkpoints.
+    /// A checkpoint folded a collection of twice what a leaf holds, and a later one nearly nothing of it.
     pub waves: u64,
     pub segments: u64,
     pub failures: u64,
@@ -102,6 +102,9 @@ pub struct Core {
     pub stopped: bool,
     version: u64,
     wave: usize,
+    /// A wave has turned: fold it before it goes on.
+    turned: bool,
+    peak_folded: bool,
     held: Vec<Held>,
 }
 
@@ -142,6 +145,8 @@ impl Core {
             stopped: false,
             version: 0,
             wave: 0,
+            turned: false,
+            peak_folded: false,
             held: Vec::new(),
         }
     }
@@ -251,7 +256,8 @@ impl Core {
         let up = self.wave % 2 == 0;
         if up && here >= 650 || !up && here <= 20 {
             self.wave += 1;
-            self.counts.waves += u64::from(up);
+            self.turned = true;
+            return Plan { how: How::One, changes: vec![self.put()] };
         }
         if self.wave % 2 == 0 {
             let first = 1000 + (self.wave * 100_000) as u64 + here as u64;
@@ -273,6 +279,9 @@ impl Core {
     }
 
     fn next_step(&mut self) -> Step {
+        if std::mem::take(&mut self.turned) {
+            return Step::Checkpoint;
+        }
         match self.rng.below(40) {
             0..=2 => Step::Checkpoint,
             3 => Step::Background,
@@ -288,6 +297,16 @@ impl Core {
                 }
             }
             _ => Step::Commit(self.plan()),
+        }
+    }
+
+    /// Notes that a checkpoint has folded what the model holds.
+    fn folded(&mut self) {
+        let here = self.model.0.get("wave").map_or(0, |documents| documents.len());
+        self.peak_folded |= here >= 600;
+        if self.peak_folded && here < 100 {
+            self.peak_folded = false;
+            self.counts.waves += 1;
         }
     }
 
@@ -451,6 +470,7 @@ impl Session {
         let mut core = self.core.lock().unwrap();
         core.counts.busy_checkpoints += u64::from(result.is_ok() && commits > 0);
         result?;
+        core.folded();
         if core.history.acknowledged() == acknowledged {
             core.history.promise(self.disk.operations());
         }
