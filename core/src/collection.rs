@@ -169,7 +169,15 @@ impl<T> Collection<T> {
     }
 
     fn tree_for_writing(&self, tx: &mut Transaction<'_>) -> Result<u32> {
-        tx.resolve_or_create(&self.name)
+        let resolved = self.resolved.load(Ordering::Relaxed);
+        if let Some(tree) = tx.resolve_cached(resolved >> 32, resolved as u32) {
+            return Ok(tree);
+        }
+        let tree = tx.resolve_or_create(&self.name)?;
+        if let Some(version) = tx.catalog_version() {
+            self.resolved.store(version << 32 | u64::from(tree), Ordering::Relaxed);
+        }
+        Ok(tree)
     }
 
     /// [`Collection::insert_many`] for bytes that are already MessagePack.

@@ -1,6 +1,7 @@
 //! The database: opening, closing, transactions, snapshots, and the calls on the file as a whole.
 
 use crate::collection::Collection;
+use crate::document::validate::validate;
 use crate::engine::open::Place;
 use crate::engine::transaction::Transaction as EngineTransaction;
 use crate::engine::verify::VerifyReport;
@@ -351,13 +352,10 @@ impl Database {
     /// that every document is found by its id and is well-formed. Reads the whole file; reads and writes
     /// go on meanwhile. Error: `Corrupt`, with the first damage found.
     pub fn verify(&self) -> Result<VerifyReport> {
-        self.open_engine()?.verify(&mut |_, document| {
-            crate::document::validate::validate(document, usize::MAX).map(|_| ()).map_err(|e| match e {
-                Error::MalformedDocument { offset, .. } => {
-                    Error::corrupt("document (not well-formed)", 0, offset as u32, 0, document.len() as u64)
-                }
-                other => other,
-            })
+        self.open_engine()?.verify(&|document| match validate(document, usize::MAX) {
+            Ok(_) => Ok(()),
+            Err(Error::MalformedDocument { offset, .. }) => Err(offset as u64),
+            Err(_) => Err(0),
         })
     }
 

@@ -8,11 +8,6 @@ mod imp {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
     pub(crate) use std::sync::atomic::{fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
     pub(crate) use std::sync::Arc;
-
-    /// A hint to the processor inside a spin loop.
-    pub(crate) fn spin_loop() {
-        std::hint::spin_loop();
-    }
 }
 
 #[cfg(loom)]
@@ -48,10 +43,6 @@ mod imp {
         pub(crate) fn write(&self) -> loom::sync::RwLockWriteGuard<'_, T> {
             self.0.write().expect("a thread of the model panicked")
         }
-    }
-
-    pub(crate) fn spin_loop() {
-        loom::thread::yield_now();
     }
 }
 

@@ -262,6 +262,7 @@ impl Key {
     }
 
     /// Copies a key. The bytes are not looked at.
+    #[cfg(test)]
     pub(crate) fn from_slice(key: &[u8]) -> Key {
         let mut copy = Key::new();
         copy.put(key);

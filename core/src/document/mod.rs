@@ -33,7 +33,7 @@ mod value;
 pub use fields::{Document, Fields};
 pub use id::Id;
 pub(crate) use id::Key;
-pub use order::compare;
+pub use order::{compare, compare_raw};
 pub use raw::{RawArray, RawDocument, RawElements, RawFields, RawValue};
 pub use raw_buf::RawDocumentBuf;
 pub(crate) use serde_impl::{from_msgpack, to_msgpack};

@@ -37,7 +37,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
 }
 
 /// [`compare`] for values that are read in place. Damaged bytes end a map or array early.
-pub(crate) fn compare_raw(a: RawValue<'_>, b: RawValue<'_>) -> Ordering {
+pub fn compare_raw(a: RawValue<'_>, b: RawValue<'_>) -> Ordering {
     compare_raw_at(a, b, 0)
 }
 

@@ -9,7 +9,8 @@
 //!   let go   pages, buffers and log that only older states reached
 //! ```
 //!
-//! Nothing that a durable checkpoint, a snapshot or the published state reaches is written to. A
+//! Nothing that a durable checkpoint, a snapshot or the published state reaches is written to (Invariant 12;
+//! the order of syncs is Invariant 16). A
 //! checkpoint that fails before its first meta page is taken back and tried again later with the same
 //! frozen delta; one that fails after it stops all writing, since nobody can tell what is on the disk.
 
@@ -18,6 +19,7 @@ use super::state::State;
 use super::writer::{Counts, Heap};
 use super::Engine;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::file::meta::Meta;
 use crate::file::page::{self, PageBuf, PageKind, PageNo, PageSink, PageSource, PAGE_BYTES};
 use crate::log::Lsn;
@@ -47,14 +49,22 @@ pub struct Work {
     pub next_tree: u32,
 }
 
-/// What is given back when no state before a certain one is left. Dropping it frees the memory.
+/// What is given back when no state before a certain one is left (Invariant 4). Dropping it frees the memory.
 pub enum Retired {
     /// A run of pages.
     Pages(PageNo, u64),
     /// A block's heap memory.
-    Block(ClosedBlock),
+    Block(#[expect(dead_code, reason = "held for its drop")] ClosedBlock),
     /// A large document's heap memory.
-    Extent(HeapExtent),
+    Extent(#[expect(dead_code, reason = "held for its drop")] HeapExtent),
+}
+
+/// A checkpoint that is durable and not swapped in yet.
+struct Done {
+    meta: Arc<Meta>,
+    outcome: Outcome,
+    /// Runs that only older checkpoints reach.
+    retired: Vec<(PageNo, u64)>,
 }
 
 /// What the fold decided about the units in the heap.
@@ -72,7 +82,7 @@ impl Engine {
     pub fn checkpoint(&self, clean: bool) -> Result<bool> {
         let mut slot = self.work.lock();
         self.check_latch()?;
-        // Commits may have come since an earlier freeze whose checkpoint failed.
+        // Invariant 15: commits may have come since an earlier freeze whose checkpoint failed.
         let clean = clean && slot.is_none();
         if slot.is_none() {
             *slot = self.freeze()?;
@@ -83,8 +93,8 @@ impl Engine {
         };
         self.counters.checkpoints_started.fetch_add(1, Ordering::Relaxed);
         match self.run(&work, clean) {
-            Ok((meta, outcome, retired)) => {
-                self.swap(work, meta, &outcome, retired)?;
+            Ok(done) => {
+                self.swap(work, done)?;
                 self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
                 self.let_go();
                 Ok(true)
@@ -132,10 +142,10 @@ impl Engine {
     }
 
     /// Fold, sync, name. On error everything is as before, or writing has stopped.
-    fn run(&self, work: &Work, clean: bool) -> Result<(Arc<Meta>, Outcome, Vec<(PageNo, u64)>)> {
+    fn run(&self, work: &Work, clean: bool) -> Result<Done> {
         let old = self.meta.lock().clone();
         self.space.lock().begin_checkpoint();
-        let folded = self.fold_all(work, &old);
+        let folded = self.fold_all(work, &old, clean);
         let synced = folded.and_then(|(meta, outcome)| {
             self.sync_data()?;
             if let (Some(log), true) = (self.log.get(), self.config.durable()) {
@@ -153,11 +163,11 @@ impl Engine {
         meta.clean = clean;
         let meta = self.install_meta(meta)?;
         let retired = self.space.lock().finish_checkpoint();
-        Ok((meta, outcome, retired))
+        Ok(Done { meta, outcome, retired })
     }
 
     /// Makes all new pages of the checkpoint and returns the meta page that names them.
-    fn fold_all(&self, work: &Work, old: &Meta) -> Result<(Meta, Outcome)> {
+    fn fold_all(&self, work: &Work, old: &Meta, clean: bool) -> Result<(Meta, Outcome)> {
         let generation = old.generation + 1;
         let mut sink = Sink::new(self, generation);
         let mut outcome = Outcome::default();
@@ -184,6 +194,8 @@ impl Engine {
             (space.used_pages(), space.end())
         };
         self.grow_to(end)?;
+        // The last checkpoint before closing gives back what the file was grown ahead.
+        let file_pages = if clean { self.space.lock().used_end(&self.pages)? } else { self.pages.len() };
         let meta = Meta {
             generation,
             commit: work.commit,
@@ -191,7 +203,7 @@ impl Engine {
             chain: work.chain,
             next_ordinal: work.next_ordinal,
             next_tree: work.next_tree.into(),
-            file_pages: self.pages.len(),
+            file_pages,
             used_pages,
             tree_table,
             space,
@@ -203,7 +215,7 @@ impl Engine {
     fn write_heap(&self, sink: &mut Sink<'_>, heap: &Heap, outcome: &Outcome) -> Result<()> {
         let adopted: std::collections::HashSet<PageNo> = outcome.adopted.iter().map(|(page, _)| *page).collect();
         for block in heap.blocks.iter().filter(|block| adopted.contains(&block.page)) {
-            sink.copy(block.page, block.unit.bytes(), |unit, generation, seed| page::seal(unit, generation, seed))?;
+            sink.copy(block.page, block.unit.bytes(), page::seal)?;
         }
         for extent in heap.extents.iter().filter(|extent| adopted.contains(&extent.page)) {
             sink.copy(extent.page, extent.unit.bytes(), extent::seal)?;
@@ -229,22 +241,23 @@ impl Engine {
         if !self.config.durable() {
             return Ok(());
         }
-        // The system may have dropped what it failed to write, lengths included, and will not tell
+        // Invariant 6: the system may have dropped what it failed to write, lengths included, and will not tell
         // again: nothing more is written through this handle.
         self.file.sync_data().map_err(|e| self.latch(e))
     }
 
     /// Replaces roots and frozen delta by the folded roots.
-    fn swap(&self, work: Work, meta: Arc<Meta>, outcome: &Outcome, retired: Vec<(PageNo, u64)>) -> Result<()> {
+    fn swap(&self, work: Work, done: Done) -> Result<()> {
+        let Done { meta, outcome, retired } = done;
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
-        debug_assert!(self.published.commit() >= work.commit, "rule 1: the freeze is published before the swap");
-        let state = State::new(writer.state.number + 1, meta.clone(), None, writer.state.active.clone());
-        // Before the new state is published: its readers must not find the heap memory any more, which
-        // goes when the states before it are gone.
+        debug_assert!(self.published.commit() >= work.commit, "Invariant 1: the freeze is published before the swap");
+        // Before the new state is published: whoever pins it finds no pointer to the heap memory that goes
+        // with the states before it. Invariant 5: the file was synced in `run`.
         for &(page, pages) in &outcome.adopted {
             // Only the first page of a unit has an entry in the table, but an extent has its pieces.
             self.pages.unit_written(page, pages);
         }
+        let state = State::new(writer.state.number + 1, meta.clone(), None, writer.state.active.clone());
         writer.state = Arc::new(state);
         self.published.publish(writer.state.clone());
         let number = writer.state.number;
@@ -263,7 +276,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives back what no state in use can reach any more.
+    /// Cuts the file to the length that both meta pages name, unless a reader may still hold a page
+    /// beyond: only states before the current one reach any (Invariant 12). A file that stays longer does no harm.
+    pub(super) fn trim(&self) {
+        self.let_go();
+        let pages = self.meta.lock().file_pages;
+        if self.published.kept() > 1 || pages >= self.pages.len() {
+            return;
+        }
+        self.pages.shrink(pages);
+        if let Err(e) = self.file.truncate(pages * PAGE_BYTES as u64) {
+            self.event(Event::BackgroundError { error: Error::io("cutting the file", e) });
+        }
+    }
+
+    /// Gives back what no state in use can reach any more (Invariant 4).
     pub fn let_go(&self) {
         let oldest = self.published.let_go();
         let mut list = self.retired.lock();
@@ -271,16 +298,17 @@ impl Engine {
         *list = kept;
         drop(list);
         let mut space = self.space.lock();
-        for (_, retired) in gone {
+        for (_, retired) in &gone {
             if let Retired::Pages(page, pages) = retired {
-                // A unit that never got into the file still has its heap memory in the table.
-                self.pages.unit_written(page, pages);
-                space.unpin(page, pages);
+                // A unit that never left the heap must not be found there once its memory is gone.
+                self.pages.unit_written(*page, *pages);
+                space.unpin(*page, *pages);
             }
         }
     }
 
-    /// Writes both meta pages, one after the other, each synced. A failure stops all writing.
+    /// Writes both meta pages, one after the other, each synced (Invariant 16). A failure stops all writing
+    /// (Invariant 6).
     pub fn install_meta(&self, mut meta: Meta) -> Result<Arc<Meta>> {
         let mut current = self.meta.lock();
         meta.sequence = current.sequence + 1;

@@ -14,7 +14,7 @@
 //!   marks                  folded slot -> commit of its death
 //! ```
 //!
-//! *Visible at S*: of the versions of an id the newest with birth <= S, unless that is a tombstone. For
+//! *Visible at S* (Invariant 2): of the versions of an id the newest with birth <= S, unless that is a tombstone. For
 //! scans: an entry lives at S when birth <= S < death, and a folded slot lives at S when its directory
 //! says so and no mark <= S says otherwise.
 //!
@@ -285,11 +285,6 @@ impl Delta {
             outgrown: Mutex::new((Vec::new(), Vec::new())),
             trees: RwLock::new(IntMap::default()),
         }
-    }
-
-    /// The commit number before its first.
-    pub fn base(&self) -> u64 {
-        self.base
     }
 
     /// Entries so far.

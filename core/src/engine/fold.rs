@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Each touched page is written once, whatever the number of its changes. Deaths after the freeze
-//! belong to the next fold.
+//! belong to the next fold (Invariant 2).
 
 use super::checkpoint::{Outcome, Sink, Work};
 use super::state;

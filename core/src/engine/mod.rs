@@ -13,6 +13,7 @@
 //! The numbered invariants are in `docs/architecture.md`.
 
 pub mod checkpoint;
+mod create;
 pub mod delta;
 pub mod fold;
 pub mod frame;
@@ -117,6 +118,8 @@ pub struct Engine {
     pub(crate) work: Mutex<Option<Work>>,
     /// What the meta pages say.
     pub(crate) meta: Mutex<Arc<Meta>>,
+    /// This process has synced both meta pages.
+    pub(crate) metas_durable: AtomicBool,
     /// Waits for the states before the number to be gone.
     pub(crate) retired: Mutex<Vec<(u64, Retired)>>,
     latched: Mutex<Option<Error>>,
@@ -241,6 +244,11 @@ impl Engine {
         }
         if checkpoint {
             self.background_checkpoint()?;
+        } else if let Some(log) = log.filter(|log| log.durable() == log.end()) {
+            // Idle: the claim makes damage to what was synced last an error instead of a shorter log.
+            if let Ok(_writer) = self.writer.lock(Duration::ZERO) {
+                log.claim()?;
+            }
         }
         Ok(())
     }
@@ -319,6 +327,7 @@ impl Engine {
         while self.checkpoint(true)? {}
         if self.log.get().is_some() && self.config.durable() {
             crate::log::remove_segments(&*self.disk, &self.name, None)?;
+            self.trim();
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   no file, or empty --> marker file, pages, metas, syncs, marker removed --> clean
-//!   clean             --> nothing is written until the first commit
+//!   clean             --> nothing is written until the first commit, which writes both metas again
+//!                         as they are before it removes what they do not need
 //!   not clean         --> replay the log in memory
 //!                         write the chosen meta page again, then the other      (both durable)
 //!                         checkpoint what was replayed, marked clean            (log not needed)
@@ -13,12 +14,13 @@
 //! failed before), so nothing of it is trusted: the chosen meta page is written and synced again before
 //! any page is used again, and what the log held goes into fresh pages. Until the new meta pages are
 //! durable the old ones and their log stay as they were, so recovery may itself be cut at any point.
-//! Commit numbers and ordinals move ahead by 2^32 (rule 9), so that no number given out before a power
+//! Commit numbers and ordinals move ahead by 2^32 (Invariant 9), so that no number given out before a power
 //! loss is given out again.
 //!
 //! The first commit after opening starts a log of a new epoch and makes both meta pages say so before it
 //! is acknowledged.
 
+use super::create::find_or_create;
 use super::delta::Delta;
 use super::published::Published;
 use super::state::State;
@@ -30,29 +32,28 @@ use crate::error::{Error, Result};
 use crate::events::{Event, Hook};
 use crate::file::disk::{Disk, DiskFile, LockError};
 use crate::file::meta::{Meta, MetaError, META_PAGES};
-use crate::file::page::{self, PageNo, PAGE_BYTES};
+use crate::file::page::PAGE_BYTES;
 use crate::file::pages::Pages;
-use crate::file::space::{Space, SpaceRoot};
-use crate::file::tree::TreeRoot;
+use crate::file::space::Space;
 use crate::log::{self, Log, LogConfig, Lsn, ReplayStart};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// How far commit numbers and ordinals move after an unclean open.
+/// How far commit numbers and ordinals move after an unclean open (Invariant 9).
 const JUMP: u64 = 1 << 32;
 
-/// Pages of a new file.
-const FIRST_PAGES: u64 = 4;
-
 /// The meta pages as found.
-struct FoundMeta {
-    meta: Meta,
+pub(super) struct FoundMeta {
+    pub(super) meta: Meta,
     /// The page it was read from.
-    slot: u64,
+    pub(super) slot: u64,
     /// The other page holds the same.
-    twin: bool,
+    pub(super) twin: bool,
+    /// This process has synced both. What was only read may be in the system's cache alone: of two
+    /// equal pages just one is sure to be on the disk.
+    pub(super) durable: bool,
 }
 
 /// What is opened: where, and under which name.
@@ -70,21 +71,7 @@ pub struct Place {
 impl Engine {
     /// Opens or creates the database. Blocks for as long as recovery takes, if the file was not closed.
     pub fn open(place: Place, config: Config) -> Result<Arc<Engine>> {
-        let (disk, name) = (&*place.disk, place.name.as_str());
-        let file = open_file(disk, name, config.create)?;
-        file.lock().map_err(|e| lock_error(e, name))?;
-        let marker = format!("{name}-creating");
-        let length = file.len().map_err(|e| Error::io("reading the file's length", e))?;
-        let marked = disk.list(&marker).map_err(|e| Error::io("listing the directory", e))?.contains(&marker);
-        let found = match read_metas(&*file, name, length) {
-            // Half-made: nothing was ever committed to it.
-            Err(_) if marked || length == 0 => create(&place, &config, &*file, &marker, marked)?,
-            Ok(found) if marked => {
-                remove_marker(disk, &marker)?;
-                found
-            }
-            other => other?,
-        };
+        let (file, found) = find_or_create(&place, &config)?;
         let engine = Arc::new(Engine::new(place, config, file, &found.meta));
         engine.bring_up(&found)?;
         engine.start_worker();
@@ -121,6 +108,7 @@ impl Engine {
             checkpoint_lsn: AtomicU64::new(meta.lsn),
             tip_lsn: AtomicU64::new(meta.lsn),
             meta: Mutex::new(meta),
+            metas_durable: AtomicBool::new(false),
             counters: Counters::default(),
             hook: RwLock::new(place.hook),
             signal: Signal::default(),
@@ -139,6 +127,7 @@ impl Engine {
             let expected = found.meta.file_pages;
             return Err(Error::corrupt("file length (pages; the file was cut)", have, 0, expected, have));
         }
+        self.metas_durable.store(found.durable, Ordering::Relaxed);
         if !found.meta.clean {
             return self.recover(found);
         }
@@ -164,13 +153,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes the chosen meta page again as it was, first where it stands, then over the other.
+    /// Writes the chosen meta page again as it was, first where it stands, then over the other; both are
+    /// durable before anything else is changed (Invariant 16).
     fn rewrite(&self, found: &FoundMeta) -> Result<()> {
         let page = found.meta.encode();
         for slot in [found.slot, 1 - found.slot] {
             let written = self.file.write_at(&page, slot * PAGE_BYTES as u64).and_then(|()| self.file.sync_data());
             written.map_err(|e| Error::io("writing a meta page", e))?;
         }
+        self.metas_durable.store(true, Ordering::Relaxed);
         if !found.twin {
             self.event(Event::MetaHealed { page: 1 - found.slot });
         }
@@ -194,19 +185,43 @@ impl Engine {
             end
         };
         self.rewrite(found)?;
+        // A length that is only visible may never become durable, where a sync failed: what the
+        // checkpoint does not reach goes, so that growing is growing again.
+        let reached = meta.file_pages * PAGE_BYTES as u64;
+        if self.file.len().map_err(|e| Error::io("reading the file's length", e))? > reached {
+            self.file.truncate(reached).map_err(|e| Error::io("cutting the file", e))?;
+        }
         while self.checkpoint(true)? {}
         log::remove_segments(&*self.disk, &self.name, None)?;
+        self.trim();
         let micros = (self.env.monotonic() - start).as_micros() as u64;
         self.event(Event::Recovered { commits: end.frames, dropped_bytes: end.dropped_bytes, micros });
         Ok(())
     }
 
-    /// The log that commits go to; begun by the first commit after opening.
+    /// Makes sure that both meta pages are on the disk, when they were only read so far: the process
+    /// before may have died between writing the second and syncing it. Without this a power cut while
+    /// the first is written anew could leave the second as it was a checkpoint ago, its log removed.
+    /// One of the two is on the disk already, and the same bytes over it do no harm.
+    fn settle_metas(&self, meta: &Meta) -> Result<()> {
+        if self.metas_durable.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let page = meta.encode();
+        let written = (0..META_PAGES).try_for_each(|slot| self.file.write_at(&page, slot * PAGE_BYTES as u64));
+        written.and_then(|()| self.file.sync_data()).map_err(|e| Error::io("writing the meta pages again", e))?;
+        self.metas_durable.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The log that commits go to; begun by the first commit after opening, which makes the file unclean
+    /// before its frame is written (Invariant 15).
     pub(crate) fn begin_log(&self, writer: &mut Writer) -> Result<()> {
         if writer.log.is_some() || !self.config.durable() {
             return Ok(());
         }
         let meta = self.meta.lock().clone();
+        self.settle_metas(&meta)?;
         log::remove_segments(&*self.disk, &self.name, None)?;
         let sync = self.config.durability == Durability::Sync;
         let log = Arc::new(Log::create(LogConfig {
@@ -223,8 +238,9 @@ impl Engine {
             use_store: !sync,
         })?);
         if sync {
+            // Invariant 14: nobody sees a commit that a power loss could take back.
             let published = self.published.clone();
-            log.on_durable(Box::new(move |commit| published.publish_commit(commit)));
+            log.on_durable(Box::new(move |commit| published.set_durable(commit)));
         }
         // From here on the file is not clean. If this fails, what is on the disk is not known.
         let _ = self.log.set(log.clone());
@@ -237,7 +253,7 @@ impl Engine {
     }
 }
 
-fn open_file(disk: &dyn Disk, name: &str, create: bool) -> Result<Arc<dyn DiskFile>> {
+pub(super) fn open_file(disk: &dyn Disk, name: &str, create: bool) -> Result<Arc<dyn DiskFile>> {
     match disk.open(name) {
         Ok(file) => Ok(file),
         Err(e) if e.kind() == io::ErrorKind::NotFound && create => {
@@ -248,6 +264,10 @@ fn open_file(disk: &dyn Disk, name: &str, create: bool) -> Result<Arc<dyn DiskFi
     }
 }
 
+pub(super) fn lock(file: &dyn DiskFile, name: &str) -> Result<()> {
+    file.lock().map_err(|e| lock_error(e, name))
+}
+
 fn lock_error(e: LockError, name: &str) -> Error {
     match e {
         LockError::Held(holder) => Error::Locked { path: name.to_owned(), pid: holder.pid, user: holder.user },
@@ -256,7 +276,7 @@ fn lock_error(e: LockError, name: &str) -> Error {
 }
 
 /// Reads both meta pages and chooses. Writes nothing.
-fn read_metas(file: &dyn DiskFile, name: &str, length: u64) -> Result<FoundMeta> {
+pub(super) fn read_metas(file: &dyn DiskFile, name: &str, length: u64) -> Result<FoundMeta> {
     let not_ours = |reason: String| Error::NotADatabase { path: name.to_owned(), reason };
     if length < META_PAGES * PAGE_BYTES as u64 {
         return Err(not_ours(format!("it has only {length} bytes")));
@@ -268,92 +288,14 @@ fn read_metas(file: &dyn DiskFile, name: &str, length: u64) -> Result<FoundMeta>
         Meta::decode(page, slot)
     };
     match (read(0), read(1)) {
-        (Ok(a), Ok(b)) if a == b => Ok(FoundMeta { meta: a, slot: 0, twin: true }),
-        (Ok(a), Ok(b)) if a.sequence >= b.sequence => Ok(FoundMeta { meta: a, slot: 0, twin: false }),
-        (Ok(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false }),
-        (Ok(a), Err(_)) => Ok(FoundMeta { meta: a, slot: 0, twin: false }),
-        (Err(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false }),
+        (Ok(a), Ok(b)) if a == b => Ok(FoundMeta { meta: a, slot: 0, twin: true, durable: false }),
+        (Ok(a), Ok(b)) if a.sequence >= b.sequence => Ok(FoundMeta { meta: a, slot: 0, twin: false, durable: false }),
+        (Ok(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false, durable: false }),
+        (Ok(a), Err(_)) => Ok(FoundMeta { meta: a, slot: 0, twin: false, durable: false }),
+        (Err(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false, durable: false }),
         (Err(MetaError::Bad(e @ Error::UnknownFormat { .. })), Err(_)) => Err(e),
         (Err(_), Err(MetaError::Bad(e @ Error::UnknownFormat { .. }))) => Err(e),
         (Err(MetaError::NotOurs), Err(MetaError::NotOurs)) => Err(not_ours("it does not begin like one".to_owned())),
         (Err(MetaError::Bad(e)), Err(_)) | (Err(_), Err(MetaError::Bad(e))) => Err(e),
-    }
-}
-
-fn remove_marker(disk: &dyn Disk, marker: &str) -> Result<()> {
-    match disk.remove(marker) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("removing the marker of a new file", e)),
-        _ => disk.sync_dir().map_err(|e| Error::io("syncing the directory", e)),
-    }
-}
-
-/// Makes an empty database in `file`, which is empty or half-made. The marker tells a later opening that
-/// the file was never finished, so that it can tell it from a damaged one.
-fn create(place: &Place, config: &Config, file: &dyn DiskFile, marker: &str, marked: bool) -> Result<FoundMeta> {
-    let disk = &*place.disk;
-    let doing = |e| Error::io("creating the file", e);
-    if config.durable() && !marked {
-        disk.create(marker).map_err(doing)?;
-        disk.sync_dir().map_err(doing)?;
-    }
-    file.truncate(0).map_err(doing)?;
-    file.allocate(FIRST_PAGES * PAGE_BYTES as u64).map_err(doing)?;
-    let mut meta = first_meta(&*place.env, config);
-    let mut space = Space::create(config.region_pages);
-    let pages = NoPages;
-    let (seed, mut units) = (meta.seed(), Vec::new());
-    meta.space = space.persist(&pages, &mut |page, unit| {
-        units.push((page, unit));
-        Ok(())
-    })?;
-    meta.used_pages = space.used_pages();
-    for (number, mut unit) in units {
-        page::seal(&mut unit, 1, seed);
-        file.write_at(&unit, number.offset()).map_err(doing)?;
-    }
-    if config.durable() {
-        file.sync_data().map_err(doing)?;
-    }
-    for slot in 0..META_PAGES {
-        file.write_at(&meta.encode(), slot * PAGE_BYTES as u64).map_err(doing)?;
-    }
-    if config.durable() {
-        file.sync_data().map_err(doing)?;
-        disk.sync_dir().map_err(doing)?;
-        remove_marker(disk, marker)?;
-    }
-    Ok(FoundMeta { meta, slot: 0, twin: true })
-}
-
-fn first_meta(env: &dyn Env, config: &Config) -> Meta {
-    let mut identity = [0; 16];
-    identity[..8].copy_from_slice(&env.random().to_le_bytes());
-    identity[8..].copy_from_slice(&env.random().to_le_bytes());
-    Meta {
-        identity,
-        hash_key: [env.random(), env.random()],
-        sequence: 1,
-        generation: 1,
-        clean: true,
-        commit: 0,
-        epoch: 0,
-        lsn: 0,
-        chain: 0,
-        next_ordinal: 1,
-        next_tree: 1,
-        file_pages: FIRST_PAGES,
-        used_pages: META_PAGES,
-        region_pages: config.region_pages,
-        tree_table: TreeRoot::default(),
-        space: SpaceRoot::default(),
-    }
-}
-
-/// The pages of a file that has none yet.
-struct NoPages;
-
-impl page::PageSource for NoPages {
-    fn unit(&self, page: PageNo, kind: page::PageKind) -> Result<&[u8]> {
-        Err(Error::corrupt(kind.name(), page.0, 0, 0, 0))
     }
 }

@@ -13,7 +13,7 @@
 //! everything a reader may touch hangs from it. What was reachable from an older state (heap buffers,
 //! pages, deltas) is given back only when that state and all before it are gone.
 //!
-//! **One struct, one interval** (rule 1): a reader loads the state, then the commit number, then looks
+//! **One struct, one interval** (Invariant 1): a reader loads the state, then the commit number, then looks
 //! whether the state is still current, and starts again if it is not; so a commit number is never read
 //! with another state's roots.
 
@@ -40,6 +40,9 @@ struct Slot<T>(AtomicPtr<T>);
 pub struct Published<T> {
     current: AtomicPtr<T>,
     commit: AtomicU64,
+    /// Where commits wait for the disk: the last one applied, the last one durable.
+    applied: AtomicU64,
+    durable: AtomicU64,
     slots: Box<[Slot<T>]>,
     states: Mutex<VecDeque<Arc<T>>>,
 }
@@ -79,6 +82,8 @@ impl<T: Numbered> Published<T> {
         Published {
             current: AtomicPtr::new(Arc::as_ptr(&first).cast_mut()),
             commit: AtomicU64::new(commit),
+            applied: AtomicU64::new(commit),
+            durable: AtomicU64::new(commit),
             slots: (0..SLOTS).map(|_| Slot(AtomicPtr::new(std::ptr::null_mut()))).collect(),
             states: Mutex::new(VecDeque::from([first])),
         }
@@ -92,6 +97,21 @@ impl<T: Numbered> Published<T> {
     /// Makes the commits up to `commit` visible. Never goes back.
     pub fn publish_commit(&self, commit: u64) {
         self.commit.fetch_max(commit, Ordering::Release);
+    }
+
+    /// Every commit up to `commit` is wholly in the delta. It becomes visible once it is durable, too.
+    pub fn set_applied(&self, commit: u64) {
+        self.applied.fetch_max(commit, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.publish_commit(commit.min(self.durable.load(Ordering::SeqCst)));
+    }
+
+    /// Every commit up to `commit` is on the disk. It becomes visible once it is applied, too: a frame is
+    /// in the log, and may be synced by others, before its changes are all in the delta.
+    pub fn set_durable(&self, commit: u64) {
+        self.durable.fetch_max(commit, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.publish_commit(commit.min(self.applied.load(Ordering::SeqCst)));
     }
 
     /// Publishes a new state. Only one thread at a time (under the writer lock).
@@ -124,6 +144,7 @@ impl<T: Numbered> Published<T> {
                 slot.store(state, Ordering::SeqCst);
                 continue;
             }
+            // Invariant 1: the number belongs to this state only if it is current before and after.
             let commit = self.commit.load(Ordering::Acquire);
             if self.current.load(Ordering::Acquire) == state {
                 return Pin { state, commit, hold: Hold::Slot(slot) };
@@ -164,13 +185,8 @@ impl<T: Numbered> Published<T> {
         (state, pin.commit)
     }
 
-    /// The current state, for the writer (which alone publishes).
-    pub fn current(&self) -> Arc<T> {
-        self.snapshot_slow().0
-    }
-
     /// Lets go of the states that nobody uses, oldest first, and returns the number of the oldest one
-    /// still in use (or current): what only earlier states reached can be given back.
+    /// still in use (or current): what only earlier states reached can be given back (Invariant 4).
     pub fn let_go(&self) -> u64 {
         let mut states = self.states.lock();
         fence(Ordering::SeqCst);

@@ -31,7 +31,7 @@ pub struct Scan {
 #[derive(Debug)]
 enum Part {
     Start,
-    Directory { cursor: Cursor, block: Option<BlockPosition> },
+    Directory { cursor: Box<Cursor>, block: Option<BlockPosition> },
     Delta { frozen: bool, next: Option<u32> },
     End,
 }
@@ -60,11 +60,6 @@ impl Scan {
         Scan { tree, at, after, part: Part::Start }
     }
 
-    /// The token: the ordinal of the last document returned.
-    pub fn token(&self) -> u64 {
-        self.after
-    }
-
     /// The next document. After an error the scan has ended.
     pub fn next<'a>(&mut self, state: &'a State, pages: &'a Pages) -> Result<Option<Item<'a>>> {
         let item = self.step(state, pages);
@@ -83,7 +78,7 @@ impl Scan {
                     let from = self.after.saturating_add(1);
                     let first = crate::file::tree::floor(pages, &directory, from)?.map_or(0, |(base, _)| base);
                     let cursor = Cursor::seek(pages, &directory, first)?;
-                    self.part = Part::Directory { cursor, block: None };
+                    self.part = Part::Directory { cursor: Box::new(cursor), block: None };
                 }
                 Part::Directory { cursor, block } => {
                     if let Some(position) = block {

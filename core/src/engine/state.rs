@@ -9,7 +9,8 @@
 //!            +-- active delta: what came after
 //! ```
 //!
-//! A read at commit S asks the active delta, then the frozen one, then the hash trie. A new state is
+//! A read at commit S asks the active delta, then the frozen one, then the hash trie; S belongs to the state's
+//! interval (Invariant 1), and what is not folded is visible by commits (Invariant 2). A new state is
 //! published when a delta is frozen and when folded roots replace a frozen delta; commits in between
 //! publish nothing but their number.
 
@@ -130,7 +131,7 @@ impl State {
         })
     }
 
-    /// The newest version of an id, whether published or not. For the writer.
+    /// The newest version of an id, whether published or not. For the writer (Invariant 10).
     pub fn tip(&self, pages: &Pages, tree: u32, key: &[u8], hash: KeyHash) -> Result<Tip> {
         if self.active.may_hold(tree, hash.0) {
             if let Some(version) = self.active.find(tree, hash.0, u64::MAX, |a| has_key(pages, a, key))? {

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A transaction holds the writer lock from its first call to its end, so what it reads is the newest
-//! state, published or not; no result of it is delivered before that state is durable.
+//! state, published or not; no result of it is delivered before that state is durable (Invariant 10).
 
 use super::state::{self, Tip};
 use super::trees::{self, CATALOG};
@@ -26,6 +26,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
+
+/// Buffers are kept for the next transaction up to these sizes.
+const KEPT_ARENA_BYTES: usize = 4 << 20;
+const KEPT_CHANGES: usize = 1 << 16;
 
 /// Changes from which on they are found by an index.
 const INDEX_FROM: usize = 8;
@@ -107,14 +111,15 @@ impl Engine {
         self.check_open()?;
         let held = Held::new(self)?;
         self.admit()?;
-        let writer = self.writer.lock(self.config.writer_timeout)?;
+        let mut writer = self.writer.lock(self.config.writer_timeout)?;
         self.check_open()?;
         let next_tree = writer.next_tree;
+        let arena = std::mem::take(&mut writer.scratch.arena);
         Ok(Transaction {
             engine: self,
             writer,
             changes: Vec::new(),
-            arena: Vec::new(),
+            arena,
             index: HashMap::default(),
             largest: IntMap::default(),
             dropped: Vec::new(),
@@ -142,6 +147,18 @@ impl Engine {
 }
 
 impl<'e> Transaction<'e> {
+    /// What `resolve` gave, from a cache outside: the tree, if the catalog is still of this version.
+    pub fn resolve_cached(&self, version: u64, tree: u32) -> Option<u32> {
+        // The catalog changes only under the writer lock, which this transaction holds.
+        let current = self.engine.catalog_version.load(Ordering::Acquire);
+        (!self.catalog_changed && current & 0xffff_ffff == version).then_some(tree)
+    }
+
+    /// The version of the catalog, if this transaction has not changed it.
+    pub fn catalog_version(&self) -> Option<u64> {
+        (!self.catalog_changed).then(|| self.engine.catalog_version.load(Ordering::Acquire))
+    }
+
     // ---- names ---------------------------------------------------------------------------------
 
     /// The tree of a collection, if there is one.
@@ -340,7 +357,7 @@ impl<'e> Transaction<'e> {
 
     // ---- the end -------------------------------------------------------------------------------
 
-    /// Commits. The result is what to wait for before telling anyone.
+    /// Commits: place, log, apply (Invariant 13). The result is what to wait for before telling anyone.
     pub fn commit(mut self) -> Result<Committed> {
         let engine = self.engine;
         self.changes.retain(|change| !change.replaced && (change.put || change.tip.live().is_some()));
@@ -351,7 +368,8 @@ impl<'e> Transaction<'e> {
         engine.begin_log(&mut self.writer)?;
         let commit = self.writer.tip + 1;
         let first_ordinal = self.writer.next_ordinal;
-        let mut addresses = Vec::with_capacity(self.changes.len());
+        let mut addresses = std::mem::take(&mut self.writer.scratch.addresses);
+        addresses.clear();
         for change in &self.changes {
             self.writer.tree(&engine.pages, change.tree)?;
             let document = &self.arena[change.bytes.clone()];
@@ -360,13 +378,19 @@ impl<'e> Transaction<'e> {
         }
         let lsn = self.append(commit, first_ordinal)?;
         self.apply(commit, &addresses);
+        if addresses.capacity() <= KEPT_CHANGES {
+            self.writer.scratch.addresses = addresses;
+        }
         let writer = &mut *self.writer;
         (writer.tip, writer.tip_lsn) = (commit, lsn);
         engine.tip_lsn.store(lsn, Ordering::Relaxed);
         let memory = writer.heap.bytes + u64::from(writer.state.active.len()) * 80;
         engine.active_bytes.store(memory, Ordering::Relaxed);
         engine.counters.commits.fetch_add(1, Ordering::Relaxed);
-        if engine.config.durability != Durability::Sync || !engine.config.durable() {
+        // Invariant 14: under `Sync` the sync publishes.
+        if engine.config.durability == Durability::Sync && engine.config.durable() {
+            engine.published.set_applied(commit);
+        } else {
             engine.published.publish_commit(commit);
         }
         drop(self);
@@ -423,6 +447,15 @@ impl<'e> Transaction<'e> {
             self.writer.names.clear();
             self.engine.catalog_commit.store(commit, Ordering::Release);
             self.engine.catalog_version.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.arena.capacity() <= KEPT_ARENA_BYTES {
+            self.arena.clear();
+            self.writer.scratch.arena = std::mem::take(&mut self.arena);
         }
     }
 }

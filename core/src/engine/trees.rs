@@ -27,6 +27,17 @@ const MAX_ID_AT: usize = LIVE_BYTES_AT + 8;
 /// Encoded size of an entry.
 pub const ENTRY_BYTES: usize = MAX_ID_AT + 8;
 
+/// Field names of `docs/file-format.md` and where the code has them.
+#[cfg(test)]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("trie", TRIE_AT),
+    ("directory", DIRECTORY_AT),
+    ("live", LIVE_AT),
+    ("live bytes", LIVE_BYTES_AT),
+    ("max id", MAX_ID_AT),
+    ("", ENTRY_BYTES),
+];
+
 /// A collection as a checkpoint has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TreeEntry {
@@ -126,12 +137,13 @@ pub fn check_name(name: &str) -> Result<()> {
 pub fn positive_id(key: &[u8]) -> u64 {
     match key {
         [small @ 0x01..=0x7f] => u64::from(*small),
-        [0xcc | 0xcd | 0xce | 0xcf, bytes @ ..] => bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)),
+        [0xcc..=0xcf, bytes @ ..] => bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)),
         _ => 0,
     }
 }
 
 /// The canonical key of a non-negative integer.
+#[cfg(test)]
 pub fn integer_key(id: u64) -> Vec<u8> {
     let bytes = id.to_be_bytes();
     match id {

@@ -51,6 +51,9 @@ pub struct VerifyReport {
     pub commit: u64,
 }
 
+/// What tells a document from other bytes: the layers above know, not this one.
+pub type IsDocument<'a> = &'a dyn Fn(&[u8]) -> std::result::Result<(), u64>;
+
 /// Pages reached so far, a bit each.
 struct Reached {
     bits: Vec<u64>,
@@ -84,9 +87,9 @@ impl Reached {
 }
 
 impl Engine {
-    /// Checks everything; see the module's text. `visit` is given every document, with the name of its
-    /// collection.
-    pub fn verify(&self, visit: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<VerifyReport> {
+    /// Checks everything; see the module's text. `is_document` is given the bytes of every document, and
+    /// answers with the offset of the first that can't be right.
+    pub fn verify(&self, is_document: IsDocument<'_>) -> Result<VerifyReport> {
         let (state, commit) = self.published.snapshot();
         let meta = &state.meta;
         let mut report = VerifyReport { file_pages: meta.file_pages, commit, ..VerifyReport::default() };
@@ -99,7 +102,7 @@ impl Engine {
         self.verify_catalog_of_roots(&state, &entries)?;
         self.verify_space(&state, &mut reached)?;
         report.used_pages = reached.count;
-        self.verify_snapshot(&state, commit, visit, &mut report)?;
+        self.verify_snapshot(&state, commit, is_document, &mut report)?;
         Ok(report)
     }
 
@@ -132,9 +135,14 @@ impl Engine {
             pages.forget(page);
             reached.claim(page, 1)
         };
-        hash::walk(pages, &entry.trie, &mut claim, &mut |_| {
+        hash::walk(pages, &entry.trie, &mut claim, &mut |indexed_entry| {
             indexed += 1;
-            Ok(())
+            let at = indexed_entry.address;
+            let key = state::read(pages, at)?.record.key();
+            if key.is_some_and(|key| indexed_entry.matches(state::hash_of(&state.meta, key))) {
+                return Ok(());
+            }
+            Err(Error::corrupt("hash trie (entry of another record)", at.page().0, at.slot().into(), 1, 0))
         })?;
         let mut blocks = Vec::new();
         tree::walk(pages, &entry.directory, &mut claim, &mut |base, bytes| {
@@ -295,11 +303,11 @@ impl Engine {
         &self,
         state: &State,
         commit: u64,
-        visit: &mut dyn FnMut(&str, &[u8]) -> Result<()>,
+        is_document: IsDocument<'_>,
         report: &mut VerifyReport,
     ) -> Result<()> {
         let pages = &self.pages;
-        for (name, tree) in catalog(state, pages, commit)? {
+        for tree in catalog(state, pages, commit)?.into_values() {
             report.collections += 1;
             let (mut scan, mut count, mut last) = (Scan::new(tree, commit, 0), 0, 0);
             while let Some(item) = scan.next(state, pages)? {
@@ -314,7 +322,10 @@ impl Engine {
                     return Err(bad("scan (ordinals not ascending)"));
                 }
                 last = item.ordinal;
-                visit(&name, state::document(pages, &item.found)?)?;
+                is_document(state::document(pages, &item.found)?).map_err(|offset| {
+                    let slot = at.slot().into();
+                    Error::corrupt("record (its document is malformed from the byte on)", at.page().0, slot, 0, offset)
+                })?;
                 count += 1;
             }
             let counted = state.count(pages, commit, tree)?;

@@ -1,6 +1,6 @@
 //! The writer's own state: what only the holder of the writer lock sees and changes.
 //!
-//! A commit goes through it in three steps, of which only the first two can fail:
+//! A commit goes through it in three steps, of which only the first two can fail (Invariant 13):
 //!
 //! ```text
 //!   place    records are appended to open blocks in the heap    (nobody can find them yet)
@@ -11,7 +11,7 @@
 use super::delta::{NewVersion, TreeDelta};
 use super::frame;
 use super::state::{State, Tip};
-use super::trees::{self, TreeEntry};
+use super::trees::{self, TreeEntry, CATALOG};
 use crate::error::Result;
 use crate::file::page::{put_u32, put_u48, Address, PageKind};
 use crate::file::pages::Pages;
@@ -90,6 +90,10 @@ pub struct Writer {
 pub struct Scratch {
     /// The frame's payload.
     pub payload: Vec<u8>,
+    /// Documents and keys of a transaction's changes.
+    pub arena: Vec<u8>,
+    /// Where its documents were placed.
+    pub addresses: Vec<Option<Address>>,
 }
 
 /// A change that is ready to be placed and applied.
@@ -151,9 +155,9 @@ impl Writer {
     /// Appends the document as a record with the next ordinal. Nothing finds it until it is applied.
     pub fn place(&mut self, context: Context<'_>, tree: u32, document: &[u8]) -> Result<Address> {
         let ordinal = self.next_ordinal;
-        let mut stub = [0; 8 + key::MAX_KEY_BYTES + block::STUB_TAIL_BYTES];
         let large = document.len() > block::inline_limit(context.max_order);
-        let payload = if large { self.place_large(context, tree, document, &mut stub)? } else { document };
+        let stub = if large { self.place_large(context, tree, document)? } else { Vec::new() };
+        let payload = if large { &stub } else { document };
         self.tree(context.pages, tree)?;
         let Some(writer) = self.trees.get_mut(&tree) else { unreachable!("made above") };
         if writer.open.as_ref().is_none_or(|open| !open.fits(ordinal, payload.len())) {
@@ -183,13 +187,7 @@ impl Writer {
     }
 
     /// Puts a large document into an extent and builds its stub.
-    fn place_large<'b>(
-        &mut self,
-        context: Context<'_>,
-        tree: u32,
-        document: &[u8],
-        stub: &'b mut [u8],
-    ) -> Result<&'b [u8]> {
+    fn place_large(&mut self, context: Context<'_>, tree: u32, document: &[u8]) -> Result<Vec<u8>> {
         let pages = extent::pages_for(document.len());
         let page = context.space.lock().give_extent(context.pages, pages as u64)?;
         let extent = HeapExtent::new(page, tree.into(), document);
@@ -198,13 +196,14 @@ impl Writer {
         self.heap.bytes += extent.unit.len() as u64;
         self.heap.extents.push(extent);
         let key = key::key_of(document).unwrap_or_default();
-        stub[0] = 0x81;
-        stub[1..5].copy_from_slice(&key::ID_FIELD);
-        stub[5..5 + key.len()].copy_from_slice(key);
-        let tail = &mut stub[5 + key.len()..][..block::STUB_TAIL_BYTES];
-        put_u48(tail, 0, page.0);
-        put_u32(tail, 6, document.len() as u32);
-        Ok(&stub[..5 + key.len() + block::STUB_TAIL_BYTES])
+        let mut stub = vec![0x81];
+        stub.extend_from_slice(&key::ID_FIELD);
+        stub.extend_from_slice(key);
+        let mut tail = [0; block::STUB_TAIL_BYTES];
+        put_u48(&mut tail, 0, page.0);
+        put_u32(&mut tail, 6, document.len() as u32);
+        stub.extend_from_slice(&tail);
+        Ok(stub)
     }
 
     /// Makes the change visible to commit `commit` and later. Cannot fail: everything it needs was
@@ -269,7 +268,8 @@ impl Writer {
         self.dropped.push(tree);
     }
 
-    /// Closes all open blocks and hands over what was written since the last freeze.
+    /// Closes all open blocks and hands over what was written since the last freeze; nothing is appended to
+    /// these blocks again (Invariant 5).
     pub fn take_heap(&mut self) -> Heap {
         for writer in self.trees.values_mut() {
             self.heap.blocks.extend(writer.open.take().map(OpenBlock::close));
@@ -289,7 +289,8 @@ impl Writer {
         counts
     }
 
-    /// Replays one frame of the log: the same steps as a commit, without the log.
+    /// Replays one frame of the log: the same steps as a commit, without the log, with the same ordinals
+    /// (Invariant 9).
     pub fn replay(&mut self, context: Context<'_>, commit: u64, payload: &[u8]) -> Result<()> {
         let mut reader = frame::Reader::new(payload, commit)?;
         self.next_ordinal = self.next_ordinal.max(reader.first_ordinal());
@@ -308,11 +309,16 @@ impl Writer {
             },
             frame::Op::Delete { tree, key } => (tree, key, None),
             frame::Op::DropTree { tree } => {
+                self.saw_tree(tree);
                 self.drop_tree(tree);
                 return Ok(());
             }
         };
-        self.next_tree = self.next_tree.max(tree.saturating_add(1));
+        self.saw_tree(tree);
+        if let (CATALOG, Some(document)) = (tree, document) {
+            // An empty collection has its number from here alone.
+            self.saw_tree(trees::tree_of_document(document)?);
+        }
         let hash = super::state::hash_of(&self.state.meta, key);
         let tip = self.state.tip(context.pages, tree, key, hash)?;
         if document.is_none() && tip.live().is_none() {
@@ -322,6 +328,13 @@ impl Writer {
         let address = document.map(|document| self.place(context, tree, document)).transpose()?;
         self.apply(context.pages, &Op { tree, hash, tip, document }, address, commit);
         Ok(())
+    }
+}
+
+impl Writer {
+    /// No collection made from here on gets this tree number.
+    fn saw_tree(&mut self, tree: u32) {
+        self.next_tree = self.next_tree.max(tree.saturating_add(1));
     }
 }
 

@@ -70,14 +70,10 @@ pub(crate) fn check_name(name: &str) -> io::Result<()> {
 }
 
 /// One open file.
+#[expect(clippy::len_without_is_empty, reason = "a length on the disk, not that of a container")]
 pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
-
-    /// True when the length is zero.
-    fn is_empty(&self) -> io::Result<bool> {
-        Ok(self.len()? == 0)
-    }
 
     /// Fills `buf` from `offset`; `UnexpectedEof` where the file ends before.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
@@ -115,4 +111,9 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
 
     /// Gives the lock back before the file is dropped. Does nothing where this handle has none.
     fn unlock(&self);
+
+    /// False if the file has no name any more: somebody removed it while it was being opened here.
+    fn is_linked(&self) -> bool {
+        true
+    }
 }

@@ -51,6 +51,36 @@ const END: usize = SPACE_AT + SpaceRoot::BYTES;
 const CHECKSUM_AT: usize = PAGE_BYTES - 8;
 const _: () = assert!(END <= CHECKSUM_AT);
 
+/// Field names of `docs/file-format.md` and where the code has them.
+#[cfg(test)]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("magic", MAGIC_AT),
+    ("version", VERSION_AT),
+    ("page bytes", PAGE_BYTES_AT),
+    ("required features", REQUIRED_AT),
+    ("optional features", OPTIONAL_AT),
+    ("identity", IDENTITY_AT),
+    ("hash key", HASH_KEY_AT),
+    ("sequence", SEQUENCE_AT),
+    ("generation", GENERATION_AT),
+    ("flags", FLAGS_AT),
+    ("commit", COMMIT_AT),
+    ("epoch", EPOCH_AT),
+    ("lsn", LSN_AT),
+    ("chain", CHAIN_AT),
+    ("next ordinal", NEXT_ORDINAL_AT),
+    ("next tree", NEXT_TREE_AT),
+    ("file pages", FILE_PAGES_AT),
+    ("used pages", USED_PAGES_AT),
+    ("region pages", REGION_PAGES_AT),
+    ("zero", REGION_PAGES_AT + 4),
+    ("tree table", TREE_TABLE_AT),
+    ("free space", SPACE_AT),
+    ("zero", END),
+    ("checksum", CHECKSUM_AT),
+    ("", PAGE_BYTES),
+];
+
 const FLAG_CLEAN: u64 = 1;
 
 /// Everything a meta page says.

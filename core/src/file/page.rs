@@ -32,6 +32,19 @@ const TREE_AT: usize = GENERATION_AT + 8;
 const RESERVED_AT: usize = TREE_AT + 8;
 const _: () = assert!(RESERVED_AT + 16 == UNIT_HEADER_BYTES);
 
+/// Field names of `docs/file-format.md` and where the code has them.
+#[cfg(all(test, not(loom)))]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("checksum", CHECKSUM_AT),
+    ("page", PAGE_AT),
+    ("kind", KIND_AT),
+    ("order", ORDER_AT),
+    ("generation", GENERATION_AT),
+    ("tree", TREE_AT),
+    ("reserved", RESERVED_AT),
+    ("", UNIT_HEADER_BYTES),
+];
+
 /// Largest page number: page numbers have 48 bits.
 pub const MAX_PAGE: u64 = (1 << 48) - 1;
 
@@ -183,11 +196,6 @@ impl UnitHeader {
 /// Order of the unit (its length is 2^order pages) as its header says, unchecked.
 pub fn order_of(unit: &[u8]) -> u8 {
     unit[ORDER_AT]
-}
-
-/// Generation of the unit as its header says, unchecked.
-pub fn generation_of(unit: &[u8]) -> u64 {
-    get_u64(unit, GENERATION_AT)
 }
 
 /// Kind of the unit as its header says, unchecked.

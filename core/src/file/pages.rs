@@ -18,9 +18,10 @@
 //! number, kind) when it is first touched after opening or after it was written; every later touch pays
 //! a load and a compare.
 //!
-//! Units in the heap are trusted: this process made them. A unit leaves the heap for the mapping after
-//! a successful data sync ([`Pages::unit_written`]); its buffer lives on until no reader can hold it
-//! (the engine's retire list sees to that).
+//! What comes from the file is verified first (Invariant 17); units in the heap are trusted, as this process
+//! made them. A unit leaves the heap for the mapping after a successful data sync (Invariant 5;
+//! [`Pages::unit_written`]); its buffer lives on until no reader can hold it (the engine's retire list sees
+//! to that).
 
 use super::disk::DiskFile;
 use super::page::{self, get_u32, get_u64, PageKind, PageNo, PageSource, PAGE_BYTES};
@@ -44,6 +45,16 @@ pub const EXTENT_HEADER_BYTES: usize = 64;
 pub const EXTENT_PAGES_AT: usize = 48;
 /// Offset of the document's length in an extent's header (u32).
 pub const EXTENT_LENGTH_AT: usize = 52;
+
+/// Field names of `docs/file-format.md` and where the code has them: an extent's header.
+#[cfg(all(test, not(loom)))]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("unit header", 0),
+    ("pages", EXTENT_PAGES_AT),
+    ("length", EXTENT_LENGTH_AT),
+    ("zero", EXTENT_LENGTH_AT + 4),
+    ("checksums", EXTENT_HEADER_BYTES),
+];
 
 /// Bits of a page number that select the entry of each table.
 #[cfg(not(loom))]
@@ -183,7 +194,7 @@ impl<'a> BlockMemory<'a> {
 pub struct Unit {
     ptr: *const u8,
     code: Code,
-    /// Made by this process and found in the heap; else in the mapping.
+    /// In this process's heap: trusted, and not sealed yet.
     heap: bool,
 }
 
@@ -201,11 +212,6 @@ impl Pages {
         }
     }
 
-    /// The file below.
-    pub fn file(&self) -> &Arc<dyn DiskFile> {
-        &self.file
-    }
-
     /// Seed of this file's checksums.
     pub fn seed(&self) -> u64 {
         self.seed
@@ -219,6 +225,11 @@ impl Pages {
     /// Tells the table that the file has grown (never that it shrank).
     pub fn set_len(&self, pages: u64) {
         self.len.fetch_max(pages, Ordering::AcqRel);
+    }
+
+    /// The file is about to be cut to `pages`. Nothing beyond may be reachable by anyone.
+    pub fn shrink(&self, pages: u64) {
+        self.len.fetch_min(pages, Ordering::AcqRel);
     }
 
     /// Units whose checksum was verified since opening.
@@ -373,14 +384,6 @@ impl Pages {
         }
     }
 
-    /// Asks the processor to load the line of the page table for `page`.
-    #[inline]
-    pub fn prefetch_entry(&self, page: PageNo) {
-        if let Some(group) = self.group(page) {
-            crate::sync::prefetch(std::ptr::from_ref(group).cast());
-        }
-    }
-
     /// The record block at `page`.
     #[inline]
     pub fn block(&self, page: PageNo) -> Result<BlockMemory<'_>> {
@@ -407,7 +410,6 @@ impl Pages {
             let at = EXTENT_LENGTH_AT as u32;
             return Err(Error::corrupt("extent header (length)", page.0, at, bytes as u64, length as u64));
         }
-        // As it was resolved: it may have left the heap since.
         if !unit.heap {
             self.mapped(page, pages as u64)?;
             self.verify_pieces(page, unit.ptr, pages, head)?;

@@ -9,7 +9,7 @@
 //! **What is written is a function of the checkpoint alone**: a bit is set when the checkpoint reaches
 //! the page. In memory every loaded chunk has a second bitmap, *busy*: pages that a checkpoint does not
 //! reach but somebody does: blocks still in the heap, pages of older checkpoints that a snapshot may
-//! read. A page can be given out when neither bit is set.
+//! read. A page can be given out when neither bit is set (Invariant 12).
 //!
 //! ```text
 //!             give to a heap block          fold it (adopt)
@@ -45,6 +45,30 @@ const LEVEL_AT: usize = INDEX_AT + 8;
 const CHILD_BYTES: usize = 8;
 const _: () = assert!(KINDS_AT + KINDS_BYTES <= PAGE_BYTES);
 const _: () = assert!(BODY_AT + NODE_CHILDREN as usize * CHILD_BYTES <= PAGE_BYTES);
+
+/// Field names of `docs/file-format.md` and where the code has them: chunk, node, child of a node.
+#[cfg(test)]
+pub(crate) const LAYOUTS: [crate::format_tests::Layout; 3] = [
+    &[
+        ("unit header", 0),
+        ("index", INDEX_AT),
+        ("zero", INDEX_AT + 8),
+        ("used", BODY_AT),
+        ("regions", KINDS_AT),
+        ("zero", KINDS_AT + KINDS_BYTES),
+        ("", PAGE_BYTES),
+    ],
+    &[
+        ("unit header", 0),
+        ("index", INDEX_AT),
+        ("level", LEVEL_AT),
+        ("zero", LEVEL_AT + 1),
+        ("children", BODY_AT),
+        ("zero", BODY_AT + NODE_CHILDREN as usize * CHILD_BYTES),
+        ("", PAGE_BYTES),
+    ],
+    &[("page", 0), ("free", 6), ("", CHILD_BYTES)],
+];
 
 /// Root of the bitmap tree, kept in the meta page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -198,6 +222,19 @@ impl Space {
         self.end
     }
 
+    /// One past the highest page that the checkpoint uses. Loads chunks from the end until one has any.
+    pub fn used_end(&mut self, src: &dyn PageSource) -> Result<u64> {
+        for index in (0..self.chunk_count).rev() {
+            self.load(src, index)?;
+            let Some(chunk) = self.chunks.get(&index) else { continue };
+            if let Some(word) = chunk.used.iter().rposition(|word| *word != 0) {
+                let bit = 63 - u64::from(chunk.used[word].leading_zeros());
+                return Ok(index * CHUNK_PAGES + word as u64 * 64 + bit + 1);
+            }
+        }
+        Ok(super::meta::META_PAGES)
+    }
+
     // ---- loading -------------------------------------------------------------------------------
 
     fn load(&mut self, src: &dyn PageSource, index: u64) -> Result<()> {
@@ -287,7 +324,7 @@ impl Space {
 
     /// A heap unit becomes part of the checkpoint in the making.
     pub fn adopt(&mut self, page: PageNo, pages: u64) {
-        // In this order a page is never free in between, which would make its region free.
+        // In this order, so that the region never looks empty in between and keeps its kind.
         self.set_used(page, pages, true);
         self.set_busy(page, pages, false);
         self.note(page, pages, Change::Adopted);
@@ -391,7 +428,8 @@ impl Space {
             self.used_pages += pages;
             self.end = self.end.max(page.0 + pages);
         } else {
-            self.used_pages -= pages;
+            // The count comes from the meta page, and a hostile one may say less than the bitmap.
+            self.used_pages = self.used_pages.saturating_sub(pages);
         }
         self.set_bits(page, pages, on, |chunk| &mut chunk.used);
     }
@@ -411,7 +449,7 @@ impl Space {
             let (word, bit) = (i / 64, 1u64 << (i % 64));
             let was_free = chunk.word(word) & bit != 0;
             let bits = which(chunk);
-            debug_assert_eq!(bits[word] & bit == 0, on, "page {} set or cleared twice", page.0);
+            debug_assert_eq!(bits[word] & bit == 0, on, "Invariant 12: page {} set or cleared twice", page.0);
             if on {
                 bits[word] |= bit;
             } else {

@@ -35,7 +35,11 @@ use crate::error::Result;
 use node::{Fence, Node, MAX_LEVEL};
 
 pub use fold::{fold, Edit};
+#[cfg(test)]
 pub use node::MAX_VALUE_BYTES;
+
+#[cfg(test)]
+pub(crate) use node::LAYOUTS;
 
 /// Where a tree begins.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]

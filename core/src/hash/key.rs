@@ -34,6 +34,7 @@ pub struct HashKey(pub [u64; 2]);
 
 impl HashKey {
     /// The hash of `key`, the canonical MessagePack bytes of an id.
+    #[inline]
     pub fn hash(&self, key: &[u8]) -> KeyHash {
         let mut sip = SipHasher13::new_with_keys(self.0[0], self.0[1]);
         if let Some(id) = integer(key) {

@@ -49,6 +49,31 @@ const TAGS_AT: usize = CHAINED_AT + 1;
 const ADDRESSES_AT: usize = TAGS_AT + LINE_ENTRIES * 4;
 const _: () = assert!(ADDRESSES_AT + LINE_ENTRIES * 8 == LINE_BYTES);
 
+/// Field names of `docs/file-format.md` and where the code has them: leaf, line.
+#[cfg(test)]
+pub(crate) const LAYOUTS: [crate::format_tests::Layout; 2] = [
+    &[
+        ("unit header", 0),
+        ("entries", ENTRIES_AT),
+        ("depth", DEPTH_AT),
+        ("tag base", TAG_BASE_AT),
+        ("next", NEXT_AT),
+        ("rest", REST_AT),
+        ("zero", REST_AT + 4),
+        ("lines", HEADER_BYTES),
+        ("", HEADER_BYTES + LINES * LINE_BYTES),
+    ],
+    &[
+        ("used", USED_AT),
+        ("overflow", OVERFLOW_AT),
+        ("tag base", LINE_TAG_BASE_AT),
+        ("chained", CHAINED_AT),
+        ("tags", TAGS_AT),
+        ("addresses", ADDRESSES_AT),
+        ("", LINE_BYTES),
+    ],
+];
+
 /// The most entries of a leaf: 95 % of the places, so that overflow stays short.
 pub const MAX_ENTRIES: usize = 300;
 const _: () = assert!(MAX_ENTRIES < LINES * LINE_ENTRIES);
@@ -98,6 +123,7 @@ pub fn home_line(page: &Page, hash: KeyHash) -> *const u8 {
 
 /// Calls `probe` with the address of each entry of the leaf `no` that has the tag of `hash`, until it
 /// returns a result; goes on in the chain.
+#[inline]
 pub fn search<'s, S: PageSource + ?Sized, R>(
     src: &'s S,
     mut no: PageNo,
@@ -118,6 +144,7 @@ pub fn search<'s, S: PageSource + ?Sized, R>(
 }
 
 /// Searches one leaf; also says whether another is chained to it.
+#[inline]
 fn search_lines<R>(
     no: PageNo,
     page: &Page,

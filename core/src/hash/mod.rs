@@ -34,7 +34,9 @@ mod trie;
 
 pub use fold::{fold, Edit};
 pub use key::{HashKey, KeyHash};
-pub use trie::{find_line, lookup, walk, TrieRoot, WalkEntry};
+#[cfg(test)]
+use trie::WalkEntry;
+pub use trie::{find_line, lookup, walk, TrieRoot};
 
 use crate::error::{Error, Result};
 use crate::file::page::{PageKind, PageNo, PageSource, PAGE_BYTES, UNIT_HEADER_BYTES};
@@ -54,6 +56,7 @@ const HEADER_BYTES: usize = 64;
 const _: () = assert!(HEADER_BYTES >= UNIT_HEADER_BYTES);
 
 /// The page `no` of `src`, which must be exactly one page long.
+#[inline]
 fn read<S: PageSource + ?Sized>(src: &S, no: PageNo, kind: PageKind) -> Result<&Page> {
     let unit = src.unit(no, kind)?;
     unit.try_into().map_err(|_| Error::corrupt("trie page (bytes)", no.0, 0, PAGE_BYTES as u64, unit.len() as u64))
@@ -62,4 +65,12 @@ fn read<S: PageSource + ?Sized>(src: &S, no: PageNo, kind: PageKind) -> Result<&
 /// A mask of the `bits` highest bits.
 fn top(bits: u8) -> u64 {
     u64::MAX.checked_shl(64 - u32::from(bits)).unwrap_or(0)
+}
+
+/// Layouts of the trie's structures, for the test of the specification.
+#[cfg(test)]
+pub(crate) mod layouts {
+    pub(crate) use super::leaf::LAYOUTS as LEAF;
+    pub(crate) use super::node::LAYOUTS as NODE;
+    pub(crate) use super::trie::LAYOUT as ROOT;
 }

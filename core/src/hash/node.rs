@@ -26,6 +26,20 @@ const _: () = assert!(DEPTH_AT + 1 + 13 == HEADER_BYTES);
 const SLOT_BYTES: usize = 7;
 const SLOT_DEPTH_AT: usize = 6;
 
+/// Field names of `docs/file-format.md` and where the code has them: node, slot.
+#[cfg(test)]
+pub(crate) const LAYOUTS: [crate::format_tests::Layout; 2] = [
+    &[
+        ("unit header", 0),
+        ("bits", BITS_AT),
+        ("level", LEVEL_AT),
+        ("depth", DEPTH_AT),
+        ("zero", DEPTH_AT + 1),
+        ("slots", HEADER_BYTES),
+    ],
+    &[("page", 0), ("depth", SLOT_DEPTH_AT), ("", SLOT_BYTES)],
+];
+
 /// The most path bits by which a node chooses.
 pub const MAX_BITS: u8 = 9;
 const _: () = assert!(HEADER_BYTES + (SLOT_BYTES << MAX_BITS) <= PAGE_BYTES);
@@ -56,6 +70,7 @@ pub struct Node<'p> {
 
 impl<'p> Node<'p> {
     /// Checks the header of the node `no`, which must be at this level and depth.
+    #[inline]
     pub fn open(page: &'p Page, no: PageNo, level: u8, depth: u8) -> Result<Node<'p>> {
         let bits = page[BITS_AT];
         let expect = |what, at: usize, expected: u8| {
@@ -74,6 +89,7 @@ impl<'p> Node<'p> {
     }
 
     /// The child that the path of `hash` leads to.
+    #[inline]
     pub fn child(&self, hash: u64) -> Result<Slot> {
         // In two steps, as a shift by all 64 bits is not allowed: `bits` may be 0.
         let index = (hash << self.depth >> 1 >> (63 - self.bits)) as usize;

@@ -21,6 +21,16 @@ const ROOT_PAGE_AT: usize = 0;
 const ROOT_LEVEL_AT: usize = ROOT_PAGE_AT + 6;
 const ROOT_ENTRIES_AT: usize = ROOT_LEVEL_AT + 2;
 
+/// Field names of `docs/file-format.md` and where the code has them.
+#[cfg(test)]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("page", ROOT_PAGE_AT),
+    ("level", ROOT_LEVEL_AT),
+    ("zero", ROOT_LEVEL_AT + 1),
+    ("entries", ROOT_ENTRIES_AT),
+    ("", TrieRoot::BYTES),
+];
+
 impl TrieRoot {
     /// Length of an encoded root.
     pub const BYTES: usize = ROOT_ENTRIES_AT + 8;
@@ -60,6 +70,7 @@ impl TrieRoot {
 
 /// Calls `probe` with each address whose tag fits `hash`, until it returns a result. The address may
 /// be that of another key: the record has to be compared.
+#[inline]
 pub fn lookup<S: PageSource + ?Sized, R>(
     src: &S,
     root: &TrieRoot,
@@ -83,6 +94,7 @@ pub fn find_line<S: PageSource + ?Sized>(
 }
 
 /// The leaf that the path of `hash` leads to, `None` if it has no entries.
+#[inline]
 fn descend<'s, S: PageSource + ?Sized>(
     src: &'s S,
     root: &TrieRoot,

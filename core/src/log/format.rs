@@ -47,6 +47,35 @@ pub(super) const FRAME_HEADER_BYTES: usize = PREVIOUS_AT + 8;
 pub(super) const ALIGN_BYTES: usize = 8;
 const _: () = assert!(FRAME_HEADER_BYTES % ALIGN_BYTES == 0 && HEADER_BYTES % ALIGN_BYTES == 0);
 
+/// Field names of `docs/file-format.md` and where the code has them: segment header, frame.
+#[cfg(test)]
+pub(crate) const LAYOUTS: [crate::format_tests::Layout; 2] = [
+    &[
+        ("magic", MAGIC_AT),
+        ("version", VERSION_AT),
+        ("sequence", SEQUENCE_AT),
+        ("identity", IDENTITY_AT),
+        ("epoch", EPOCH_AT),
+        ("start lsn", START_AT),
+        ("chain", CHAIN_AT),
+        ("length", LENGTH_AT),
+        ("zero", LENGTH_AT + 8),
+        ("checksum", HEADER_CHECKSUM_AT),
+        ("", HEADER_BYTES),
+    ],
+    &[
+        ("checksum", CHECKSUM_AT),
+        ("payload bytes", PAYLOAD_BYTES_AT),
+        ("kind", KIND_AT),
+        ("zero", KIND_AT + 1),
+        ("lsn", LSN_AT),
+        ("commit", COMMIT_AT),
+        ("claim", CLAIM_AT),
+        ("previous", PREVIOUS_AT),
+        ("payload", FRAME_HEADER_BYTES),
+    ],
+];
+
 /// Bytes of a whole frame with that much payload.
 pub(super) fn frame_bytes(payload_bytes: usize) -> u64 {
     FRAME_HEADER_BYTES as u64 + (payload_bytes as u64).next_multiple_of(ALIGN_BYTES as u64)

@@ -29,9 +29,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use replay::{replay, Frame, ReplayEnd, ReplayStart};
-pub use sync::LogCounters;
+#[cfg(test)]
+use replay::ReplayEnd;
+pub use replay::{replay, ReplayStart};
 pub use writer::{Log, LogConfig};
+
+#[cfg(test)]
+pub(crate) use format::LAYOUTS;
 
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;

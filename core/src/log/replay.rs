@@ -7,7 +7,7 @@
 //!   | c 4 | c 5 | end | -> | c 6 |???????| c 8, claim = behind c 7 | ...   damage: c 7 was durable
 //! ```
 //!
-//! The walk goes from frame to frame and accepts one that stands in its place, has its checksum right and
+//! Invariant 7. The walk goes from frame to frame and accepts one that stands in its place, has its checksum right and
 //! names the checksum of the one before. At the first that does not, everything behind it in this and all
 //! later segments is searched for a frame that is valid by itself and claims that the log was durable
 //! beyond the bad place: then the bad place is damage and reported, else it is the torn tail.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! One thread syncs at a time, for all that is in the log at its beginning; there is no thread for it.
-//! What is durable and whether a sync failed change under one lock, and after a failure what is
+//! Invariant 6: what is durable and whether a sync failed change under one lock, and after a failure what is
 //! durable never changes again: the operating system may report a lost write once only.
 
 use super::segment::Segment;
@@ -140,10 +140,10 @@ impl Log {
         state.is_syncing = false;
         match result {
             Err(e) => self.set_failure(&mut state, e),
-            // Whoever stopped the log meanwhile must not see it move on.
+            // Invariant 6: whoever stopped the log meanwhile must not see it move on.
             Ok(()) if state.failure.is_some() => {}
             Ok(()) => {
-                // First, so that nobody is told of a commit before it is published: `durable` is read
+                // Invariant 14: first, so that nobody is told of a commit before it is published: `durable` is read
                 // without the lock.
                 if let Some(call) = &state.on_durable {
                     call(commit);

@@ -44,6 +44,13 @@ pub const MAX_SLOTS: usize = 2048;
 /// The longest document kept in a block of the largest order; longer ones get an extent.
 pub const MAX_INLINE_BYTES: usize = 16 * 1024;
 
+/// Field names of `docs/file-format.md` and where the code has them: block, tail of a stub.
+#[cfg(all(test, not(loom)))]
+pub(crate) const LAYOUTS: [crate::format_tests::Layout; 2] = [
+    &[("unit header", 0), ("base ordinal", BASE_AT), ("slots", SLOTS_AT), ("end", END_AT), ("records", RECORDS_AT)],
+    &[("extent", 0), ("length", 6), ("", STUB_TAIL_BYTES)],
+];
+
 /// A record, as found at an address.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
@@ -259,26 +266,6 @@ impl OpenBlock {
         put_u64(&mut head, BASE_AT, base);
         unit.write(0, &head);
         OpenBlock { unit, page, order, base, slots: 0, end: RECORDS_AT }
-    }
-
-    /// Its first page.
-    pub fn page(&self) -> PageNo {
-        self.page
-    }
-
-    /// It has 2^order pages.
-    pub fn order(&self) -> u8 {
-        self.order
-    }
-
-    /// Ordinal of its first record.
-    pub fn base(&self) -> u64 {
-        self.base
-    }
-
-    /// Number of records.
-    pub fn slots(&self) -> usize {
-        self.slots
     }
 
     /// Its memory.

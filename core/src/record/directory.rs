@@ -18,6 +18,11 @@ use crate::file::page::{get_u16, get_u32, get_u48, put_u16, put_u32, put_u48, Pa
 
 const HEAD_BYTES: usize = 16;
 
+/// Field names of `docs/file-format.md` and where the code has them.
+#[cfg(all(test, not(loom)))]
+pub(crate) const LAYOUT: crate::format_tests::Layout =
+    &[("page", 0), ("order", 6), ("flags", 7), ("slots", 8), ("live", 10), ("live bytes", 12), ("bitmap", HEAD_BYTES)];
+
 /// The entry of one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

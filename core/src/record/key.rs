@@ -27,6 +27,7 @@ pub fn map_head_bytes(doc: &[u8]) -> Option<usize> {
 
 /// The length in bytes of the key (integer, string or binary) that begins at `at`, or `None` if
 /// another type stands there or the bytes end.
+#[inline]
 pub fn key_bytes(bytes: &[u8], at: usize) -> Option<usize> {
     let byte = |i: usize| bytes.get(at + i).copied().map(usize::from);
     let len = match *bytes.get(at)? {
@@ -44,6 +45,7 @@ pub fn key_bytes(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The key of a stored document, or `None` if the bytes do not begin like one.
+#[inline]
 pub fn key_of(doc: &[u8]) -> Option<&[u8]> {
     let head = map_head_bytes(doc)?;
     let at = head + ID_FIELD.len();

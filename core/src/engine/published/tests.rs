@@ -50,7 +50,7 @@ fn states_are_let_go_oldest_first_once_nobody_holds_them() {
     drop(snapshot);
     assert_eq!((published.let_go(), published.kept()), (3, 1));
     assert_eq!(alive.load(Ordering::Relaxed), 1);
-    assert_eq!(published.current().number, 3);
+    assert_eq!(published.snapshot().0.number, 3);
 }
 
 #[test]

@@ -46,6 +46,7 @@ pub struct OsDisk {
 }
 
 impl OsDisk {
+    #[cfg(any(test, feature = "testing"))]
     /// The disk of `directory`, which is made absolute, so that a later change of the working
     /// directory does not matter. Nothing is touched yet.
     pub fn new(directory: PathBuf) -> Self {
@@ -285,6 +286,11 @@ impl DiskFile for OsFile {
         if locked_by.take() == Some(std::process::id()) {
             sys::unlock(&self.file);
         }
+    }
+
+    fn is_linked(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        self.file.metadata().map_or(true, |metadata| metadata.nlink() > 0)
     }
 }
 

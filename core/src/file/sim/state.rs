@@ -94,6 +94,8 @@ impl State {
     /// Applies a recorded operation, whatever is ordered here.
     pub(super) fn replay(&mut self, operation: &Operation, inode: Option<&Arc<Inode>>) {
         self.operations = operation.number;
+        // Images taken from a replay make files of their own, which must not be mistaken for these.
+        self.next_inode = self.next_inode.max(operation.inode + 1);
         self.apply(&operation.effect, inode, &operation.name);
     }
 

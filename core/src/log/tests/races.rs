@@ -6,18 +6,21 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 
+/// Called before each sync with the file's name.
+type Hook = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+
 /// A disk that asks before each sync of a file: the hook may wait, or fail the sync.
 #[derive(Clone)]
 struct Hooked {
     disk: SimDisk,
-    hook: Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    hook: Hook,
 }
 
 #[derive(Clone)]
 struct HookedFile {
     file: Arc<dyn DiskFile>,
     name: String,
-    hook: Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    hook: Hook,
 }
 
 impl std::fmt::Debug for Hooked {

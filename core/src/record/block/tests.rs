@@ -31,7 +31,7 @@ fn fill(rng: &mut Rng, order: u8, most: u64) -> (ClosedBlock, Vec<Written>) {
         let gap = 1 << rng.below(20);
         ordinal += 1 + rng.below(gap);
     }
-    assert_eq!(open.slots(), records.len());
+    assert_eq!(open.slots, records.len());
     (open.close(), records)
 }
 
@@ -98,8 +98,8 @@ fn a_block_takes_no_record_that_does_not_fit() {
     open.append(1, &[&vec![1; most]], false);
     assert!(!open.fits(2, 0));
     let mut many = OpenBlock::new(PageNo(2), 4, 1, 1);
-    while many.fits(many.slots() as u64 + 1, 0) {
-        many.append(many.slots() as u64 + 1, &[], false);
+    while many.fits(many.slots as u64 + 1, 0) {
+        many.append(many.slots as u64 + 1, &[], false);
     }
-    assert_eq!(many.slots(), MAX_SLOTS);
+    assert_eq!(many.slots, MAX_SLOTS);
 }

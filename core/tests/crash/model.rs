@@ -1,0 +1,239 @@
+//! What the database should hold: plain maps, and the plans that change both.
+//!
+//! ```text
+//!   plan --> model   states[0], states[1], ...   one for each commit, remembered
+//!        \-> database
+//! ```
+
+use nyro::testing::Rng;
+use nyro::{doc, Database, Document, Error, Id, RawDocument, RawDocumentBuf, Result, Snapshot};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The documents of a collection, as bytes.
+pub type Documents = BTreeMap<Id, Arc<[u8]>>;
+
+/// The whole content of a database.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Model(pub BTreeMap<String, Arc<Documents>>);
+
+/// One change that a commit makes.
+#[derive(Debug, Clone)]
+pub enum Change {
+    Put { to: String, id: Id, document: Document },
+    Delete { from: String, id: Id },
+    Create(String),
+    Rename(String, String),
+    Drop(String),
+}
+
+/// Which calls make the changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// The call for one change: put, delete, create, rename, drop.
+    One,
+    /// The call that requires what the model says: insert where there is none, replace where there is one.
+    Strict,
+    /// `insert_many`.
+    Many,
+    /// A transaction.
+    Transaction,
+}
+
+/// A commit to be made.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub how: How,
+    pub changes: Vec<Change>,
+}
+
+impl Model {
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put { to, id, document } => {
+                let bytes = RawDocumentBuf::from_serialize(document).expect("a document").into_bytes();
+                Arc::make_mut(self.0.entry(to.clone()).or_default()).insert(id.clone(), bytes.into());
+            }
+            Change::Delete { from, id } => {
+                if let Some(documents) = self.0.get_mut(from) {
+                    Arc::make_mut(documents).remove(id);
+                }
+            }
+            Change::Create(name) => {
+                self.0.insert(name.clone(), Arc::default());
+            }
+            Change::Rename(from, to) => {
+                let documents = self.0.remove(from).expect("planned from the model");
+                self.0.insert(to.clone(), documents);
+            }
+            Change::Drop(name) => {
+                self.0.remove(name);
+            }
+        }
+    }
+
+    pub fn after(&self, plan: &Plan) -> Model {
+        let mut after = self.clone();
+        plan.changes.iter().for_each(|change| after.apply(change));
+        after
+    }
+
+    pub fn has(&self, collection: &str, id: &Id) -> bool {
+        self.0.get(collection).is_some_and(|documents| documents.contains_key(id))
+    }
+
+    pub fn documents(&self) -> usize {
+        self.0.values().map(|documents| documents.len()).sum()
+    }
+
+    /// In which collections, and how, another content differs; for messages.
+    pub fn difference(&self, found: &Model) -> String {
+        let mut text = String::new();
+        for name in self.0.keys().chain(found.0.keys().filter(|name| !self.0.contains_key(*name))) {
+            match (self.0.get(name), found.0.get(name)) {
+                (Some(_), None) => text += &format!(" collection {name} is missing;"),
+                (None, Some(documents)) => text += &format!(" collection {name} ({}) is too many;", documents.len()),
+                (Some(expected), Some(got)) => {
+                    let missing: Vec<_> = expected.keys().filter(|id| !got.contains_key(id)).take(5).collect();
+                    let more: Vec<_> = got.keys().filter(|id| !expected.contains_key(id)).take(5).collect();
+                    let other: Vec<_> = expected
+                        .iter()
+                        .filter(|(id, b)| got.get(id).is_some_and(|g| g != *b))
+                        .map(|(id, _)| id)
+                        .take(5)
+                        .collect();
+                    if !(missing.is_empty() && more.is_empty() && other.is_empty()) {
+                        text += &format!(" {name}: missing {missing:?}, too many {more:?}, other {other:?};");
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+        text
+    }
+}
+
+/// Reads the whole content through a snapshot, and each document again by its id.
+pub fn contents(db: &Database) -> Result<Model> {
+    let found = contents_of(&db.snapshot()?)?;
+    for (name, documents) in &found.0 {
+        let collection = db.collection::<Document>(name);
+        assert_eq!(collection.count_documents()?, documents.len() as u64, "count of {name}");
+        for (id, bytes) in documents.iter() {
+            let same = collection.get_raw_with(id, |document| document.as_bytes() == &bytes[..])?;
+            assert_eq!(same, Some(true), "{name} {id}: the scan finds it, get does not");
+        }
+    }
+    Ok(found)
+}
+
+/// The same of a snapshot alone.
+pub fn contents_of(snapshot: &Snapshot) -> Result<Model> {
+    let mut found = Model::default();
+    for name in snapshot.collection_names()? {
+        let collection = snapshot.collection::<Document>(&name)?;
+        let mut documents = Documents::new();
+        let mut scan = collection.scan();
+        while let Some(document) = scan.next_raw()? {
+            let id = document.id().expect("a stored document has an id");
+            assert!(documents.insert(id, document.as_bytes().into()).is_none(), "the scan of {name} gave an id twice");
+        }
+        assert_eq!(collection.count_documents()?, documents.len() as u64, "count of {name} in a snapshot");
+        for (id, bytes) in &documents {
+            assert_eq!(collection.get_raw(id)?.map(RawDocument::as_bytes), Some(&bytes[..]), "{name} {id}");
+        }
+        for id in (1..80u64).step_by(7).map(Id::from).filter(|id| !documents.contains_key(id)) {
+            assert!(collection.get_raw(&id)?.is_none(), "{name} {id}: get finds it, the scan does not");
+        }
+        found.0.insert(name, Arc::new(documents));
+    }
+    Ok(found)
+}
+
+/// Makes the commit. Panics where a call succeeds with a result that the model does not expect.
+pub fn execute(db: &Database, before: &Model, plan: &Plan) -> Result<()> {
+    match plan.how {
+        How::One | How::Strict => {
+            let strict = plan.how == How::Strict;
+            plan.changes.iter().try_for_each(|change| execute_one(db, before, change, strict))
+        }
+        How::Many => {
+            let mut name = "";
+            let mut documents = Vec::new();
+            for change in &plan.changes {
+                if let Change::Put { to, document, .. } = change {
+                    name = to;
+                    documents.push(document);
+                }
+            }
+            let inserted = db.collection::<Document>(name).insert_many(documents)?.inserted_ids;
+            assert_eq!(inserted.len(), plan.changes.len());
+            Ok(())
+        }
+        How::Transaction => db.write(|tx| {
+            for change in &plan.changes {
+                match change {
+                    Change::Put { to, document, .. } => drop(tx.collection::<Document>(to).put(document)?),
+                    Change::Delete { from, id } => drop(tx.collection::<Document>(from).delete(id)?),
+                    Change::Create(name) => tx.create_collection(name)?,
+                    Change::Rename(from, to) => tx.rename_collection(from, to)?,
+                    Change::Drop(name) => drop(tx.drop_collection(name)?),
+                }
+            }
+            Ok(())
+        }),
+    }
+}
+
+fn execute_one(db: &Database, before: &Model, change: &Change, strict: bool) -> Result<()> {
+    match change {
+        Change::Put { to, id, document } => {
+            let collection = db.collection::<Document>(to);
+            match (strict, before.has(to, id)) {
+                (false, _) => assert_eq!(collection.put(document)?, *id),
+                (true, true) => assert!(collection.replace_one(id, document)?, "{to} {id} is there"),
+                (true, false) => assert_eq!(collection.insert_one(document)?.inserted_id, *id),
+            }
+        }
+        Change::Delete { from, id } => {
+            assert_eq!(db.collection::<Document>(from).delete(id)?, before.has(from, id), "{from} {id}");
+        }
+        Change::Create(name) => db.create_collection(name)?,
+        Change::Rename(from, to) => db.rename_collection(from, to)?,
+        Change::Drop(name) => assert_eq!(db.drop_collection(name)?, before.0.contains_key(name)),
+    }
+    Ok(())
+}
+
+/// Calls that must be refused and change nothing: a duplicate, a name that exists, a body that fails.
+pub fn refused(db: &Database, model: &Model, rng: &mut Rng) -> Result<()> {
+    let Some((name, documents)) = model.0.iter().next() else { return Ok(()) };
+    let expect = |result: Result<()>, code: u32| match result {
+        Err(e) if u32::from(e.code()) == code => Ok(()),
+        Err(e) => Err(e),
+        Ok(()) => panic!("error {code} expected"),
+    };
+    if let Some(id) = documents.keys().next() {
+        let document = document(id, rng.next_u64(), 10);
+        expect(db.collection::<Document>(name).insert_one(&document).map(drop), 205)?;
+    }
+    expect(db.create_collection(name), 208)?;
+    let put = document(&Id::from(1), rng.next_u64(), 5000);
+    let failing = db.write(|tx| {
+        tx.collection::<Document>(name).put(&put)?;
+        tx.drop_collection(name)?;
+        tx.create_collection("never")?;
+        Err::<(), _>(Error::RolledBack)
+    });
+    expect(failing, u32::from(Error::RolledBack.code()))
+}
+
+/// A document of about `bytes` bytes.
+pub fn document(id: &Id, version: u64, bytes: usize) -> Document {
+    let text = format!("{version:016x}").repeat(bytes / 16 + 1)[..bytes].to_owned();
+    match id {
+        Id::Int(id) => doc! {"_id": *id, "v": version >> 8, "text": text},
+        Id::String(id) => doc! {"_id": id.clone(), "v": version >> 8, "text": text},
+        _ => unreachable!("only integers and strings are planned"),
+    }
+}

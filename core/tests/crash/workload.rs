@@ -1,0 +1,494 @@
+//! The seeded workload: commits of all kinds, checkpoints, reopenings, snapshots held over them.
+//!
+//! ```text
+//!   seed + shape -> next step -> database
+//!                            \-> model, history (what was promised at which disk operation)
+//! ```
+//!
+//! While a checkpoint runs, the watch (see `watch`) makes further commits from inside its writes and syncs.
+
+use crate::history::History;
+use crate::model::{contents, contents_of, document, execute, refused, Change, How, Model, Plan};
+use crate::watch::Watch;
+use nyro::testing::{self, Env, Rng, SimDisk, SimEnv, TestConfig};
+use nyro::{Database, Durability, Error, Id, Options, Result, Snapshot};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Name of the database file.
+pub const NAME: &str = "db";
+
+/// What kind of workload it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Small documents with few ids, large ones, transactions, names made and dropped.
+    Mixed,
+    /// Hundreds of small documents inserted and then nearly all deleted, several times.
+    Waves,
+}
+
+/// A run's parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameters {
+    pub seed: u64,
+    pub shape: Shape,
+    pub steps: usize,
+    pub durability: Durability,
+    /// The least limits: checkpoints come by themselves, inside commits.
+    pub tight: bool,
+}
+
+impl Parameters {
+    pub fn config(&self) -> TestConfig {
+        let log_max_bytes = if self.tight { 16 << 10 } else { 8 << 20 };
+        let options = Options { durability: self.durability, log_max_bytes, ..Options::default() };
+        TestConfig { options, region_pages: 4, segment_bytes: 8192 }
+    }
+}
+
+/// What the runs of a lane contained.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
+    pub commits: u64,
+    pub checkpoints: u64,
+    /// Checkpoints with commits between freeze and second meta page.
+    pub busy_checkpoints: u64,
+    pub large: u64,
+    pub drops: u64,
+    pub renames: u64,
+    pub reopenings: u64,
+    /// Snapshots read again in full after two more checkpoints.
+    pub snapshots: u64,
+    /// Waves: a collection grew beyond what one leaf holds and shrank again between checkpoints.
+    pub waves: u64,
+    pub segments: u64,
+    pub failures: u64,
+    pub stopped: u64,
+}
+
+impl Counts {
+    pub fn add(&mut self, o: &Counts) {
+        self.commits += o.commits;
+        self.checkpoints += o.checkpoints;
+        self.busy_checkpoints += o.busy_checkpoints;
+        self.large += o.large;
+        self.drops += o.drops;
+        self.renames += o.renames;
+        self.reopenings += o.reopenings;
+        self.snapshots += o.snapshots;
+        self.waves += o.waves;
+        self.segments += o.segments;
+        self.failures += o.failures;
+        self.stopped += o.stopped;
+    }
+}
+
+struct Held {
+    snapshot: Snapshot,
+    model: Model,
+    checkpoints: u64,
+}
+
+/// What the workload knows, shared with the watch.
+pub struct Core {
+    pub rng: Rng,
+    /// What reads must show.
+    pub model: Model,
+    pub history: History,
+    pub counts: Counts,
+    pub shape: Shape,
+    pub durability: Durability,
+    /// The handle said that it writes no more.
+    pub stopped: bool,
+    version: u64,
+    wave: usize,
+    held: Vec<Held>,
+}
+
+/// A database under the workload.
+pub struct Session {
+    pub disk: SimDisk,
+    pub core: Arc<Mutex<Core>>,
+    pub watch: Arc<Watch>,
+    env: Arc<SimEnv>,
+    config: TestConfig,
+    pub db: Option<Database>,
+}
+
+/// One step of a workload.
+#[derive(Debug, Clone)]
+enum Step {
+    Commit(Plan),
+    Refused,
+    Checkpoint,
+    Background,
+    Sync,
+    Hold,
+    Look,
+    Reopen,
+    Die,
+}
+
+impl Core {
+    fn new(p: &Parameters, first: Model) -> Core {
+        Core {
+            rng: Rng::new(p.seed),
+            model: first.clone(),
+            history: History::new(first),
+            counts: Counts::default(),
+            shape: p.shape,
+            durability: p.durability,
+            stopped: false,
+            version: 0,
+            wave: 0,
+            held: Vec::new(),
+        }
+    }
+
+    fn next_document(&mut self, id: &Id, bytes: usize) -> nyro::Document {
+        self.version += 1;
+        document(id, self.version << 8 | 0x77, bytes)
+    }
+
+    fn id(&mut self) -> Id {
+        match self.rng.below(5) {
+            0 => Id::from(format!("key-{}", self.rng.below(12))),
+            _ => Id::from(1 + self.rng.below(40)),
+        }
+    }
+
+    fn collection(&mut self) -> String {
+        (*self.rng.pick(&["a", "b", "c", "d"])).to_owned()
+    }
+
+    fn put(&mut self) -> Change {
+        let (to, id) = (self.collection(), self.id());
+        let bytes = match self.rng.below(14) {
+            0 => 4097 + self.rng.below(9000) as usize,
+            1 | 2 => 600 + self.rng.below(2000) as usize,
+            _ => self.rng.below(120) as usize,
+        };
+        self.counts.large += u64::from(bytes > 4096);
+        Change::Put { document: self.next_document(&id, bytes), to, id }
+    }
+
+    /// One change that the model allows.
+    fn change(&mut self, model: &Model) -> Change {
+        let names: Vec<String> = model.0.keys().cloned().collect();
+        match self.rng.below(20) {
+            0..=10 => self.put(),
+            11..=15 => {
+                let from = self.collection();
+                let existing = model.0.get(&from).filter(|d| !d.is_empty());
+                let id = match existing {
+                    Some(d) if self.rng.below(8) > 0 => {
+                        let at = self.rng.below(d.len() as u64) as usize;
+                        d.keys().nth(at).expect("below its length").clone()
+                    }
+                    _ => self.id(),
+                };
+                Change::Delete { from, id }
+            }
+            16 if !names.is_empty() => {
+                self.counts.drops += 1;
+                Change::Drop(self.rng.pick(&names).clone())
+            }
+            17 if !names.is_empty() => {
+                let to = self.collection();
+                if names.contains(&to) {
+                    return self.put();
+                }
+                self.counts.renames += 1;
+                Change::Rename(self.rng.pick(&names).clone(), to)
+            }
+            18 => match self.collection() {
+                name if names.contains(&name) => self.put(),
+                name => Change::Create(name),
+            },
+            _ => self.put(),
+        }
+    }
+
+    /// A commit that fits the model.
+    pub fn plan(&mut self) -> Plan {
+        if self.shape == Shape::Waves && self.rng.below(4) > 0 {
+            return self.plan_of_wave();
+        }
+        let how = *self.rng.pick(&[How::One, How::One, How::Strict, How::Transaction, How::Many]);
+        let mut model = self.model.clone();
+        let count = match how {
+            How::One | How::Strict => 1,
+            _ => 1 + self.rng.below(6),
+        };
+        let mut changes = Vec::new();
+        let to = self.collection();
+        for _ in 0..count {
+            let change = match how {
+                How::Many => {
+                    let id = self.id();
+                    if model.has(&to, &id) {
+                        continue;
+                    }
+                    let bytes = self.rng.below(400) as usize;
+                    Change::Put { document: self.next_document(&id, bytes), to: to.clone(), id }
+                }
+                _ => self.change(&model),
+            };
+            model.apply(&change);
+            changes.push(change);
+        }
+        if how == How::Many && changes.is_empty() {
+            return Plan { how: How::One, changes: vec![self.put()] };
+        }
+        Plan { how, changes }
+    }
+
+    /// Grows a collection by hundreds, then deletes nearly all of them.
+    fn plan_of_wave(&mut self) -> Plan {
+        let to = "wave".to_owned();
+        let here = self.model.0.get(&to).map_or(0, |d| d.len());
+        let up = self.wave % 2 == 0;
+        if up && here >= 650 || !up && here <= 20 {
+            self.wave += 1;
+            self.counts.waves += u64::from(up);
+        }
+        if self.wave % 2 == 0 {
+            let first = 1000 + (self.wave * 100_000) as u64 + here as u64;
+            let changes = (first..first + 90).map(Id::from);
+            let changes: Vec<Change> = changes
+                .filter(|id| !self.model.has(&to, id))
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(|id| Change::Put { document: self.next_document(&id, 4), to: to.clone(), id })
+                .collect();
+            return Plan { how: if self.rng.chance(0.5) { How::Many } else { How::Transaction }, changes };
+        }
+        let mut ids: Vec<Id> = self.model.0.get(&to).map(|d| d.keys().cloned().collect()).unwrap_or_default();
+        self.rng.shuffle(&mut ids);
+        ids.truncate(120);
+        let changes = ids.into_iter().map(|id| Change::Delete { from: to.clone(), id }).collect();
+        Plan { how: How::Transaction, changes }
+    }
+
+    fn next_step(&mut self) -> Step {
+        match self.rng.below(40) {
+            0..=2 => Step::Checkpoint,
+            3 => Step::Background,
+            4 => Step::Sync,
+            5 => Step::Hold,
+            6 => Step::Look,
+            7 => Step::Refused,
+            8 => {
+                if self.rng.below(2) == 0 {
+                    Step::Reopen
+                } else {
+                    Step::Die
+                }
+            }
+            _ => Step::Commit(self.plan()),
+        }
+    }
+
+    /// Reads the snapshots that were held, and lets them go.
+    fn look(&mut self, checkpoints: u64) -> Result<()> {
+        for held in std::mem::take(&mut self.held) {
+            let found = contents_of(&held.snapshot)?;
+            assert_eq!(found, held.model, "a snapshot changed:{}", held.model.difference(&found));
+            self.counts.snapshots += u64::from(checkpoints >= held.checkpoints + 2);
+        }
+        Ok(())
+    }
+}
+
+/// Makes one commit and notes what was promised.
+pub fn commit(db: &Database, core: &Mutex<Core>, disk: &SimDisk, plan: &Plan) -> Result<()> {
+    let (before, index) = {
+        let mut core = core.lock().unwrap();
+        let after = core.model.after(plan);
+        if after == core.model {
+            // Nothing changes, so it is no commit, and promises nothing.
+            let before = core.model.clone();
+            drop(core);
+            return execute(db, &before, plan);
+        }
+        (core.model.clone(), core.history.start(disk.operations(), after))
+    };
+    let result = execute(db, &before, plan);
+    let mut core = core.lock().unwrap();
+    match &result {
+        Ok(()) => {
+            core.model = core.history.states[index].clone();
+            core.counts.commits += 1;
+            core.history.finish(disk.operations(), index);
+            if core.durability == Durability::Sync {
+                core.history.promise(disk.operations());
+            }
+        }
+        // It may be there after reopening, and no other can be made before.
+        Err(Error::OutcomeUnknown { .. }) => core.stopped = true,
+        Err(e) => {
+            core.stopped |= matches!(e, Error::WritesStopped { .. });
+            core.history.take_back(index);
+        }
+    }
+    result
+}
+
+impl Session {
+    /// A database that holds `first`, on this disk. Opens it.
+    pub fn begin(p: &Parameters, disk: SimDisk, first: Model) -> Session {
+        let core = Arc::new(Mutex::new(Core::new(p, first)));
+        let watch = Watch::new(disk.clone(), core.clone());
+        disk.set_observer(watch.clone());
+        Session { disk, core, watch, env: Arc::new(SimEnv::new(p.seed)), config: p.config(), db: None }
+    }
+
+    pub fn open(&mut self) -> Result<()> {
+        let disk = Arc::new(self.disk.clone());
+        self.db = Some(testing::open(disk, self.env.clone() as Arc<dyn Env>, NAME, &self.config)?);
+        Ok(())
+    }
+
+    /// Opens a file that was not closed well; it must hold what the process was told.
+    pub fn reopen(&mut self) -> Result<()> {
+        self.open()?;
+        let found = contents(&self.db())?;
+        let mut core = self.core.lock().unwrap();
+        let (low, high) = core.history.after_process_crash(self.disk.operations() + 1);
+        let state = (low..=high).rev().find(|state| core.history.states[*state] == found);
+        let state = state.unwrap_or_else(|| {
+            let difference = core.history.states[low].difference(&found);
+            panic!("reopened, and none of states {low} to {high}; from {low}:{difference}\n{}", self.disk.trace())
+        });
+        core.history.resume(self.disk.operations(), state);
+        core.model = found;
+        core.stopped = false;
+        Ok(())
+    }
+
+    pub fn db(&self) -> Database {
+        self.db.clone().expect("open")
+    }
+
+    /// Everything acknowledged is durable now.
+    pub fn promise(&self) {
+        self.core.lock().unwrap().history.promise(self.disk.operations());
+    }
+
+    /// Runs up to `steps` steps; `handle` decides about errors.
+    pub fn run(&mut self, steps: usize, mut handle: impl FnMut(&mut Session, Error) -> bool) {
+        for _ in 0..steps {
+            let step = self.core.lock().unwrap().next_step();
+            if let Err(e) = self.take(step.clone()) {
+                if !handle(self, e) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Runs steps of which none may fail.
+    pub fn run_strictly(&mut self, steps: usize) {
+        self.run(steps, |session, e| panic!("{e:?}\n{}", session.disk.trace()));
+    }
+
+    fn take(&mut self, step: Step) -> Result<()> {
+        if self.db.is_none() {
+            self.reopen()?;
+        }
+        let db = self.db();
+        self.env.advance(Duration::from_millis(3));
+        match step {
+            Step::Commit(plan) => commit(&db, &self.core, &self.disk, &plan),
+            Step::Refused => {
+                let (model, mut rng) = {
+                    let mut core = self.core.lock().unwrap();
+                    let rng = Rng::new(core.rng.next_u64());
+                    (core.model.clone(), rng)
+                };
+                refused(&db, &model, &mut rng)
+            }
+            Step::Checkpoint => self.checkpoint(),
+            Step::Background => testing::step(&db),
+            Step::Sync => {
+                db.sync()?;
+                self.promise();
+                Ok(())
+            }
+            Step::Hold => {
+                let mut core = self.core.lock().unwrap();
+                let checkpoints = db.stats()?.checkpoints;
+                let (snapshot, model) = (db.snapshot()?, core.model.clone());
+                core.held.push(Held { snapshot, model, checkpoints });
+                Ok(())
+            }
+            Step::Look => {
+                self.compare(&db)?;
+                let checkpoints = db.stats()?.checkpoints;
+                self.core.lock().unwrap().look(checkpoints)
+            }
+            Step::Reopen => self.close(),
+            Step::Die => {
+                self.let_go(&db)?;
+                self.db = None;
+                testing::abandon(db);
+                Ok(())
+            }
+        }
+    }
+
+    pub fn checkpoint(&mut self) -> Result<()> {
+        let db = self.db();
+        let acknowledged = self.core.lock().unwrap().history.acknowledged();
+        self.watch.arm(&db);
+        let result = db.checkpoint();
+        let commits = self.watch.disarm();
+        let mut core = self.core.lock().unwrap();
+        core.counts.busy_checkpoints += u64::from(result.is_ok() && commits > 0);
+        result?;
+        if core.history.acknowledged() == acknowledged {
+            core.history.promise(self.disk.operations());
+        }
+        Ok(())
+    }
+
+    fn let_go(&mut self, db: &Database) -> Result<()> {
+        let stats = db.stats()?;
+        let mut core = self.core.lock().unwrap();
+        core.counts.checkpoints += stats.checkpoints;
+        core.counts.reopenings += 1;
+        core.look(stats.checkpoints)
+    }
+
+    /// Closes. The next step opens again.
+    pub fn close(&mut self) -> Result<()> {
+        let db = self.db();
+        self.let_go(&db)?;
+        self.db = None;
+        let result = db.close();
+        drop(db);
+        result?;
+        self.promise();
+        Ok(())
+    }
+
+    /// Reads must show the model.
+    pub fn compare(&self, db: &Database) -> Result<()> {
+        let found = contents(db)?;
+        let core = self.core.lock().unwrap();
+        assert_eq!(found, core.model, "reads show something else:{}", core.model.difference(&found));
+        Ok(())
+    }
+
+    /// Ends the session, open or not; gives what is known.
+    pub fn end(mut self) -> (History, Counts) {
+        self.watch.forget();
+        if let Some(db) = self.db.take() {
+            self.core.lock().unwrap().held.clear();
+            testing::abandon(db);
+        }
+        let mut core = self.core.lock().unwrap();
+        let history = std::mem::replace(&mut core.history, History::new(Model::default()));
+        (history, core.counts)
+    }
+}

@@ -1,0 +1,20 @@
+//! The database through its public interface: what each call promises, bad input, hostile files, and a
+//! model under random operations.
+//!
+//! ```text
+//!   api         every public call and what its documentation promises
+//!   bad_input   each mistake of a caller, each failure of the machine, each error code
+//!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
+//!   model       random operations of several threads against a plain map
+//! ```
+//!
+//! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
+
+mod api;
+mod bad_input;
+mod common;
+mod hostile;
+mod model;
+
+#[global_allocator]
+static ALLOCATOR: hostile::Counting = hostile::Counting;
