@@ -302,3 +302,37 @@ fn loom_a_reader_that_sees_a_commit_finds_what_it_wrote() {
         reader.join().expect("a reader");
     });
 }
+
+#[test]
+fn loom_a_commit_is_seen_once_it_is_applied_and_durable_and_never_before() {
+    model(3, || {
+        let published = std::sync::Arc::new(Published::new(Arc::new(WithDelta(Delta::new(0, 0))), 0));
+        let durable = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let syncer = {
+            let (published, durable) = (published.clone(), durable.clone());
+            thread::spawn(move || {
+                for commit in 1..=2 {
+                    durable.store(commit, Ordering::Relaxed);
+                    published.set_durable(commit);
+                }
+            })
+        };
+        let reader = {
+            let published = published.clone();
+            thread::spawn(move || {
+                let pin = published.pin();
+                assert!(pin.commit() <= durable.load(Ordering::Relaxed), "a crash could lose what was seen");
+                check_delta(&pin.0, pin.commit());
+            })
+        };
+        let state = published.snapshot().0;
+        let mut newest = [None; 3];
+        for commit in 1..=2 {
+            apply(&state.0, commit, &mut newest);
+            published.set_applied(commit);
+        }
+        syncer.join().expect("the syncer");
+        reader.join().expect("a reader");
+        assert_eq!(published.commit(), 2, "the later of the two publishes");
+    });
+}
