@@ -89,7 +89,54 @@ pub(crate) struct Shared {
     place: Option<PathBuf>,
     /// Handles not closed yet. Changed only under the lock of [`OPEN`].
     handles: AtomicUsize,
+    /// Snapshots, whose borrowed documents lie in the mapped file.
+    leases: AtomicUsize,
+    /// The engine was closed; the file is let go with the last lease.
+    closed: AtomicBool,
 }
+
+impl Shared {
+    fn new(engine: Arc<Engine>, options: Options, place: Option<PathBuf>) -> Arc<Shared> {
+        Arc::new(Shared {
+            engine,
+            max_document_bytes: options.max_document_bytes as usize,
+            options,
+            place,
+            handles: AtomicUsize::new(1),
+            leases: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+        })
+    }
+}
+
+/// A snapshot's claim on the file: as long as one lives, nobody in this process opens the file anew and
+/// writes to pages that a borrowed document may lie in.
+pub(crate) struct Lease {
+    shared: Arc<Shared>,
+}
+
+impl Lease {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Arc<Lease> {
+        shared.leases.fetch_add(1, Ordering::SeqCst);
+        Arc::new(Lease { shared: shared.clone() })
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let last = self.shared.leases.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last && self.shared.closed.load(Ordering::SeqCst) {
+            self.shared.leave();
+        }
+    }
+}
+
+/// Names in [`Error::Locked`] what of this process keeps a closed file.
+const KEPT_BY_SNAPSHOT: &str = "this program: a snapshot or scan of the closed database is still alive";
 
 /// The databases open in this process, by resolved path.
 static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Shared>>>> = Mutex::new(None);
@@ -108,16 +155,21 @@ impl Shared {
             return Ok(());
         }
         let closed = self.engine.close();
-        self.engine.file.unlock();
-        // Until here the table says that the file is being closed, to those who open it again.
-        self.leave_table();
+        self.closed.store(true, Ordering::SeqCst);
+        self.leave();
         closed
     }
 
-    /// Takes this database, and no later one of the same path, out of the table.
-    fn leave_table(&self) {
-        let Some(place) = &self.place else { return };
+    /// Lets others have the file, once nobody may look at it any more. Until then the table says that the
+    /// file is being closed, to those who open it again. Takes this database, and no later one of the same
+    /// path, out of the table.
+    fn leave(&self) {
         with_open(|open| {
+            if self.leases.load(Ordering::SeqCst) > 0 {
+                return;
+            }
+            self.engine.file.unlock();
+            let Some(place) = &self.place else { return };
             if open.get(place).is_some_and(|entry| std::ptr::eq(entry.as_ptr(), self)) {
                 open.remove(place);
             }
@@ -128,8 +180,8 @@ impl Shared {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn abandon(&self) {
         self.engine.abandon();
-        self.leave_table();
-        self.engine.file.unlock();
+        self.closed.store(true, Ordering::SeqCst);
+        self.leave();
     }
 }
 
@@ -163,7 +215,9 @@ impl Database {
         loop {
             match Database::open_or_share(&disk, &name, &place, &options) {
                 // Another thread is still closing the same file.
-                Err(Error::Locked { pid, .. }) if pid == std::process::id() && start.elapsed() < CLOSING_PATIENCE => {
+                Err(Error::Locked { pid, user, .. })
+                    if pid == std::process::id() && user.is_empty() && start.elapsed() < CLOSING_PATIENCE =>
+                {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 Err(Error::Locked { pid, user, .. }) => {
@@ -184,7 +238,9 @@ impl Database {
                 if shared.handles.load(Ordering::Acquire) == 0 {
                     // The system may not tell who holds a lock; here it is known to be this process.
                     let path = place.display().to_string();
-                    return Err(Error::Locked { path, pid: std::process::id(), user: String::new() });
+                    let closed = shared.closed.load(Ordering::SeqCst);
+                    let user = if closed { KEPT_BY_SNAPSHOT.to_owned() } else { String::new() };
+                    return Err(Error::Locked { path, pid: std::process::id(), user });
                 }
                 if shared.options != *options {
                     let what = format!("open with {:?}", shared.options);
@@ -211,9 +267,7 @@ impl Database {
     ) -> Result<Database> {
         let config = options.config(memory)?;
         let engine = Engine::open(Place { disk, env, name: name.to_owned(), hook: None }, config)?;
-        let max_document_bytes = options.max_document_bytes as usize;
-        let handles = AtomicUsize::new(1);
-        Ok(Database::of(Arc::new(Shared { engine, max_document_bytes, options, place, handles })))
+        Ok(Database::of(Shared::new(engine, options, place)))
     }
 
     fn of(shared: Arc<Shared>) -> Database {
@@ -223,9 +277,7 @@ impl Database {
     /// A database over an engine that a test configured.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn over(engine: Arc<Engine>, options: Options) -> Database {
-        let max_document_bytes = options.max_document_bytes as usize;
-        let handles = AtomicUsize::new(1);
-        Database::of(Arc::new(Shared { engine, max_document_bytes, options, place: None, handles }))
+        Database::of(Shared::new(engine, options, None))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -250,7 +302,8 @@ impl Database {
     /// Closes this handle and its clones: later calls on them give `Closed`. The last handle in this
     /// process (the same path may have been opened more than once) closes the database: everything goes
     /// into the file, which is marked clean, and the log is removed; snapshots and cursors end with
-    /// `Closed`. Blocks until that is done. After an error the file is as a crash would leave it: nothing
+    /// `Closed`. Blocks until that is done. The path can be opened again at once, but for snapshots and
+    /// scans still alive: their borrowed documents lie in the file, so opening is `Locked` until they go. After an error the file is as a crash would leave it: nothing
     /// acknowledged is lost. Inside [`Database::write`] it is the error `NestedTransaction`, and nothing is
     /// closed.
     pub fn close(&self) -> Result<()> {
@@ -331,7 +384,7 @@ impl Database {
     /// changes; while it lives, pages it may read are not used again.
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.open_engine()?;
-        Ok(Snapshot::new(self.shared().clone()))
+        Ok(Snapshot::new(self.shared()))
     }
 
     /// Names of all collections, sorted.

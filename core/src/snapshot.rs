@@ -1,6 +1,6 @@
 //! Snapshots and scans.
 
-use crate::database::Shared;
+use crate::database::{Lease, Shared};
 use crate::document::{from_msgpack, Id, Key, RawDocument};
 use crate::engine::scan::Scan as EngineScan;
 use crate::engine::state::{self, State};
@@ -18,7 +18,7 @@ const BATCH: usize = 32;
 /// pages that it may read are not used again, so the file may grow; let it go when you are done.
 #[derive(Clone)]
 pub struct Snapshot {
-    shared: Arc<Shared>,
+    lease: Arc<Lease>,
     state: Arc<State>,
     commit: u64,
 }
@@ -30,9 +30,10 @@ impl std::fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(shared: Arc<Shared>) -> Snapshot {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Snapshot {
+        let lease = Lease::new(shared);
         let (state, commit) = shared.engine.published.snapshot();
-        Snapshot { shared, state, commit }
+        Snapshot { lease, state, commit }
     }
 
     /// The commit number that it shows.
@@ -41,7 +42,7 @@ impl Snapshot {
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.shared.engine
+        &self.lease.shared().engine
     }
 
     pub(crate) fn state(&self) -> &State {
@@ -201,7 +202,7 @@ impl<T> Scan<T> {
     /// The next document without copying it.
     pub fn next_raw(&mut self) -> Result<Option<&RawDocument>> {
         let Some(inner) = &mut self.inner else { return Ok(None) };
-        let engine = &self.snapshot.shared.engine;
+        let engine = &self.snapshot.lease.shared().engine;
         if engine.check_open().is_err() {
             self.inner = None;
             return Err(Error::Closed);
