@@ -209,7 +209,7 @@ fn execute_one(db: &Database, before: &Model, change: &Change, strict: bool) -> 
 pub fn refused(db: &Database, model: &Model, rng: &mut Rng) -> Result<()> {
     let Some((name, documents)) = model.0.iter().next() else { return Ok(()) };
     let expect = |result: Result<()>, code: u32| match result {
-        Err(e) if u32::from(e.code()) == code => Ok(()),
+        Err(e) if e.code() == code => Ok(()),
         Err(e) => Err(e),
         Ok(()) => panic!("error {code} expected"),
     };
@@ -225,7 +225,7 @@ pub fn refused(db: &Database, model: &Model, rng: &mut Rng) -> Result<()> {
         tx.create_collection("never")?;
         Err::<(), _>(Error::RolledBack)
     });
-    expect(failing, u32::from(Error::RolledBack.code()))
+    expect(failing, Error::RolledBack.code())
 }
 
 /// A document of about `bytes` bytes.
