@@ -52,7 +52,7 @@ const CHECKSUM_AT: usize = PAGE_BYTES - 8;
 const _: () = assert!(END <= CHECKSUM_AT);
 
 /// Field names of `docs/file-format.md` and where the code has them.
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) const LAYOUT: crate::format_tests::Layout = &[
     ("magic", MAGIC_AT),
     ("version", VERSION_AT),

@@ -47,7 +47,7 @@ const _: () = assert!(KINDS_AT + KINDS_BYTES <= PAGE_BYTES);
 const _: () = assert!(BODY_AT + NODE_CHILDREN as usize * CHILD_BYTES <= PAGE_BYTES);
 
 /// Field names of `docs/file-format.md` and where the code has them: chunk, node, child of a node.
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) const LAYOUTS: [crate::format_tests::Layout; 3] = [
     &[
         ("unit header", 0),

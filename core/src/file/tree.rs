@@ -38,7 +38,7 @@ pub use fold::{fold, Edit};
 #[cfg(test)]
 pub use node::MAX_VALUE_BYTES;
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) use node::LAYOUTS;
 
 /// Where a tree begins.

@@ -36,7 +36,7 @@ const _: () = assert!(LEVEL_AT < SLOTS_AT);
 const _: () = assert!(3 * (LEAF_SLOT_BYTES + MAX_VALUE_BYTES) <= CAPACITY_BYTES);
 
 /// Field names of `docs/file-format.md` and where the code has them: page, leaf slot, branch slot.
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) const LAYOUTS: [crate::format_tests::Layout; 3] = [
     &[("unit header", 0), ("count", COUNT_AT), ("level", LEVEL_AT), ("zero", LEVEL_AT + 1), ("slots", SLOTS_AT)],
     &[("key", 0), ("value offset", KEY_BYTES), ("value length", KEY_BYTES + 2), ("", LEAF_SLOT_BYTES)],
