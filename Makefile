@@ -42,7 +42,7 @@ test-examples: ## run the Rust quick start and the demo
 	$(CARGO) run --quiet -p nyro-cli --example demo
 
 test-loom: ## every interleaving of the concurrent parts, by the model checker
-	RUSTFLAGS="--cfg loom" $(CARGO) test -p nyro --lib --target-dir $(TARGET)/loom -- loom
+	RUSTFLAGS="--cfg loom" $(CARGO) test --release -p nyro --lib --target-dir $(TARGET)/loom -- loom_
 
 test-asan: ## the tests under AddressSanitizer (needs a nightly toolchain)
 	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \

@@ -243,7 +243,7 @@ fn check_scan(delta: &Delta, at: u64) {
 }
 
 fn delta_model(commits: u64, check: fn(&Delta, u64)) {
-    model(3, move || {
+    model(2, move || {
         let shared = std::sync::Arc::new((Delta::new(0, 0), AtomicU64::new(0)));
         let reader = {
             let shared = shared.clone();
