@@ -170,13 +170,14 @@ impl<'e> Transaction<'e> {
     pub fn resolve(&mut self, name: &str) -> Result<Option<u32>> {
         if !self.catalog_changed {
             if let Some(tree) = self.writer.names.get(name) {
-                return Ok(*tree);
+                return Ok(Some(*tree));
             }
         }
         trees::check_name(name)?;
         let found = self.get(CATALOG, &trees::name_key(name))?;
         let tree = found.map(|doc| trees::tree_of_document(&doc)).transpose()?;
-        if !self.catalog_changed {
+        // Names that mean nothing are not kept: there is no end to them.
+        if let (Some(tree), false) = (tree, self.catalog_changed) {
             self.writer.names.insert(name.to_owned(), tree);
         }
         Ok(tree)

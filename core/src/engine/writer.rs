@@ -80,7 +80,7 @@ pub struct Writer {
     /// Units in the heap since the last freeze.
     pub heap: Heap,
     /// Names resolved at the tip; emptied by every change of the catalog.
-    pub names: HashMap<String, Option<u32>>,
+    pub names: HashMap<String, u32>,
     /// Buffers that are used again.
     pub scratch: Scratch,
 }

@@ -5,6 +5,7 @@
 //!   api         every public call and what its documentation promises
 //!   bad_input   each mistake of a caller, each failure of the machine, each error code
 //!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
+//!   isolation   what a snapshot shows while others commit and sync
 //!   model       random operations of several threads against a plain map
 //! ```
 //!
@@ -14,6 +15,7 @@ mod api;
 mod bad_input;
 mod common;
 mod hostile;
+mod isolation;
 mod model;
 
 #[global_allocator]
