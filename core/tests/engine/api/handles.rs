@@ -1,7 +1,7 @@
 //! Handles: sharing, closing, opening again.
 
 use crate::common::{item, quick, Db, Place};
-use nyro::{Database, Document, Error, Event, Options};
+use nyro::{Database, Document, Durability, Error, Event, Options};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -182,9 +182,12 @@ fn events_tell_of_checkpoints_and_recovery_is_counted() {
         std::thread::yield_now();
     }
     assert!(seen(&events.lock().expect("no panic")), "background checkpoints are told");
-    db.docs("c").put(&item("last", 1)).expect("puts");
     let stats = db.stats().expect("stats");
-    assert!(stats.commits == 20_001 && stats.commit == 20_001 && stats.checkpoints > 0, "{stats:?}");
+    assert!(stats.commits == 20_000 && stats.commit == 20_000 && stats.checkpoints > 0, "{stats:?}");
+    db.close().expect("closes");
+    // With a log this long no checkpoint takes the last commit away from the replay.
+    let db = place.open_with(Options { durability: Durability::Manual, ..Options::default() });
+    db.docs("c").put(&item("last", 1)).expect("puts");
     db.abandon();
     let db = place.open();
     assert!(db.stats().expect("stats").replayed_commits > 0);
