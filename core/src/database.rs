@@ -238,8 +238,10 @@ impl Database {
                 if shared.handles.load(Ordering::Acquire) == 0 {
                     // The system may not tell who holds a lock; here it is known to be this process.
                     let path = place.display().to_string();
+                    // Closed and without leases it is about to leave: that is worth waiting for.
                     let closed = shared.closed.load(Ordering::SeqCst);
-                    let user = if closed { KEPT_BY_SNAPSHOT.to_owned() } else { String::new() };
+                    let kept = closed && shared.leases.load(Ordering::SeqCst) > 0;
+                    let user = if kept { KEPT_BY_SNAPSHOT.to_owned() } else { String::new() };
                     return Err(Error::Locked { path, pid: std::process::id(), user });
                 }
                 if shared.options != *options {
