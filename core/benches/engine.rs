@@ -1,6 +1,6 @@
 //! A quick self-measurement through the public API:
-//! `cargo bench -p nyro --bench engine -- [documents …] [get|scan|commit|sequential|kilobytes|collections …]`
-//! (the random load always runs).
+//! `cargo bench -p nyro --bench engine -- [documents …] [load|get|scan|commit|sequential|kilobytes|collections …]`
+//! (without a name, all of them).
 //!
 //! Prints one line a figure: what, how many a second or how long, and the aim it is held against. One
 //! thread calls; checkpoints run on the engine's own. Figures of a shared machine are noisy: read them
@@ -209,6 +209,30 @@ fn many_collections(path: &Path) {
     opening(path, 1);
 }
 
+fn random_load(
+    path: &Path,
+    ids: &[u64],
+    documents: &[RawDocumentBuf],
+    random: &mut Random,
+    run: &dyn Fn(&str) -> bool,
+) {
+    let db = load(path, documents, "load, random ids, batches of 1000", "aim: over 1.7 M/s");
+    let start = Instant::now();
+    db.close().expect("close");
+    println!("{:<44} {:.0} ms", "close (checkpoint)", start.elapsed().as_secs_f64() * 1e3);
+    file_size(path, documents, "file after random load", "aim: at most 1.2");
+    let db = Database::open_with(path, options()).expect("open");
+    if run("get") {
+        reads(&db, ids, random);
+    }
+    if run("scan") {
+        scan(&db, ids.len() as u64);
+    }
+    db.close().expect("close");
+    opening(path, ids[0]);
+    std::fs::remove_file(path).expect("remove");
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let sizes: Vec<u64> = arguments.iter().filter_map(|a| a.replace('_', "").parse().ok()).collect();
@@ -222,22 +246,9 @@ fn main() {
         let mut random = Random(42);
         let ids: Vec<u64> = (0..size).map(|_| random.next() >> 1).collect();
         let documents: Vec<_> = ids.iter().map(|id| document(*id, &mut random, 50)).collect();
-        let path = base.join("random.nyro");
-        let db = load(&path, &documents, "load, random ids, batches of 1000", "aim: over 1.7 M/s");
-        let start = Instant::now();
-        db.close().expect("close");
-        println!("{:<44} {:.0} ms", "close (checkpoint)", start.elapsed().as_secs_f64() * 1e3);
-        file_size(&path, &documents, "file after random load", "aim: at most 1.2");
-        let db = Database::open_with(&path, options()).expect("open");
-        if run("get") {
-            reads(&db, &ids, &mut random);
+        if run("load") || run("get") || run("scan") {
+            random_load(&base.join("random.nyro"), &ids, &documents, &mut random, &run);
         }
-        if run("scan") {
-            scan(&db, size);
-        }
-        db.close().expect("close");
-        opening(&path, ids[0]);
-        std::fs::remove_file(&path).expect("remove");
         if run("commit") {
             commits(&base.join("commits.nyro"), &documents);
         }

@@ -21,6 +21,7 @@ use crate::file::tree::{self, TreeRoot};
 use crate::file::{pages, space};
 use crate::hash::{self, HashKey, KeyHash, TrieRoot};
 use crate::log::{self, Log, LogConfig, Lsn};
+use crate::memory::Pool;
 use crate::record::block::{self, OpenBlock};
 use crate::record::directory::{self, EntryBuilder};
 use crate::record::extent::{self, HeapExtent};
@@ -278,7 +279,7 @@ fn stub() -> Vec<u8> {
 
 #[test]
 fn golden_record_block() {
-    let mut open = OpenBlock::new(PageNo(5), 0, 3, 1000);
+    let mut open = OpenBlock::new(&Pool::new(0), PageNo(5), 0, 3, 1000);
     let first = open.append(1000, &[DOCUMENT], false);
     let second = open.append(1200, &[&stub()], true);
     let closed = open.close();
@@ -303,7 +304,7 @@ fn golden_record_block() {
 #[test]
 fn golden_extent() {
     let document = [&b"\x82\xa3_id\xa3big\xa1x\xc6\x00\x01\x11\x5a"[..], &[0x55; 69_978]].concat();
-    let heap = HeapExtent::new(PageNo(32), 3, &document);
+    let heap = HeapExtent::new(&Pool::new(0), PageNo(32), 3, &document);
     let mut unit = heap.unit.bytes().to_vec();
     extent::seal(&mut unit, GENERATION, seed());
     let start = pages::extent_data_at(heap.pages);

@@ -28,6 +28,7 @@ pub(crate) mod hash;
 pub(crate) mod int_map;
 #[cfg(not(loom))]
 pub(crate) mod log;
+pub(crate) mod memory;
 #[cfg(not(loom))]
 pub(crate) mod options;
 pub(crate) mod record;

@@ -109,6 +109,9 @@ impl Engine {
 
     /// Freezes the active delta under the writer lock.
     fn freeze(&self) -> Result<Option<Work>> {
+        // Made before the lock is taken: the memory may have to be cleared.
+        let expected = self.published.pin().active.distinct() as usize;
+        let mut active = Delta::new(&self.pool, 0, expected);
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
         let writer = &mut *writer;
         if writer.tip == writer.state.meta.commit && writer.dropped.is_empty() {
@@ -116,8 +119,9 @@ impl Engine {
         }
         debug_assert!(writer.state.frozen.is_none());
         let frozen = writer.state.active.clone();
-        let active = Arc::new(Delta::new(writer.tip, frozen.distinct() as usize));
-        let state = State::new(writer.state.number + 1, writer.state.meta.clone(), Some(frozen.clone()), active);
+        active.set_base(writer.tip);
+        let meta = writer.state.meta.clone();
+        let state = State::new(writer.state.number + 1, meta, Some(frozen.clone()), Arc::new(active));
         let (lsn, chain) = match &writer.log {
             Some(log) => (log.end().0, log.chain()),
             None => (writer.state.meta.lsn, writer.state.meta.chain),

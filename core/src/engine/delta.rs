@@ -24,6 +24,7 @@
 
 use crate::file::page::Address;
 use crate::int_map::IntMap;
+use crate::memory::{Array, Plain, Pool};
 use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering, RwLock};
 
 /// "No entry".
@@ -73,7 +74,9 @@ struct Entry {
     tombstone: AtomicU32,
 }
 
-impl Entry {
+// SAFETY: an entry is numbers only.
+unsafe impl Plain for Entry {
+    #[cfg(loom)]
     fn empty() -> Entry {
         Entry {
             address: AtomicU64::new(NO_ADDRESS),
@@ -129,17 +132,14 @@ pub struct Item {
 /// Hash table from a 64-bit hash to entry numbers; replaced by one twice the size when half full.
 struct Table {
     /// `tag << 32 | entry + 1`; 0 is empty.
-    slots: Box<[AtomicU64]>,
-    filter: Box<[AtomicU64]>,
+    slots: Array<AtomicU64>,
+    filter: Array<AtomicU64>,
 }
 
 impl Table {
-    fn new(capacity: usize) -> Table {
+    fn new(pool: &Pool, capacity: usize) -> Table {
         debug_assert!(capacity.is_power_of_two());
-        Table {
-            slots: (0..capacity).map(|_| AtomicU64::new(0)).collect(),
-            filter: (0..(capacity / 8).max(1)).map(|_| AtomicU64::new(0)).collect(),
-        }
+        Table { slots: Array::zeroed(pool, capacity), filter: Array::zeroed(pool, (capacity / 8).max(1)) }
     }
 
     fn home(&self, mixed: u64) -> usize {
@@ -158,7 +158,8 @@ impl Table {
 
     fn add_to_filter(&self, mixed: u64) {
         let (word, bits) = self.filter_word(mixed);
-        word.fetch_or(bits, Ordering::Release);
+        // One writer: no need for one indivisible step.
+        word.store(word.load(Ordering::Relaxed) | bits, Ordering::Release);
     }
 
     /// Puts a value into the first empty slot; used where the id is known to be new.
@@ -174,18 +175,19 @@ impl Table {
 
 /// Folded slots that died since the checkpoint: address -> commit.
 struct Marks {
-    addresses: Box<[AtomicU64]>,
-    deaths: Box<[AtomicU32]>,
+    addresses: Array<AtomicU64>,
+    deaths: Array<AtomicU32>,
     /// A bit for each page hash that has a mark, so that scans skip untouched blocks.
-    pages: Box<[AtomicU64]>,
+    pages: Array<AtomicU64>,
 }
 
 impl Marks {
-    fn new(capacity: usize) -> Marks {
+    fn new(pool: &Pool, capacity: usize) -> Marks {
         Marks {
-            addresses: (0..capacity).map(|_| AtomicU64::new(NO_ADDRESS)).collect(),
-            deaths: (0..capacity).map(|_| AtomicU32::new(NEVER)).collect(),
-            pages: (0..(capacity / 8).max(1)).map(|_| AtomicU64::new(0)).collect(),
+            addresses: Array::zeroed(pool, capacity),
+            // Written before the address beside it is.
+            deaths: Array::dirty(pool, capacity),
+            pages: Array::zeroed(pool, (capacity / 8).max(1)),
         }
     }
 
@@ -208,7 +210,7 @@ impl Marks {
     fn insert(&self, address: u64, death: u32) {
         if let Err(at) = self.find(address) {
             let (word, bit) = self.page_bit(address);
-            word.fetch_or(bit, Ordering::Release);
+            word.store(word.load(Ordering::Relaxed) | bit, Ordering::Release);
             self.deaths[at].store(death, Ordering::Relaxed);
             self.addresses[at].store(address, Ordering::Release);
         }
@@ -227,6 +229,7 @@ pub struct TreeDelta {
 
 /// See the module's text.
 pub struct Delta {
+    pool: Pool,
     base: u64,
     chunks: [AtomicPtr<Entry>; CHUNKS],
     len: AtomicU32,
@@ -234,6 +237,8 @@ pub struct Delta {
     marks: AtomicPtr<Marks>,
     mark_count: AtomicU32,
     distinct: AtomicU32,
+    /// What `chunks` points to.
+    entries: Mutex<Vec<Array<Entry>>>,
     /// Tables that were outgrown; readers may still look at them.
     outgrown: Mutex<(Vec<*mut Table>, Vec<*mut Marks>)>,
     trees: RwLock<IntMap<u32, Arc<TreeDelta>>>,
@@ -272,19 +277,27 @@ fn chunk_of(index: u32) -> (usize, usize, usize) {
 
 impl Delta {
     /// An empty delta for the commits after `base`; `expected` entries are made room for.
-    pub fn new(base: u64, expected: usize) -> Delta {
+    pub fn new(pool: &Pool, base: u64, expected: usize) -> Delta {
         let capacity = (expected.max(LEAST_ROOM) * 2).next_power_of_two();
         Delta {
+            pool: pool.clone(),
             base,
             chunks: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             len: AtomicU32::new(0),
-            table: AtomicPtr::new(Box::into_raw(Box::new(Table::new(capacity)))),
-            marks: AtomicPtr::new(Box::into_raw(Box::new(Marks::new(FIRST_MARKS)))),
+            table: AtomicPtr::new(Box::into_raw(Box::new(Table::new(pool, capacity)))),
+            marks: AtomicPtr::new(Box::into_raw(Box::new(Marks::new(pool, FIRST_MARKS)))),
             mark_count: AtomicU32::new(0),
             distinct: AtomicU32::new(0),
+            entries: Mutex::new(Vec::new()),
             outgrown: Mutex::new((Vec::new(), Vec::new())),
             trees: RwLock::new(IntMap::default()),
         }
+    }
+
+    /// The delta is for the commits after `base`. Requires: it is empty.
+    pub fn set_base(&mut self, base: u64) {
+        debug_assert!(self.is_empty());
+        self.base = base;
     }
 
     /// Entries so far.
@@ -486,6 +499,9 @@ impl Delta {
         entry.base.store(base, Ordering::Relaxed);
         entry.hash.store(new.hash, Ordering::Relaxed);
         entry.birth.store(self.relative(new.commit), Ordering::Relaxed);
+        // The memory may hold what another delta left there.
+        entry.death.store(NEVER, Ordering::Relaxed);
+        entry.next.store(NONE, Ordering::Relaxed);
         entry.previous.store(new.previous.unwrap_or(NONE), Ordering::Relaxed);
         entry.tree.store(new.tree, Ordering::Relaxed);
         entry.tombstone.store(new.tombstone.into(), Ordering::Relaxed);
@@ -500,8 +516,9 @@ impl Delta {
     fn make_room(&self, index: u32) {
         let (chunk, at, size) = chunk_of(index);
         if at == 0 && self.chunks[chunk].load(Ordering::Relaxed).is_null() {
-            let entries: Box<[Entry]> = (0..size).map(|_| Entry::empty()).collect();
-            self.chunks[chunk].store(Box::into_raw(entries).cast(), Ordering::Release);
+            let entries: Array<Entry> = Array::dirty(&self.pool, size);
+            self.chunks[chunk].store(entries.as_ptr().cast_mut(), Ordering::Release);
+            self.entries.lock().push(entries);
         }
     }
 
@@ -532,8 +549,8 @@ impl Delta {
 
     fn grow_table(&self) {
         let old = self.table();
-        let bigger = Table::new(old.slots.len() * 2);
-        for slot in &old.slots {
+        let bigger = Table::new(&self.pool, old.slots.len() * 2);
+        for slot in old.slots.iter() {
             let value = slot.load(Ordering::Relaxed);
             if value != 0 {
                 let entry = self.entry(value as u32 - 1);
@@ -583,8 +600,8 @@ impl Delta {
 
     fn grow_marks(&self) {
         let old = self.marks();
-        let bigger = Marks::new(old.addresses.len() * 4);
-        for (address, death) in old.addresses.iter().zip(&old.deaths) {
+        let bigger = Marks::new(&self.pool, old.addresses.len() * 4);
+        for (address, death) in old.addresses.iter().zip(old.deaths.iter()) {
             let address = address.load(Ordering::Relaxed);
             if address != NO_ADDRESS {
                 bigger.insert(address, death.load(Ordering::Relaxed));
@@ -654,14 +671,6 @@ fn some(index: u32) -> Option<u32> {
 
 impl Drop for Delta {
     fn drop(&mut self) {
-        for (i, chunk) in self.chunks.iter().enumerate() {
-            let first = chunk.load(Ordering::Acquire);
-            if !first.is_null() {
-                let size = 1usize << (FIRST_CHUNK_BITS as usize + i);
-                // SAFETY: made by `Box::into_raw` from a boxed slice of `size` entries.
-                drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(first, size)) });
-            }
-        }
         let mut outgrown = self.outgrown.lock();
         outgrown.0.push(self.table.load(Ordering::Acquire));
         outgrown.1.push(self.marks.load(Ordering::Acquire));

@@ -36,6 +36,7 @@ use crate::file::meta::Meta;
 use crate::file::pages::Pages;
 use crate::file::space::Space;
 use crate::log::{Log, Lsn};
+use crate::memory::Pool;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, Ordering, RwLock};
 use checkpoint::{Retired, Work};
 use published::Published;
@@ -111,6 +112,7 @@ pub struct Engine {
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) pages: Pages,
     pub(crate) space: Mutex<Space>,
+    pub(crate) pool: Pool,
     pub(crate) published: Arc<Published<State>>,
     pub(crate) writer: WriterLock<Writer>,
     pub(crate) log: OnceLock<Arc<Log>>,
@@ -135,7 +137,7 @@ pub struct Engine {
     pub(crate) counters: Counters,
     pub(crate) hook: RwLock<Option<Hook>>,
     pub(crate) signal: Signal,
-    worker: Mutex<Option<std::thread::JoinHandle<()>>>,
+    workers: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -148,7 +150,9 @@ impl std::fmt::Debug for Engine {
 #[derive(Debug, Default)]
 pub struct Signal {
     wants: Mutex<Wants>,
+    /// Wakes the thread of checkpoints, and that of the log.
     wake: Condvar,
+    wake_log: Condvar,
     done: Condvar,
 }
 
@@ -231,21 +235,34 @@ impl Engine {
     /// One pass of background work, in a fixed order: the next log segment, a sync that is due, a
     /// checkpoint that is due. Called by the background thread, or by the owner where there is none.
     pub fn background_step(&self) -> Result<()> {
-        let (prepare, sync, checkpoint) = {
+        self.log_step()?;
+        self.checkpoint_step()
+    }
+
+    /// The log's part of the background work.
+    fn log_step(&self) -> Result<()> {
+        let (prepare, sync) = {
             let mut wants = self.signal.wants.lock();
-            (std::mem::take(&mut wants.prepare), std::mem::take(&mut wants.sync), std::mem::take(&mut wants.checkpoint))
+            (std::mem::take(&mut wants.prepare), std::mem::take(&mut wants.sync))
         };
-        let log = self.log.get();
-        if let (Some(log), true) = (log, prepare) {
+        let Some(log) = self.log.get() else { return Ok(()) };
+        if prepare {
             log.prepare()?;
         }
-        if let (Some(log), true) = (log, sync) {
+        if sync {
             log.sync_through(log.end())?;
         }
-        if checkpoint {
-            self.background_checkpoint()?;
-        } else if let Some(log) = log.filter(|log| log.durable() == log.end()) {
-            // Idle: the claim makes damage to what was synced last an error instead of a shorter log.
+        Ok(())
+    }
+
+    /// The other part: a checkpoint that is due; what an idle database does.
+    fn checkpoint_step(&self) -> Result<()> {
+        if std::mem::take(&mut self.signal.wants.lock().checkpoint) {
+            return self.background_checkpoint();
+        }
+        self.pool.trim();
+        if let Some(log) = self.log.get().filter(|log| log.durable() == log.end()) {
+            // The claim makes damage to what was synced last an error instead of a shorter log.
             if let Ok(_writer) = self.writer.lock(Duration::ZERO) {
                 log.claim()?;
             }
@@ -272,33 +289,47 @@ impl Engine {
         done.map(|_| ())
     }
 
-    /// Starts the background thread, where the environment has threads.
+    /// Starts the background threads, where the environment has threads.
     pub(crate) fn start_worker(self: &Arc<Self>) {
         let engine = Arc::downgrade(self);
-        let interval = match self.config.durability {
-            Durability::Interval(ms) if self.config.durable() => Some(Duration::from_millis(ms.max(1))),
-            _ => None,
-        };
-        let job = move || worker(&engine, interval);
-        let handle = self.env.spawn("nyro-background", Box::new(job));
-        self.signal.wants.lock().thread = handle.is_some();
-        *self.worker.lock() = handle;
+        let checkpoints = move || worker(&engine, &CHECKPOINTS, IDLE);
+        let mut handles: Vec<_> = self.env.spawn("nyro-background", Box::new(checkpoints)).into_iter().collect();
+        self.signal.wants.lock().thread = !handles.is_empty();
+        if self.config.durable() {
+            // Of its own: syncs that are due, and the next segment, can't wait for a checkpoint to end.
+            let engine = Arc::downgrade(self);
+            let pause = match self.config.durability {
+                Durability::Interval(ms) => Duration::from_millis(ms.max(1)),
+                _ => IDLE,
+            };
+            let job = move || worker(&engine, &LOG, pause);
+            handles.extend(self.env.spawn("nyro-log", Box::new(job)));
+        }
+        *self.workers.lock() = handles;
     }
 
     /// Asks for background work; where there is no thread it waits for the next step.
     pub(crate) fn request(&self, change: impl FnOnce(&mut Request<'_>)) {
         let mut wants = self.signal.wants.lock();
+        let before = (wants.checkpoint, wants.prepare || wants.sync);
         change(&mut Request(&mut wants));
+        let (checkpoint, log) = (wants.checkpoint && !before.0, (wants.prepare || wants.sync) && !before.1);
         drop(wants);
-        self.signal.wake.notify_one();
+        if checkpoint {
+            self.signal.wake.notify_one();
+        }
+        if log {
+            self.signal.wake_log.notify_one();
+        }
     }
 
-    /// Stops the background thread and waits for it.
+    /// Stops the background threads and waits for them.
     fn stop_worker(&self) {
         self.signal.wants.lock().stop = true;
         self.signal.wake.notify_all();
-        let handle = self.worker.lock().take();
-        if let Some(handle) = handle {
+        self.signal.wake_log.notify_all();
+        let handles = std::mem::take(&mut *self.workers.lock());
+        for handle in handles {
             if handle.thread().id() != std::thread::current().id() {
                 let _ = handle.join();
             }
@@ -353,30 +384,49 @@ impl Request<'_> {
     }
 }
 
-/// The background thread: sleeps until it is asked, or until a sync is due. It holds the engine weakly
-/// while it decides whether to go on.
-fn worker(engine: &std::sync::Weak<Engine>, interval: Option<Duration>) {
+/// How long a background thread sleeps when nobody asks it for anything.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// What one of the background threads does.
+struct Job {
+    wake: fn(&Signal) -> &Condvar,
+    is_wanted: fn(&Wants) -> bool,
+    step: fn(&Engine) -> Result<()>,
+}
+
+const CHECKPOINTS: Job =
+    Job { wake: |signal| &signal.wake, is_wanted: |wants| wants.checkpoint, step: Engine::checkpoint_step };
+
+const LOG: Job = Job {
+    wake: |signal| &signal.wake_log,
+    is_wanted: |wants| wants.prepare || wants.sync,
+    step: |engine| {
+        if matches!(engine.config.durability, Durability::Interval(_)) {
+            engine.signal.wants.lock().sync = true;
+        }
+        engine.log_step()
+    },
+};
+
+/// A background thread: sleeps until it is asked, or for a while. It holds the engine weakly while it decides
+/// whether to go on.
+fn worker(engine: &std::sync::Weak<Engine>, job: &Job, pause: Duration) {
     while let Some(engine) = engine.upgrade() {
         {
             let mut wants = engine.signal.wants.lock();
-            if wants.stop {
-                return;
-            }
-            if !(wants.checkpoint || wants.prepare || wants.sync) {
-                let timeout = interval.unwrap_or(Duration::from_millis(200));
-                engine.signal.wake.wait_for(&mut wants, timeout);
+            if !wants.stop && !(job.is_wanted)(&wants) {
+                (job.wake)(&engine.signal).wait_for(&mut wants, pause);
             }
             if wants.stop {
                 return;
             }
-            wants.sync |= interval.is_some();
         }
-        if let Err(e) = engine.background_step() {
+        if let Err(e) = (job.step)(&engine) {
             // Nobody waits for this result: it is told to the hook, and to the next writer as pacing.
             engine.event(Event::BackgroundError { error: e });
             let mut wants = engine.signal.wants.lock();
             if !wants.stop {
-                engine.signal.wake.wait_for(&mut wants, Duration::from_millis(50));
+                (job.wake)(&engine.signal).wait_for(&mut wants, Duration::from_millis(50));
             }
         }
     }

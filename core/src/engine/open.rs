@@ -36,6 +36,7 @@ use crate::file::page::PAGE_BYTES;
 use crate::file::pages::Pages;
 use crate::file::space::Space;
 use crate::log::{self, Log, LogConfig, Lsn, ReplayStart};
+use crate::memory::Pool;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 use std::io;
 use std::sync::OnceLock;
@@ -84,7 +85,8 @@ impl Engine {
         let meta = Arc::new(meta.clone());
         let pages = Pages::new(file.clone(), meta.seed(), meta.file_pages);
         let space = Space::open(meta.space, meta.region_pages, meta.used_pages, meta.file_pages);
-        let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(meta.commit, 0))));
+        let pool = Pool::new(usize::try_from(config.cache_bytes / 2).unwrap_or(usize::MAX));
+        let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(&pool, meta.commit, 0))));
         Engine {
             config,
             disk: place.disk,
@@ -93,6 +95,7 @@ impl Engine {
             file,
             pages,
             space: Mutex::new(space),
+            pool,
             published: Arc::new(Published::new(state.clone(), meta.commit)),
             writer: WriterLock::new(Writer::new(state)),
             log: OnceLock::new(),
@@ -112,7 +115,7 @@ impl Engine {
             counters: Counters::default(),
             hook: RwLock::new(place.hook),
             signal: Signal::default(),
-            worker: Mutex::new(None),
+            workers: Mutex::new(Vec::new()),
         }
     }
 

@@ -135,7 +135,7 @@ impl Engine {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { pages: &self.pages, space: &self.space, max_order: self.max_order() }
+        Context { pages: &self.pages, space: &self.space, pool: &self.pool, max_order: self.max_order() }
     }
 
     /// Largest order of block: a block lies inside one region.

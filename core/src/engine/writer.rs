@@ -19,6 +19,7 @@ use crate::file::space::Space;
 use crate::hash::KeyHash;
 use crate::int_map::IntMap;
 use crate::log::Log;
+use crate::memory::Pool;
 use crate::record::block::{self, ClosedBlock, OpenBlock};
 use crate::record::extent::{self, HeapExtent};
 use crate::record::key;
@@ -116,6 +117,8 @@ pub struct Context<'a> {
     pub pages: &'a Pages,
     /// The allocator.
     pub space: &'a Mutex<Space>,
+    /// Memory for what is not in the file yet.
+    pub pool: &'a Pool,
     /// Largest order of block in this file.
     pub max_order: u8,
 }
@@ -172,7 +175,7 @@ impl Writer {
                 order += 1;
             }
             let page = context.space.lock().give(context.pages, order)?;
-            let open = OpenBlock::new(page, order, tree.into(), ordinal);
+            let open = OpenBlock::new(context.pool, page, order, tree.into(), ordinal);
             // SAFETY: the block's memory lives in `heap` and then in the checkpoint's and the retire
             // list, which free it only when no state that could reach it is left.
             unsafe { context.pages.put_heap(page, PageKind::Block, order, open.memory())? };
@@ -190,7 +193,7 @@ impl Writer {
     fn place_large(&mut self, context: Context<'_>, tree: u32, document: &[u8]) -> Result<Vec<u8>> {
         let pages = extent::pages_for(document.len());
         let page = context.space.lock().give_extent(context.pages, pages as u64)?;
-        let extent = HeapExtent::new(page, tree.into(), document);
+        let extent = HeapExtent::new(context.pool, page, tree.into(), document);
         // SAFETY: as for blocks.
         unsafe { context.pages.put_heap(page, PageKind::Extent, 0, extent.unit.ptr())? };
         self.heap.bytes += extent.unit.len() as u64;

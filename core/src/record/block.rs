@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::file::page::{put_u16, put_u32, put_u64, Address, PageKind, PageNo, UnitHeader};
 use crate::file::page::{PAGE_BYTES, UNIT_HEADER_BYTES};
 use crate::file::pages::BlockMemory;
+use crate::memory::{Memory, Pool};
 
 /// Offset of the first record.
 pub const RECORDS_AT: usize = END_AT + 4;
@@ -189,60 +190,44 @@ pub fn inline_limit(max_order: u8) -> usize {
     MAX_INLINE_BYTES.min((PAGE_BYTES << max_order) / 4)
 }
 
-/// Heap memory of one unit, 64-byte aligned, shared with readers by address.
+/// Memory of one unit that is not in the file yet, shared with readers by address.
 #[derive(Debug)]
-pub struct HeapUnit {
-    ptr: *mut u8,
-    layout: std::alloc::Layout,
-}
-
-// SAFETY: the memory is owned by this value; the single writer appends to it, readers look only at
-// bytes published to them (see `BlockMemory`).
-unsafe impl Send for HeapUnit {}
-// SAFETY: as above.
-unsafe impl Sync for HeapUnit {}
+pub struct HeapUnit(Memory);
 
 impl HeapUnit {
-    /// Zeroed memory of `pages` pages.
-    pub fn zeroed(pages: usize) -> HeapUnit {
-        let layout = std::alloc::Layout::from_size_align(pages * PAGE_BYTES, 64);
-        let layout = layout.unwrap_or_else(|_| unreachable!("page counts are bounded far below isize::MAX"));
-        // SAFETY: the layout's size is not zero.
-        let ptr = unsafe { std::alloc::alloc_zeroed(layout) };
-        if ptr.is_null() {
-            std::alloc::handle_alloc_error(layout);
-        }
-        HeapUnit { ptr, layout }
+    /// Memory of `pages` pages, with anything in it.
+    pub fn new(pool: &Pool, pages: usize) -> HeapUnit {
+        HeapUnit(pool.take(pages * PAGE_BYTES))
     }
 
     /// Its first byte.
     pub fn ptr(&self) -> *mut u8 {
-        self.ptr
+        self.0.ptr()
     }
 
     /// Its length in bytes.
     pub fn len(&self) -> usize {
-        self.layout.size()
+        self.0.len()
     }
 
     /// Writes `data` at `at`. Only the owner calls this, for bytes not published yet.
     pub fn write(&mut self, at: usize, data: &[u8]) {
         assert!(at <= self.len() && data.len() <= self.len() - at);
         // SAFETY: in bounds by the line above; no reader looks at bytes that were not published.
-        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), self.ptr.add(at), data.len()) }
+        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), self.ptr().add(at), data.len()) }
     }
 
-    /// A copy of all bytes, for the checkpoint that writes the unit. The writer must be done with it.
+    /// Makes the bytes from `from` to `to` zero. As [`HeapUnit::write`].
+    pub fn clear(&mut self, from: usize, to: usize) {
+        assert!(from <= to && to <= self.len());
+        // SAFETY: as in `write`.
+        unsafe { self.ptr().add(from).write_bytes(0, to - from) }
+    }
+
+    /// All bytes, for the checkpoint that writes the unit. The writer must be done with it.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: the whole unit is initialised (zeroed); the caller is past the last write.
-        unsafe { std::slice::from_raw_parts(self.ptr, self.len()) }
-    }
-}
-
-impl Drop for HeapUnit {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this layout in `zeroed`.
-        unsafe { std::alloc::dealloc(self.ptr, self.layout) }
+        // SAFETY: all of the memory is initialised; the caller is past the last write.
+        unsafe { std::slice::from_raw_parts(self.ptr(), self.len()) }
     }
 }
 
@@ -259,8 +244,8 @@ pub struct OpenBlock {
 
 impl OpenBlock {
     /// An empty block for the records of `tree`, the first of which gets ordinal `base`.
-    pub fn new(page: PageNo, order: u8, tree: u64, base: u64) -> OpenBlock {
-        let mut unit = HeapUnit::zeroed(1 << order);
+    pub fn new(pool: &Pool, page: PageNo, order: u8, tree: u64, base: u64) -> OpenBlock {
+        let mut unit = HeapUnit::new(pool, 1 << order);
         let mut head = [0; RECORDS_AT];
         UnitHeader { page, kind: PageKind::Block, order, generation: 0, tree }.encode(&mut head);
         put_u64(&mut head, BASE_AT, base);
@@ -301,8 +286,9 @@ impl OpenBlock {
         Address::new(self.page, position as u16)
     }
 
-    /// Nothing is appended any more: writes slots and end into the header.
+    /// Nothing is appended any more: writes slots and end into the header, and zeros in between.
     pub fn close(mut self) -> ClosedBlock {
+        self.unit.clear(self.end, self.unit.len() - self.slots * SLOT_BYTES);
         let mut tail = [0; RECORDS_AT - SLOTS_AT];
         put_u32(&mut tail, 0, self.slots as u32);
         put_u32(&mut tail, 4, self.end as u32);

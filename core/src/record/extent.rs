@@ -14,6 +14,7 @@
 use super::block::HeapUnit;
 use crate::file::page::{put_u32, put_u64, PageKind, PageNo, UnitHeader, PAGE_BYTES};
 use crate::file::pages::{extent_data_at, EXTENT_HEADER_BYTES, EXTENT_LENGTH_AT, EXTENT_PAGES_AT, EXTENT_PIECE_BYTES};
+use crate::memory::Pool;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Pages that an extent for a document of `length` bytes has.
@@ -38,15 +39,18 @@ pub struct HeapExtent {
 
 impl HeapExtent {
     /// An extent at `page` that holds `document` of collection `tree`.
-    pub fn new(page: PageNo, tree: u64, document: &[u8]) -> HeapExtent {
+    pub fn new(pool: &Pool, page: PageNo, tree: u64, document: &[u8]) -> HeapExtent {
         let pages = pages_for(document.len());
-        let mut unit = HeapUnit::zeroed(pages);
+        let mut unit = HeapUnit::new(pool, pages);
+        let (start, bytes) = (extent_data_at(pages), unit.len());
         let mut head = [0; EXTENT_HEADER_BYTES];
         UnitHeader { page, kind: PageKind::Extent, order: 0, generation: 0, tree }.encode(&mut head);
         put_u32(&mut head, EXTENT_PAGES_AT, pages as u32);
         put_u32(&mut head, EXTENT_LENGTH_AT, document.len() as u32);
         unit.write(0, &head);
-        unit.write(extent_data_at(pages), document);
+        unit.clear(EXTENT_HEADER_BYTES, start);
+        unit.write(start, document);
+        unit.clear(start + document.len(), bytes);
         HeapExtent { unit, page, pages }
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::file::page::{Address, PageBuf};
 use crate::file::written_file::WrittenFile;
+use crate::memory::Pool;
 use crate::record::block::{self, OpenBlock};
 use crate::record::extent::{self, HeapExtent};
 use loom::thread;
@@ -24,7 +25,7 @@ fn large_document() -> Vec<u8> {
 }
 
 fn block() -> (block::ClosedBlock, Address) {
-    let mut open = OpenBlock::new(BLOCK_PAGE, 0, 1, 1);
+    let mut open = OpenBlock::new(&Pool::new(0), BLOCK_PAGE, 0, 1, 1);
     let address = open.append(1, &[&TEXT], false);
     (open.close(), address)
 }
@@ -41,7 +42,7 @@ fn make_written() -> Arc<WrittenFile> {
     let block = &mut bytes[BLOCK_PAGE.offset() as usize..][..PAGE_BYTES];
     block.copy_from_slice(self::block().0.unit.bytes());
     page::seal(block, 1, SEED);
-    let document = HeapExtent::new(EXTENT_PAGE, 1, &large_document());
+    let document = HeapExtent::new(&Pool::new(0), EXTENT_PAGE, 1, &large_document());
     assert_eq!(document.pages, 17);
     let unit = &mut bytes[EXTENT_PAGE.offset() as usize..][..document.pages * PAGE_BYTES];
     unit.copy_from_slice(document.unit.bytes());
@@ -124,7 +125,7 @@ fn loom_pages_verified_at_once_keep_their_own_codes() {
 #[test]
 fn loom_a_large_document_is_read_whole_while_it_leaves_the_heap() {
     model(|| {
-        let document = HeapExtent::new(EXTENT_PAGE, 1, &large_document());
+        let document = HeapExtent::new(&Pool::new(0), EXTENT_PAGE, 1, &large_document());
         let pages = table();
         // SAFETY: the extent lives until the reader is joined.
         unsafe { pages.put_heap(EXTENT_PAGE, PageKind::Extent, 0, document.unit.ptr()).expect("a page of the file") };

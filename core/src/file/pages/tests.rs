@@ -4,6 +4,7 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::file::page::{put_u32, Address, PageBuf, UnitHeader};
 use crate::file::written_file::WrittenFile;
+use crate::memory::Pool;
 use crate::record::block::{self, OpenBlock};
 use crate::record::extent::{self, HeapExtent};
 
@@ -37,7 +38,7 @@ impl Draft {
     }
 
     fn extent(&mut self, page: PageNo, document: &[u8]) -> usize {
-        let heap = HeapExtent::new(page, 1, document);
+        let heap = HeapExtent::new(&Pool::new(0), page, 1, document);
         let unit = self.unit(page, heap.pages);
         unit.copy_from_slice(heap.unit.bytes());
         extent::seal(unit, 1, SEED);
@@ -51,7 +52,7 @@ impl Draft {
 }
 
 fn block(page: PageNo, order: u8) -> (block::ClosedBlock, Address) {
-    let mut open = OpenBlock::new(page, order, 1, 1);
+    let mut open = OpenBlock::new(&Pool::new(0), page, order, 1, 1);
     let at = open.append(1, &[&TEXT], false);
     (open.close(), at)
 }
@@ -155,10 +156,10 @@ fn a_unit_in_the_heap_comes_before_what_the_file_holds_and_leaves_for_it() {
     let large = document(70_000);
     draft.extent(PageNo(4), &large);
     let pages = draft.table();
-    let mut open = OpenBlock::new(PageNo(2), 0, 1, 1);
+    let mut open = OpenBlock::new(&Pool::new(0), PageNo(2), 0, 1, 1);
     // SAFETY: the block lives until the end of the test.
     unsafe { pages.put_heap(PageNo(2), PageKind::Block, 0, open.memory()).expect("a page") };
-    let heap = HeapExtent::new(PageNo(4), 1, &large);
+    let heap = HeapExtent::new(&Pool::new(0), PageNo(4), 1, &large);
     // SAFETY: as above.
     unsafe { pages.put_heap(PageNo(4), PageKind::Extent, 0, heap.unit.ptr()).expect("a page") };
     let memory = pages.block(PageNo(2)).expect("the block");
@@ -204,7 +205,7 @@ fn tables_far_apart_are_made_when_first_needed() {
 fn readers_see_whole_records_while_the_writer_appends_beside_them() {
     let pages = Draft::new(4).table();
     let records = if cfg!(miri) { 12 } else { 250 };
-    let mut open = OpenBlock::new(PageNo(2), 0, 1, 1);
+    let mut open = OpenBlock::new(&Pool::new(0), PageNo(2), 0, 1, 1);
     // SAFETY: the block lives until the readers are joined.
     unsafe { pages.put_heap(PageNo(2), PageKind::Block, 0, open.memory()).expect("a page") };
     let published = AtomicU64::new(0);

@@ -4,6 +4,7 @@ use super::*;
 use crate::file::page::PageBuf;
 use crate::file::pages::Pages;
 use crate::file::written_file::WrittenFile;
+use crate::memory::Pool;
 use crate::testing::{seed, Rng};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ type Written = (u16, u64, Vec<u8>, bool);
 
 fn fill(rng: &mut Rng, order: u8, most: u64) -> (ClosedBlock, Vec<Written>) {
     let base = 1 + rng.below(1 << 40);
-    let mut open = OpenBlock::new(PageNo(2), order, 9, base);
+    let mut open = OpenBlock::new(&Pool::new(0), PageNo(2), order, 9, base);
     let (mut ordinal, mut records) = (base, Vec::new());
     loop {
         let length = rng.below(most) as usize;
@@ -70,7 +71,7 @@ fn no_bytes_of_a_block_make_reading_panic_or_leave_the_block() {
     let mut rng = Rng::new(seed(4));
     let rounds = if cfg!(miri) { 20 } else { 20_000 };
     for _ in 0..rounds {
-        let mut unit = HeapUnit::zeroed(1);
+        let mut unit = HeapUnit::new(&Pool::new(0), 1);
         let filler = if rng.chance(0.5) { rng.bytes(PAGE_BYTES) } else { vec![rng.next_u64() as u8; PAGE_BYTES] };
         unit.write(0, &filler);
         let pages = table();
@@ -91,13 +92,13 @@ fn no_bytes_of_a_block_make_reading_panic_or_leave_the_block() {
 
 #[test]
 fn a_block_takes_no_record_that_does_not_fit() {
-    let mut open = OpenBlock::new(PageNo(2), 0, 1, 1);
+    let mut open = OpenBlock::new(&Pool::new(0), PageNo(2), 0, 1, 1);
     let most = PAGE_BYTES - RECORDS_AT - 2 - 1 - 2;
     assert!(open.fits(1, most));
     assert!(!open.fits(1, most + 1));
     open.append(1, &[&vec![1; most]], false);
     assert!(!open.fits(2, 0));
-    let mut many = OpenBlock::new(PageNo(2), 4, 1, 1);
+    let mut many = OpenBlock::new(&Pool::new(0), PageNo(2), 4, 1, 1);
     while many.fits(many.slots as u64 + 1, 0) {
         many.append(many.slots as u64 + 1, &[], false);
     }
