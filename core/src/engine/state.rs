@@ -18,12 +18,14 @@ use super::delta::{Delta, Version};
 use super::published::Numbered;
 use super::trees::TreeEntry;
 use crate::error::{Error, Result};
+use crate::file::fault::{Fault, Slow};
 use crate::file::meta::Meta;
 use crate::file::page::Address;
-use crate::file::pages::Pages;
+use crate::file::pages::{BlockMemory, Pages};
 use crate::file::tree;
-use crate::hash::{self, HashKey, KeyHash};
+use crate::hash::{self, HashKey, KeyHash, Leaf, TrieRoot};
 use crate::record::block::{self, Record};
+use crate::record::key::has_key;
 use crate::sync::Arc;
 use std::sync::OnceLock;
 
@@ -107,8 +109,16 @@ impl State {
         Ok(entry)
     }
 
-    /// The document with this key in collection `tree`, as of commit `at`.
+    /// The trie of a collection in the checkpoint.
     #[inline]
+    fn trie<E: Fault>(&self, pages: &Pages, tree: u32) -> Result<TrieRoot, E> {
+        match self.remembered[tree as usize % REMEMBERED].get() {
+            Some((number, entry)) if *number == tree => Ok(entry.trie),
+            _ => E::otherwise(|| Ok(self.tree(pages, tree)?.trie)),
+        }
+    }
+
+    /// The document with this key in collection `tree`, as of commit `at`.
     pub fn get<'a>(
         &'a self,
         pages: &'a Pages,
@@ -117,35 +127,122 @@ impl State {
         key: &[u8],
         hash: KeyHash,
     ) -> Result<Option<Found<'a>>> {
+        match self.look::<Slow>(pages, at, tree, key, hash) {
+            Ok(found) => Ok(found),
+            Err(Slow) => self.look_again(pages, at, tree, key, hash),
+        }
+    }
+
+    #[cold]
+    fn look_again<'a>(
+        &'a self,
+        pages: &'a Pages,
+        at: u64,
+        tree: u32,
+        key: &[u8],
+        hash: KeyHash,
+    ) -> Result<Option<Found<'a>>> {
+        self.look(pages, at, tree, key, hash)
+    }
+
+    #[inline]
+    fn look<'a, E: Fault>(
+        &'a self,
+        pages: &'a Pages,
+        at: u64,
+        tree: u32,
+        key: &[u8],
+        hash: KeyHash,
+    ) -> Result<Option<Found<'a>>, E> {
         for delta in [Some(&self.active), self.frozen.as_ref()].into_iter().flatten() {
             if delta.may_hold(tree, hash.0) {
-                if let Some(version) = delta.find(tree, hash.0, at, |a| has_key(pages, a, key))? {
-                    return if version.tombstone { Ok(None) } else { read(pages, version.address).map(Some) };
+                if let Some(version) = delta.find(tree, hash.0, at, |a| is_of(pages, a, key))? {
+                    return if version.tombstone { Ok(None) } else { look(pages, version.address).map(Some) };
                 }
             }
         }
-        let entry = self.tree(pages, tree)?;
-        hash::lookup(pages, &entry.trie, hash, |address| {
-            let found = read(pages, address)?;
-            Ok((found.record.key() == Some(key)).then_some(found))
+        hash::lookup(pages, &self.trie(pages, tree)?, hash, |address| {
+            let block = pages.look_block(address.page())?;
+            prefetch(&block, address);
+            let record = block::look(&block, address.slot())?;
+            Ok(has_key(record.payload, key).then_some(Found { address, record }))
         })
+    }
+
+    /// The documents with these keys, as [`State::get`] finds them, given to `each` in their order. All
+    /// take each step of the way together, so that their misses overlap.
+    ///
+    /// Requires: as many hashes as keys, [`BATCH`] at most.
+    pub fn get_batch<'a, K: AsRef<[u8]>>(
+        &'a self,
+        pages: &'a Pages,
+        at: u64,
+        tree: u32,
+        keys: &[K],
+        hashes: &[KeyHash],
+        mut each: impl FnMut(Option<Found<'a>>) -> Result<()>,
+    ) -> Result<()> {
+        let mut on_the_way = [OnTheWay::Unusual; BATCH];
+        let root = self.trie::<Error>(pages, tree)?;
+        for (place, hash) in on_the_way.iter_mut().zip(hashes) {
+            if !self.active.is_empty() {
+                self.active.prefetch(tree, hash.0);
+            }
+            *place = match hash::find_leaf::<_, Slow>(pages, &root, *hash) {
+                Ok(Some(leaf)) => {
+                    leaf.prefetch(*hash);
+                    OnTheWay::Leaf(leaf)
+                }
+                Ok(None) => OnTheWay::Absent,
+                Err(Slow) => OnTheWay::Unusual,
+            };
+        }
+        for (place, hash) in on_the_way.iter_mut().zip(hashes) {
+            let deltas = [Some(&self.active), self.frozen.as_ref()].into_iter().flatten();
+            if deltas.into_iter().any(|delta| delta.may_hold(tree, hash.0)) {
+                *place = OnTheWay::Unusual;
+            }
+            if let OnTheWay::Leaf(leaf) = *place {
+                let found = leaf.lookup::<_, _, Slow>(pages, *hash, |address| {
+                    prefetch(&pages.look_block(address.page())?, address);
+                    Ok(Some(address))
+                });
+                *place = match found {
+                    Ok(Some(address)) => OnTheWay::Record(address),
+                    Ok(None) => OnTheWay::Absent,
+                    Err(Slow) => OnTheWay::Unusual,
+                };
+            }
+        }
+        for ((place, key), hash) in on_the_way.iter().zip(keys).zip(hashes) {
+            let found = match *place {
+                OnTheWay::Absent => None,
+                OnTheWay::Record(address) => match look::<Slow>(pages, address) {
+                    Ok(found) if has_key(found.record.payload, key.as_ref()) => Some(found),
+                    _ => self.get(pages, at, tree, key.as_ref(), *hash)?,
+                },
+                _ => self.get(pages, at, tree, key.as_ref(), *hash)?,
+            };
+            each(found)?;
+        }
+        Ok(())
     }
 
     /// The newest version of an id, whether published or not. For the writer (Invariant 10).
     pub fn tip(&self, pages: &Pages, tree: u32, key: &[u8], hash: KeyHash) -> Result<Tip> {
         if self.active.may_hold(tree, hash.0) {
-            if let Some(version) = self.active.find(tree, hash.0, u64::MAX, |a| has_key(pages, a, key))? {
+            if let Some(version) = self.active.find(tree, hash.0, u64::MAX, |a| is_of::<Error>(pages, a, key))? {
                 return Ok(Tip::Active(version));
             }
         }
         if let Some(frozen) = self.frozen.as_ref().filter(|f| f.may_hold(tree, hash.0)) {
-            if let Some(version) = frozen.find(tree, hash.0, u64::MAX, |a| has_key(pages, a, key))? {
+            if let Some(version) = frozen.find(tree, hash.0, u64::MAX, |a| is_of::<Error>(pages, a, key))? {
                 return Ok(if version.tombstone { Tip::Absent } else { Tip::Frozen(version) });
             }
         }
-        let entry = self.tree(pages, tree)?;
-        let found =
-            hash::lookup(pages, &entry.trie, hash, |address| Ok(has_key(pages, address, key)?.then_some(address)))?;
+        let found = hash::lookup::<_, _, Error>(pages, &self.trie::<Error>(pages, tree)?, hash, |address| {
+            Ok(is_of::<Error>(pages, address, key)?.then_some(address))
+        })?;
         Ok(found.map_or(Tip::Absent, Tip::Base))
     }
 
@@ -159,37 +256,37 @@ impl State {
     }
 }
 
-/// Asks for the lines that a [`State::get`] of these keys will touch, in two steps over the whole
-/// batch, so that their misses overlap.
-pub fn prefetch(state: &State, pages: &Pages, tree: u32, hashes: &[KeyHash]) -> Result<()> {
-    let entry = state.tree(pages, tree)?;
-    for hash in hashes {
-        if !state.active.is_empty() {
-            state.active.prefetch(tree, hash.0);
-        }
-        if let Some((_, line)) = hash::find_line(pages, &entry.trie, *hash)? {
-            crate::sync::prefetch(line);
-        }
+/// Ids looked up together by [`State::get_batch`].
+pub const BATCH: usize = 32;
+
+/// How far a key of a batch has come.
+#[derive(Clone, Copy)]
+enum OnTheWay<'a> {
+    Leaf(Leaf<'a>),
+    Record(Address),
+    Absent,
+    /// To be looked up as a single one.
+    Unusual,
+}
+
+/// Asks for the first lines of a record, all at once. One of some two hundred bytes lies on four.
+#[inline]
+fn prefetch(block: &BlockMemory<'_>, address: Address) {
+    for line in 0..4 {
+        crate::sync::prefetch(block.hint(usize::from(address.slot()) + line * 64));
     }
-    for hash in hashes {
-        hash::lookup(pages, &entry.trie, *hash, |address| {
-            let block = pages.block(address.page())?;
-            let at = usize::from(address.slot());
-            // A record of some two hundred bytes lies on four lines.
-            for line in 0..4 {
-                crate::sync::prefetch(block.hint(at + line * 64));
-            }
-            Ok(Some(()))
-        })?;
-    }
-    Ok(())
 }
 
 /// The record at an address.
 #[inline]
 pub fn read(pages: &Pages, address: Address) -> Result<Found<'_>> {
-    let block = pages.block(address.page())?;
-    let record = block::read(&block, address.slot())?;
+    look(pages, address)
+}
+
+#[inline]
+fn look<E: Fault>(pages: &Pages, address: Address) -> Result<Found<'_>, E> {
+    let block = pages.look_block(address.page())?;
+    let record = block::look(&block, address.slot())?;
     Ok(Found { address, record })
 }
 
@@ -210,11 +307,20 @@ pub fn document<'a>(pages: &'a Pages, found: &Found<'a>) -> Result<&'a [u8]> {
     Ok(document)
 }
 
-fn has_key(pages: &Pages, address: Address, key: &[u8]) -> Result<bool> {
-    Ok(read(pages, address)?.record.key() == Some(key))
+/// True if the record at `address` has this key.
+#[inline]
+fn is_of<E: Fault>(pages: &Pages, address: Address, key: &[u8]) -> Result<bool, E> {
+    Ok(has_key(look(pages, address)?.record.payload, key))
 }
 
 /// Hash of a key, with the file's hash key.
+#[inline]
 pub fn hash_of(meta: &Meta, key: &[u8]) -> KeyHash {
     HashKey(meta.hash_key).hash(key)
+}
+
+/// Hash of the key of a non-negative integer.
+#[inline]
+pub fn hash_of_integer(meta: &Meta, id: u64) -> KeyHash {
+    HashKey(meta.hash_key).hash_integer(id)
 }

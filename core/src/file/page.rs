@@ -312,6 +312,12 @@ pub trait PageSource {
     /// The whole unit that begins at `page`, its checksum verified, its kind as expected.
     /// 64-byte aligned.
     fn unit(&self, page: PageNo, kind: PageKind) -> Result<&[u8]>;
+
+    /// [`PageSource::unit`] where that is at hand, verified before; else `None`.
+    #[inline]
+    fn unit_at_hand(&self, _page: PageNo, _kind: PageKind) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Where a checkpoint's new units go. Copy on write: a unit that changes gets a new page, and the old

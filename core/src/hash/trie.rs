@@ -2,8 +2,9 @@
 
 use super::leaf;
 use super::node::{Node, Slot};
-use super::{read, top, KeyHash, Page, MAX_LEVEL};
+use super::{look, read, top, KeyHash, Page, MAX_LEVEL};
 use crate::error::{Error, Result};
+use crate::file::fault::Fault;
 use crate::file::page::{get_u48, get_u64, put_u48, put_u64, Address, PageKind, PageNo, PageSource};
 
 /// Where a trie begins; 16 bytes in the catalog entry of its collection.
@@ -53,12 +54,13 @@ impl TrieRoot {
     }
 
     /// Refuses a root that no fold can have made.
-    pub(super) fn check(&self) -> Result<()> {
+    #[inline]
+    pub(super) fn check<E: Fault>(&self) -> Result<(), E> {
         if self.level > MAX_LEVEL {
-            return Err(self.damage("trie root (level)", MAX_LEVEL.into(), self.level.into()));
+            return E::otherwise(|| Err(self.damage("trie root (level)", MAX_LEVEL.into(), self.level.into())));
         }
         if self.page.is_none() != (self.entries == 0) || (self.page.is_none() && self.level > 0) {
-            return Err(self.damage("trie root (entries)", 0, self.entries));
+            return E::otherwise(|| Err(self.damage("trie root (entries)", 0, self.entries)));
         }
         Ok(())
     }
@@ -71,49 +73,65 @@ impl TrieRoot {
 /// Calls `probe` with each address whose tag fits `hash`, until it returns a result. The address may
 /// be that of another key: the record has to be compared.
 #[inline]
-pub fn lookup<S: PageSource + ?Sized, R>(
+pub fn lookup<S: PageSource + ?Sized, R, E: Fault>(
     src: &S,
     root: &TrieRoot,
     hash: KeyHash,
-    mut probe: impl FnMut(Address) -> Result<Option<R>>,
-) -> Result<Option<R>> {
-    match descend(src, root, hash)? {
-        Some((no, page)) => leaf::search(src, no, page, hash, &mut probe),
+    probe: impl FnMut(Address) -> Result<Option<R>, E>,
+) -> Result<Option<R>, E> {
+    match find_leaf(src, root, hash)? {
+        Some(leaf) => leaf.lookup(src, hash, probe),
         None => Ok(None),
     }
 }
 
-/// The page of the leaf for `hash` and the line in it where the search begins, to be prefetched by a
-/// caller that has other lookups to do meanwhile. The pointer is not to be dereferenced.
-pub fn find_line<S: PageSource + ?Sized>(
-    src: &S,
-    root: &TrieRoot,
-    hash: KeyHash,
-) -> Result<Option<(PageNo, *const u8)>> {
-    Ok(descend(src, root, hash)?.map(|(no, page)| (no, leaf::home_line(page, hash))))
+/// The leaf that the path of a hash leads to.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaf<'s> {
+    no: PageNo,
+    page: &'s Page,
+}
+
+impl Leaf<'_> {
+    /// Asks for the line where the search for `hash` begins, while the caller has other things to do.
+    #[inline]
+    pub fn prefetch(&self, hash: KeyHash) {
+        crate::sync::prefetch(leaf::home_line(self.page, hash));
+    }
+
+    /// See [`lookup`].
+    #[inline]
+    pub fn lookup<S: PageSource + ?Sized, R, E: Fault>(
+        &self,
+        src: &S,
+        hash: KeyHash,
+        mut probe: impl FnMut(Address) -> Result<Option<R>, E>,
+    ) -> Result<Option<R>, E> {
+        leaf::search(src, self.no, self.page, hash, &mut probe)
+    }
 }
 
 /// The leaf that the path of `hash` leads to, `None` if it has no entries.
 #[inline]
-fn descend<'s, S: PageSource + ?Sized>(
+pub fn find_leaf<'s, S: PageSource + ?Sized, E: Fault>(
     src: &'s S,
     root: &TrieRoot,
     hash: KeyHash,
-) -> Result<Option<(PageNo, &'s Page)>> {
+) -> Result<Option<Leaf<'s>>, E> {
     if root.page.is_none() {
         return Ok(None);
     }
     root.check()?;
     let (mut no, mut depth) = (root.page, 0);
     for level in (1..=root.level).rev() {
-        let page = read(src, no, PageKind::TrieNode)?;
-        let child = Node::open(page, no, level, depth)?.child(hash.0)?;
+        let page = look(src, no, PageKind::TrieNode)?;
+        let child = Node::look(page, no, level, depth)?.child(hash.0)?;
         (no, depth) = (child.page, child.depth);
     }
     if no.is_none() {
         return Ok(None);
     }
-    Ok(Some((no, read(src, no, PageKind::TrieLeaf)?)))
+    Ok(Some(Leaf { no, page: look(src, no, PageKind::TrieLeaf)? }))
 }
 
 /// One entry, as [`walk`] meets it.
@@ -144,7 +162,7 @@ pub fn walk<S: PageSource + ?Sized>(
     page: &mut dyn FnMut(PageNo) -> Result<()>,
     entry: &mut dyn FnMut(WalkEntry) -> Result<()>,
 ) -> Result<()> {
-    root.check()?;
+    root.check::<Error>()?;
     if root.page.is_none() {
         return Ok(());
     }

@@ -16,6 +16,7 @@ pub const MAX_KEY_BYTES: usize = 1024 + 3;
 pub const ID_FIELD: [u8; 4] = [0xa3, b'_', b'i', b'd'];
 
 /// Length in bytes of the MessagePack map head at the front of `doc`, or `None` if it is not a map.
+#[inline]
 pub fn map_head_bytes(doc: &[u8]) -> Option<usize> {
     match *doc.first()? {
         0x80..=0x8f => Some(1),
@@ -56,6 +57,34 @@ pub fn key_of(doc: &[u8]) -> Option<&[u8]> {
     Some(&doc[at..at + len])
 }
 
+/// True if `key`, one whole key, is the key of the stored document `doc`.
+#[inline]
+pub fn has_key(doc: &[u8], key: &[u8]) -> bool {
+    let Some(head) = map_head_bytes(doc) else { return false };
+    let at = head + ID_FIELD.len();
+    // A key's first bytes say how long it is, so what begins like `key` is `key`.
+    match (doc.get(head..at), doc.get(at..at + key.len())) {
+        (Some(field), Some(id)) => *field == ID_FIELD && same(id, key),
+        _ => false,
+    }
+}
+
+/// Compares; integers of 4 and of 8 bytes with two loads each.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        Some((bytes.first_chunk()?, bytes.last_chunk()?))
+    }
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        4..=8 => ends::<4>(a) == ends::<4>(b),
+        9..=16 => ends::<8>(a) == ends::<8>(b),
+        _ => a == b,
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -81,6 +110,27 @@ mod tests {
             assert_eq!(key_of(bytes), None, "{bytes:?}");
         }
         assert_eq!(key_of(b"\x81\xa3_ix\x01"), None);
+        assert!(!has_key(b"\x81\xa3_ix\x01", b"\x01") && !has_key(b"\x81\xa3_id\xcd\x01", b"\xcd\x01\x02"));
         assert_eq!(key_of(b"\x81\xa3_id\xda\xff\xff"), None);
+    }
+
+    #[test]
+    fn a_document_has_its_own_key_and_no_other() {
+        let bytes: Vec<u8> = (0..40).collect();
+        let strings = (0..32usize).map(|len| [&[0xa0 | len as u8], &bytes[..len]].concat());
+        let integers = [0xccu8, 0xcd, 0xce, 0xcf].into_iter().map(|head| [&[head], &bytes[..1 << (head & 3)]].concat());
+        for key in strings.chain(integers).chain([vec![7], vec![0xff]]) {
+            for head in [&b"\x82"[..], b"\xde\x00\x02", b"\xdf\x00\x00\x00\x02"] {
+                let doc = [head, &ID_FIELD, &key, b"\xa1a\x01"].concat();
+                assert!(has_key(&doc, &key), "{key:?}");
+                for at in 0..key.len() {
+                    let mut other = key.clone();
+                    other[at] ^= 1;
+                    assert!(!has_key(&doc, &other), "{key:?}, {at}");
+                }
+                let ends = head.len() + ID_FIELD.len() + key.len();
+                (0..ends).for_each(|cut| assert!(!has_key(&doc[..cut], &key)));
+            }
+        }
     }
 }
