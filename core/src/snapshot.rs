@@ -46,23 +46,6 @@ impl Snapshot {
         &self.state
     }
 
-    fn get_integer(&self, tree: Option<u32>, id: u64) -> Result<Option<&RawDocument>> {
-        self.find(tree, &Key::integer(id), state::hash_of_integer(&self.state.meta, id))
-    }
-
-    fn get_key(&self, tree: Option<u32>, key: &[u8]) -> Result<Option<&RawDocument>> {
-        self.find(tree, key, state::hash_of(&self.state.meta, key))
-    }
-
-    #[inline]
-    fn find(&self, tree: Option<u32>, key: &[u8], hash: KeyHash) -> Result<Option<&RawDocument>> {
-        let engine = self.engine();
-        engine.check_open()?;
-        let Some(tree) = tree else { return Ok(None) };
-        let found = self.state.get(&engine.pages, self.commit, tree, key, hash)?;
-        found.map(|found| Ok(RawDocument::from_stored(state::document(&engine.pages, &found)?))).transpose()
-    }
-
     /// A collection as of this snapshot; empty if there was none of that name.
     pub fn collection<T>(&self, name: &str) -> Result<SnapshotCollection<'_, T>> {
         self.engine().check_open()?;
@@ -98,10 +81,16 @@ impl<'s, T> SnapshotCollection<'s, T> {
     #[inline]
     pub fn get_raw(&self, id: impl Into<Id>) -> Result<Option<&'s RawDocument>> {
         let id = id.into();
-        match id.natural() {
-            Some(id) => self.snapshot.get_integer(self.tree, id),
-            None => self.snapshot.get_key(self.tree, &id.key()?),
-        }
+        let snapshot = self.snapshot;
+        let engine = snapshot.engine();
+        engine.check_open()?;
+        let Some(tree) = self.tree else { return id.key().map(|_| None) };
+        let (state, pages, commit) = (&snapshot.state, &engine.pages, snapshot.commit);
+        let document = match id.natural() {
+            Some(id) => state.document_by_integer(pages, commit, tree, id),
+            None => state.document(pages, commit, tree, &id.key()?),
+        }?;
+        Ok(document.map(RawDocument::from_stored))
     }
 
     /// The documents with these ids, in their order, borrowed from the snapshot; given to `each` with its

@@ -25,7 +25,7 @@ use crate::file::pages::{BlockMemory, Pages};
 use crate::file::tree;
 use crate::hash::{self, HashKey, KeyHash, Leaf, TrieRoot};
 use crate::record::block::{self, Record};
-use crate::record::key::has_key;
+use crate::record::key::Sought;
 use crate::sync::Arc;
 use std::sync::OnceLock;
 
@@ -118,7 +118,7 @@ impl State {
         }
     }
 
-    /// The document with this key in collection `tree`, as of commit `at`.
+    /// The record with this key in collection `tree`, as of commit `at`.
     pub fn get<'a>(
         &'a self,
         pages: &'a Pages,
@@ -127,9 +127,36 @@ impl State {
         key: &[u8],
         hash: KeyHash,
     ) -> Result<Option<Found<'a>>> {
+        let key = Sought::Bytes(key);
         match self.look::<Slow>(pages, at, tree, key, hash) {
             Ok(found) => Ok(found),
-            Err(Slow) => self.look_again(pages, at, tree, key, hash),
+            Err(Slow) => self.look(pages, at, tree, key, hash),
+        }
+    }
+
+    /// The document with this key in collection `tree`, as of commit `at`.
+    pub fn document<'a>(&'a self, pages: &'a Pages, at: u64, tree: u32, key: &[u8]) -> Result<Option<&'a [u8]>> {
+        self.look_document(pages, at, tree, Sought::Bytes(key), hash_of(&self.meta, key))
+    }
+
+    /// [`State::document`] by a non-negative integer.
+    pub fn document_by_integer<'a>(&'a self, pages: &'a Pages, at: u64, tree: u32, id: u64) -> Result<Option<&'a [u8]>> {
+        self.look_document(pages, at, tree, Sought::Natural(id), hash_of_integer(&self.meta, id))
+    }
+
+    #[inline]
+    fn look_document<'a>(
+        &'a self,
+        pages: &'a Pages,
+        at: u64,
+        tree: u32,
+        key: Sought<'_>,
+        hash: KeyHash,
+    ) -> Result<Option<&'a [u8]>> {
+        match self.look::<Slow>(pages, at, tree, key, hash) {
+            Ok(None) => Ok(None),
+            Ok(Some(found)) if !found.record.large => Ok(Some(found.record.payload)),
+            _ => self.look_again(pages, at, tree, key, hash),
         }
     }
 
@@ -139,10 +166,11 @@ impl State {
         pages: &'a Pages,
         at: u64,
         tree: u32,
-        key: &[u8],
+        key: Sought<'_>,
         hash: KeyHash,
-    ) -> Result<Option<Found<'a>>> {
-        self.look(pages, at, tree, key, hash)
+    ) -> Result<Option<&'a [u8]>> {
+        let found = self.look::<Error>(pages, at, tree, key, hash)?;
+        found.map(|found| document(pages, &found)).transpose()
     }
 
     #[inline]
@@ -151,22 +179,43 @@ impl State {
         pages: &'a Pages,
         at: u64,
         tree: u32,
-        key: &[u8],
+        key: Sought<'_>,
         hash: KeyHash,
     ) -> Result<Option<Found<'a>>, E> {
-        for delta in [Some(&self.active), self.frozen.as_ref()].into_iter().flatten() {
-            if delta.may_hold(tree, hash.0) {
-                if let Some(version) = delta.find(tree, hash.0, at, |a| is_of(pages, a, key))? {
-                    return if version.tombstone { Ok(None) } else { look(pages, version.address).map(Some) };
-                }
+        if self.deltas_may_hold(tree, hash) {
+            if let Some(version) = self.look_in_deltas(pages, at, tree, key, hash)? {
+                return if version.tombstone { Ok(None) } else { look(pages, version.address).map(Some) };
             }
         }
         hash::lookup(pages, &self.trie(pages, tree)?, hash, |address| {
             let block = pages.look_block(address.page())?;
             prefetch(&block, address);
             let record = block::look(&block, address.slot())?;
-            Ok(has_key(record.payload, key).then_some(Found { address, record }))
+            Ok(key.is_key_of(record.payload).then_some(Found { address, record }))
         })
+    }
+
+    /// False when neither delta holds an id of this hash.
+    #[inline]
+    fn deltas_may_hold(&self, tree: u32, hash: KeyHash) -> bool {
+        self.active.may_hold(tree, hash.0) || self.frozen.as_ref().is_some_and(|frozen| frozen.may_hold(tree, hash.0))
+    }
+
+    #[inline(never)]
+    fn look_in_deltas<E: Fault>(
+        &self,
+        pages: &Pages,
+        at: u64,
+        tree: u32,
+        key: Sought<'_>,
+        hash: KeyHash,
+    ) -> Result<Option<Version>, E> {
+        for delta in [Some(&self.active), self.frozen.as_ref()].into_iter().flatten() {
+            if let Some(version) = delta.find(tree, hash.0, at, |a| is_of(pages, a, key))? {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
     }
 
     /// The documents with these keys, as [`State::get`] finds them, given to `each` in their order. All
@@ -198,8 +247,7 @@ impl State {
             };
         }
         for (place, hash) in on_the_way.iter_mut().zip(hashes) {
-            let deltas = [Some(&self.active), self.frozen.as_ref()].into_iter().flatten();
-            if deltas.into_iter().any(|delta| delta.may_hold(tree, hash.0)) {
+            if self.deltas_may_hold(tree, *hash) {
                 *place = OnTheWay::Unusual;
             }
             if let OnTheWay::Leaf(leaf) = *place {
@@ -218,7 +266,7 @@ impl State {
             let found = match *place {
                 OnTheWay::Absent => None,
                 OnTheWay::Record(address) => match look::<Slow>(pages, address) {
-                    Ok(found) if has_key(found.record.payload, key.as_ref()) => Some(found),
+                    Ok(found) if Sought::Bytes(key.as_ref()).is_key_of(found.record.payload) => Some(found),
                     _ => self.get(pages, at, tree, key.as_ref(), *hash)?,
                 },
                 _ => self.get(pages, at, tree, key.as_ref(), *hash)?,
@@ -230,6 +278,7 @@ impl State {
 
     /// The newest version of an id, whether published or not. For the writer (Invariant 10).
     pub fn tip(&self, pages: &Pages, tree: u32, key: &[u8], hash: KeyHash) -> Result<Tip> {
+        let key = Sought::Bytes(key);
         if self.active.may_hold(tree, hash.0) {
             if let Some(version) = self.active.find(tree, hash.0, u64::MAX, |a| is_of::<Error>(pages, a, key))? {
                 return Ok(Tip::Active(version));
@@ -309,8 +358,8 @@ pub fn document<'a>(pages: &'a Pages, found: &Found<'a>) -> Result<&'a [u8]> {
 
 /// True if the record at `address` has this key.
 #[inline]
-fn is_of<E: Fault>(pages: &Pages, address: Address, key: &[u8]) -> Result<bool, E> {
-    Ok(has_key(look(pages, address)?.record.payload, key))
+fn is_of<E: Fault>(pages: &Pages, address: Address, key: Sought<'_>) -> Result<bool, E> {
+    Ok(key.is_key_of(look(pages, address)?.record.payload))
 }
 
 /// Hash of a key, with the file's hash key.

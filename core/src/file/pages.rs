@@ -240,8 +240,12 @@ impl Pages {
 
     #[inline]
     fn group(&self, page: PageNo) -> Option<&Group> {
-        let top = usize::try_from(page.0 >> (MIDDLE_BITS + CHUNK_BITS + GROUP_BITS)).ok()?;
-        let middle = self.top.get(top)?.load(Ordering::Acquire);
+        // The first entry, and so the first tebibyte, without a load that depends on the number.
+        let middle = match page.0 >> (MIDDLE_BITS + CHUNK_BITS + GROUP_BITS) {
+            0 => self.top.first(),
+            top => self.top.get(usize::try_from(top).ok()?),
+        };
+        let middle = middle?.load(Ordering::Acquire);
         // SAFETY: tables are published fully built by a release store and freed only in `drop`.
         let middle = unsafe { middle.as_ref()? };
         let at = (page.0 >> (CHUNK_BITS + GROUP_BITS)) as usize & ((1 << MIDDLE_BITS) - 1);

@@ -17,7 +17,7 @@
 use super::{top, Page, HEADER_BYTES, PATH_BITS};
 use crate::error::{Error, Result};
 use crate::file::fault::Fault;
-use crate::file::page::{get_u48, put_u48, PageBuf, PageNo, PAGE_BYTES, UNIT_HEADER_BYTES};
+use crate::file::page::{get_u64, put_u48, PageBuf, PageNo, PAGE_BYTES, UNIT_HEADER_BYTES};
 
 const BITS_AT: usize = UNIT_HEADER_BYTES;
 const LEVEL_AT: usize = BITS_AT + 1;
@@ -43,7 +43,7 @@ pub(crate) const LAYOUTS: [crate::format_tests::Layout; 2] = [
 
 /// The most path bits by which a node chooses.
 pub const MAX_BITS: u8 = 9;
-const _: () = assert!(HEADER_BYTES + (SLOT_BYTES << MAX_BITS) <= PAGE_BYTES);
+const _: () = assert!(HEADER_BYTES + (SLOT_BYTES << MAX_BITS) < PAGE_BYTES);
 
 /// The most children of a node that is merged from two: half full, so that it is not split again soon.
 pub const MAX_MERGED_CHILDREN: usize = 1 << (MAX_BITS - 1);
@@ -100,8 +100,9 @@ impl<'p> Node<'p> {
         // In two steps, as a shift by all 64 bits is not allowed: `bits` may be 0.
         let index = (hash << self.depth >> 1 >> (63 - self.bits)) as usize;
         let at = HEADER_BYTES + index * SLOT_BYTES;
-        let depth = self.page[at + SLOT_DEPTH_AT];
-        let page = PageNo(get_u48(self.page, at));
+        // A slot and the byte behind it, in one load: none ends at the page's end.
+        let slot = get_u64(self.page, at);
+        let (page, depth) = (PageNo(slot & ((1 << 48) - 1)), (slot >> 48) as u8);
         if depth < self.depth || depth > self.depth + self.bits {
             return E::otherwise(|| Err(self.damage(at, self.depth.into(), depth.into())));
         }

@@ -122,11 +122,11 @@ pub fn find_leaf<'s, S: PageSource + ?Sized, E: Fault>(
         return Ok(None);
     }
     root.check()?;
-    let (mut no, mut depth) = (root.page, 0);
-    for level in (1..=root.level).rev() {
+    let (mut no, mut depth, mut level) = (root.page, 0, root.level);
+    while level > 0 {
         let page = look(src, no, PageKind::TrieNode)?;
         let child = Node::look(page, no, level, depth)?.child(hash.0)?;
-        (no, depth) = (child.page, child.depth);
+        (no, depth, level) = (child.page, child.depth, level - 1);
     }
     if no.is_none() {
         return Ok(None);

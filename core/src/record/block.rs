@@ -102,12 +102,22 @@ pub fn look<'a, E: Fault>(block: &BlockMemory<'a>, slot: u16) -> Result<Record<'
     Ok(Record { ordinal_delta, payload, large: head & 1 == 1, bytes: at + len - start })
 }
 
-#[inline]
-fn varint(block: &BlockMemory<'_>, mut at: usize) -> Option<(u64, usize)> {
+#[inline(always)]
+fn varint(block: &BlockMemory<'_>, at: usize) -> Option<(u64, usize)> {
     let first = block.byte(at)?;
     if first < 0x80 {
         return Some((u64::from(first), at + 1));
     }
+    let second = block.byte(at + 1)?;
+    if second < 0x80 {
+        return Some((u64::from(first & 0x7f) | u64::from(second) << 7, at + 2));
+    }
+    long_varint(block, at)
+}
+
+#[cold]
+fn long_varint(block: &BlockMemory<'_>, mut at: usize) -> Option<(u64, usize)> {
+    let first = block.byte(at)?;
     let mut value = u64::from(first & 0x7f);
     for shift in 1..10 {
         at += 1;
