@@ -144,7 +144,7 @@ impl State {
         self.look_document(pages, at, tree, Sought::Natural(id), hash_of_integer(&self.meta, id))
     }
 
-    #[inline]
+    #[inline(always)]
     fn look_document<'a>(
         &'a self,
         pages: &'a Pages,
@@ -173,7 +173,7 @@ impl State {
         found.map(|found| document(pages, &found)).transpose()
     }
 
-    #[inline]
+    #[inline(always)]
     fn look<'a, E: Fault>(
         &'a self,
         pages: &'a Pages,
@@ -187,12 +187,17 @@ impl State {
                 return if version.tombstone { Ok(None) } else { look(pages, version.address).map(Some) };
             }
         }
-        hash::lookup(pages, &self.trie(pages, tree)?, hash, |address| {
+        let Some(leaf) = hash::find_leaf(pages, &self.trie(pages, tree)?, hash)? else { return Ok(None) };
+        let mut search = leaf.search(pages, hash)?;
+        while let Some(address) = search.next()? {
             let block = pages.look_block(address.page())?;
             prefetch(&block, address);
             let record = block::look(&block, address.slot())?;
-            Ok(key.is_key_of(record.payload).then_some(Found { address, record }))
-        })
+            if key.is_key_of(record.payload) {
+                return Ok(Some(Found { address, record }));
+            }
+        }
+        Ok(None)
     }
 
     /// False when neither delta holds an id of this hash.
@@ -251,15 +256,7 @@ impl State {
                 *place = OnTheWay::Unusual;
             }
             if let OnTheWay::Leaf(leaf) = *place {
-                let found = leaf.lookup::<_, _, Slow>(pages, *hash, |address| {
-                    prefetch(&pages.look_block(address.page())?, address);
-                    Ok(Some(address))
-                });
-                *place = match found {
-                    Ok(Some(address)) => OnTheWay::Record(address),
-                    Ok(None) => OnTheWay::Absent,
-                    Err(Slow) => OnTheWay::Unusual,
-                };
+                *place = look_for_record(pages, &leaf, *hash).unwrap_or(OnTheWay::Unusual);
             }
         }
         for ((place, key), hash) in on_the_way.iter().zip(keys).zip(hashes) {
@@ -289,7 +286,7 @@ impl State {
                 return Ok(if version.tombstone { Tip::Absent } else { Tip::Frozen(version) });
             }
         }
-        let found = hash::lookup::<_, _, Error>(pages, &self.trie::<Error>(pages, tree)?, hash, |address| {
+        let found = hash::lookup(pages, &self.trie::<Error>(pages, tree)?, hash, |address| {
             Ok(is_of::<Error>(pages, address, key)?.then_some(address))
         })?;
         Ok(found.map_or(Tip::Absent, Tip::Base))
@@ -318,6 +315,14 @@ enum OnTheWay<'a> {
     Unusual,
 }
 
+/// The address that is most likely the one sought, its record asked for.
+#[inline]
+fn look_for_record<'a>(pages: &'a Pages, leaf: &Leaf<'a>, hash: KeyHash) -> Result<OnTheWay<'a>, Slow> {
+    let Some(address) = leaf.search(pages, hash)?.next()? else { return Ok(OnTheWay::Absent) };
+    prefetch(&pages.look_block(address.page())?, address);
+    Ok(OnTheWay::Record(address))
+}
+
 /// Asks for the first lines of a record, all at once. One of some two hundred bytes lies on four.
 #[inline]
 fn prefetch(block: &BlockMemory<'_>, address: Address) {
@@ -332,7 +337,7 @@ pub fn read(pages: &Pages, address: Address) -> Result<Found<'_>> {
     look(pages, address)
 }
 
-#[inline]
+#[inline(always)]
 fn look<E: Fault>(pages: &Pages, address: Address) -> Result<Found<'_>, E> {
     let block = pages.look_block(address.page())?;
     let record = block::look(&block, address.slot())?;

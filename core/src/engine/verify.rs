@@ -239,7 +239,7 @@ impl Engine {
         let bad = |what| Error::corrupt(what, address.page().0, address.slot().into(), 1, 0);
         let key = found.record.key().ok_or_else(|| bad("record (no _id)"))?;
         let hash = state::hash_of(&state.meta, key);
-        let indexed = hash::lookup::<_, _, Error>(pages, &roots.trie, hash, |at| Ok((at == address).then_some(())))?;
+        let indexed = hash::lookup(pages, &roots.trie, hash, |at| Ok((at == address).then_some(())))?;
         indexed.ok_or_else(|| bad("record (not in the hash trie)"))?;
         if found.record.large {
             let (extent, _) = found.record.extent().ok_or_else(|| bad("stub of a large document"))?;

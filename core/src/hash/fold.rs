@@ -168,7 +168,7 @@ impl<K: PageSink> Folder<'_, K> {
     /// Releases a trie from which `edits` delete everything.
     fn clear(&mut self, root: &TrieRoot, edits: &[Edit]) -> Result<()> {
         for edit in edits.iter().filter(|edit| edit.old.is_some()) {
-            lookup::<_, _, Error>(&*self.sink, root, edit.hash, |address| Ok((Some(address) == edit.old).then_some(())))?
+            lookup(&*self.sink, root, edit.hash, |address| Ok((Some(address) == edit.old).then_some(())))?
                 .ok_or_else(|| missing(edit))?;
         }
         let mut pages = Vec::new();

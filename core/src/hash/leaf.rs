@@ -127,68 +127,84 @@ pub fn home_line(page: &Page, hash: KeyHash) -> *const u8 {
     line_of(page, home(hash.0 as u32)).as_ptr()
 }
 
-/// Calls `probe` with the address of each entry of the leaf `no` that has the tag of `hash`, until it
-/// returns a result; goes on in the chain.
-#[inline]
-pub fn search<'s, S: PageSource + ?Sized, R, E: Fault>(
+/// The search for a hash in a leaf and what is chained to it: gives the address of each entry that has
+/// the hash's tag.
+#[derive(Debug)]
+pub struct Search<'s, S: ?Sized> {
     src: &'s S,
-    mut no: PageNo,
-    mut page: &'s Page,
     hash: KeyHash,
-    probe: &mut impl FnMut(Address) -> Result<Option<R>, E>,
-) -> Result<Option<R>, E> {
-    loop {
-        let (found, chained) = search_lines(no, page, hash, probe)?;
-        if found.is_some() || !chained {
-            return Ok(found);
+    no: PageNo,
+    page: &'s Page,
+    /// The line looked at, and how many of the leaf come after it.
+    at: usize,
+    rest: usize,
+    /// A bit for each of the line's entries that fits and was not given yet.
+    fits: u32,
+}
+
+impl<'s, S: PageSource + ?Sized> Search<'s, S> {
+    /// Begins at the home line of `hash` in the leaf `no`.
+    #[inline(always)]
+    pub fn new<E: Fault>(src: &'s S, no: PageNo, page: &'s Page, hash: KeyHash) -> Result<Self, E> {
+        let at = home(hash.0 as u32);
+        Ok(Search { src, hash, no, page, at, rest: LINES - 1, fits: fitting(no, page, at, hash)? })
+    }
+
+    /// The next address, `None` after the last one.
+    #[inline(always)]
+    pub fn next<E: Fault>(&mut self) -> Result<Option<Address>, E> {
+        while self.fits == 0 {
+            if !self.advance()? {
+                return Ok(None);
+            }
         }
-        let head = Head::decode(page);
-        no = head.next;
-        page = look(src, no, PageKind::TrieLeaf)?;
-        E::otherwise(|| head.expect_next(no, &Head::decode(page)))?;
+        let i = self.fits.trailing_zeros() as usize;
+        self.fits &= self.fits - 1;
+        Ok(Some(address_of(self.page, self.at, i)))
+    }
+
+    /// Goes on to the next line where the search may go on.
+    #[inline]
+    fn advance<E: Fault>(&mut self) -> Result<bool, E> {
+        let line = line_of(self.page, self.at);
+        if line[OVERFLOW_AT] != 0 && self.rest > 0 {
+            (self.at, self.rest) = ((self.at + 1) % LINES, self.rest - 1);
+        } else if line[CHAINED_AT] != 0 {
+            let head = Head::decode(self.page);
+            (self.no, self.page) = (head.next, look(self.src, head.next, PageKind::TrieLeaf)?);
+            let next = Head::decode(self.page);
+            if !head.is_before(&next) {
+                return E::otherwise(|| head.expect_next(self.no, &next).map(|()| false));
+            }
+            (self.at, self.rest) = (home(self.hash.0 as u32), LINES - 1);
+        } else {
+            return Ok(false);
+        }
+        self.fits = fitting(self.no, self.page, self.at, self.hash)?;
+        Ok(true)
     }
 }
 
-/// Searches one leaf; also says whether another is chained to it.
-#[inline]
-fn search_lines<R, E: Fault>(
-    no: PageNo,
-    page: &Page,
-    hash: KeyHash,
-    probe: &mut impl FnMut(Address) -> Result<Option<R>, E>,
-) -> Result<(Option<R>, bool), E> {
-    let mut at = home(hash.0 as u32);
-    for _ in 0..LINES {
-        let line = line_of(page, at);
-        let used = usize::from(line[USED_AT]);
-        let tag_base = line[LINE_TAG_BASE_AT];
-        if used > LINE_ENTRIES || tag_base > MAX_TAG_BASE {
-            let error = || damage("trie leaf (line)", no, line_offset(at), LINE_ENTRIES as u64, used as u64);
-            return E::otherwise(|| Err(error()));
-        }
-        let wanted = tag_of(hash.0, tag_base);
-        // A mask instead of a branch for each entry, which nothing could foresee.
-        let mut fits = 0u32;
-        for i in 0..LINE_ENTRIES {
-            fits |= u32::from(get_u32(line, TAGS_AT + i * 4) == wanted) << i;
-        }
-        fits &= (1 << used) - 1;
-        while fits != 0 {
-            let i = fits.trailing_zeros() as usize % LINE_ENTRIES.next_power_of_two();
-            let address = line.get(ADDRESSES_AT + i * 8..).and_then(|rest| rest.first_chunk());
-            let Some(address) = address else { break };
-            let found = probe(Address(u64::from_le_bytes(*address)))?;
-            if found.is_some() {
-                return Ok((found, false));
-            }
-            fits &= fits - 1;
-        }
-        if line[OVERFLOW_AT] == 0 {
-            return Ok((None, line[CHAINED_AT] != 0));
-        }
-        at = (at + 1) % LINES;
+/// A bit for each entry of a line that has the tag of `hash`.
+#[inline(always)]
+fn fitting<E: Fault>(no: PageNo, page: &Page, at: usize, hash: KeyHash) -> Result<u32, E> {
+    let line = line_of(page, at);
+    let used = usize::from(line[USED_AT]);
+    let tag_base = line[LINE_TAG_BASE_AT];
+    if used > LINE_ENTRIES || tag_base > MAX_TAG_BASE {
+        let error = || damage("trie leaf (line)", no, line_offset(at), LINE_ENTRIES as u64, used as u64);
+        return E::otherwise(|| Err(error()));
     }
-    Ok((None, line_of(page, at)[CHAINED_AT] != 0))
+    let wanted = tag_of(hash.0, tag_base);
+    // All five are compared: a branch for each is one that nothing can foresee.
+    let fits = (0..LINE_ENTRIES).fold(0, |fits, i| fits | u32::from(get_u32(line, TAGS_AT + i * 4) == wanted) << i);
+    Ok(fits & ((1 << used) - 1))
+}
+
+/// The address of entry `i` of a line; of none behind the last one.
+#[inline(always)]
+fn address_of(page: &Page, at: usize, i: usize) -> Address {
+    Address(get_u64(line_of(page, at), ADDRESSES_AT + i.min(LINE_ENTRIES - 1) * 8))
 }
 
 /// The header of a leaf.
@@ -225,11 +241,14 @@ impl Head {
         put_u32(page, REST_AT, self.rest);
     }
 
+    fn is_before(&self, next: &Head) -> bool {
+        self.rest.checked_sub(1) == Some(next.rest) && next.depth == PATH_BITS && next.tag_base == self.tag_base
+    }
+
     /// Checks that `next`, the header of page `no`, follows this one in a chain. `rest` goes down by
     /// one with each leaf, so that no chain of damaged leaves is endless.
     pub fn expect_next(&self, no: PageNo, next: &Head) -> Result<()> {
-        let expected = self.rest.checked_sub(1);
-        if expected != Some(next.rest) || next.depth != PATH_BITS || next.tag_base != self.tag_base {
+        if !self.is_before(next) {
             return Err(damage("trie leaf (chain)", no, REST_AT, u64::from(self.rest), u64::from(next.rest)));
         }
         Ok(())

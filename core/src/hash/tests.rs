@@ -101,7 +101,7 @@ impl Pair {
     }
 
     fn finds(&self, hash: KeyHash, address: Address) -> bool {
-        lookup::<_, _, Error>(&self.pages, &self.root, hash, |a| Ok((a == address).then_some(()))).unwrap().is_some()
+        lookup(&self.pages, &self.root, hash, |a| Ok((a == address).then_some(()))).unwrap().is_some()
     }
 
     /// The whole promise: entries, lookups, and pages.
@@ -188,14 +188,14 @@ fn folds_of_hashes_with_few_bits_equal_a_map() {
 fn absent_keys_are_not_found() {
     let random = &mut Random(1);
     let mut pair = Pair::new();
-    assert_eq!(lookup::<_, _, Error>(&pair.pages, &pair.root, KeyHash(5), |_| Ok(Some(()))).unwrap(), None);
+    assert_eq!(lookup(&pair.pages, &pair.root, KeyHash(5), |_| Ok(Some(()))).unwrap(), None);
     (0..100_000).for_each(|_| pair.insert(random.next()));
     pair.fold();
     let mut probes = 0;
     for _ in 0..100_000 {
         let probe = |_| {
             probes += 1;
-            Ok::<_, Error>(None::<()>)
+            Ok(None::<()>)
         };
         assert_eq!(lookup(&pair.pages, &pair.root, KeyHash(random.next()), probe).unwrap(), None);
     }
@@ -347,7 +347,7 @@ fn a_million_random_keys_take_at_most_18_bytes_each() {
 /// The lookups, walks and folds of a trie whose pages lie end, without a panic.
 fn survives(pages: &MemoryPages, root: &TrieRoot, pair: &Pair, random: &mut Random) {
     for hash in pair.records.values().take(300) {
-        let _ = lookup::<_, _, Error>(pages, root, *hash, |_| Ok(None::<()>));
+        let _ = lookup(pages, root, *hash, |_| Ok(None::<()>));
         let _ = find_leaf::<_, Error>(pages, root, *hash);
     }
     let _ = walk(pages, root, &mut |_| Ok(()), &mut |_| Ok(()));
@@ -431,6 +431,6 @@ fn a_chain_that_leads_back_to_itself_ends() {
         }
     }
     let absent = KeyHash(0x1234_5678_9abc_ffff);
-    assert!(lookup::<_, _, Error>(&pair.pages, &pair.root, absent, |_| Ok(None::<()>)).is_err());
+    assert!(lookup(&pair.pages, &pair.root, absent, |_| Ok(None::<()>)).is_err());
     assert!(walk(&pair.pages, &pair.root, &mut |_| Ok(()), &mut |_| Ok(())).is_err());
 }

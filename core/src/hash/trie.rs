@@ -1,6 +1,6 @@
 //! Reading the trie: the root, the way down, the walk over everything.
 
-use super::leaf;
+use super::leaf::{self, Search};
 use super::node::{Node, Slot};
 use super::{look, read, top, KeyHash, Page, MAX_LEVEL};
 use crate::error::{Error, Result};
@@ -72,17 +72,20 @@ impl TrieRoot {
 
 /// Calls `probe` with each address whose tag fits `hash`, until it returns a result. The address may
 /// be that of another key: the record has to be compared.
-#[inline]
-pub fn lookup<S: PageSource + ?Sized, R, E: Fault>(
+pub fn lookup<S: PageSource + ?Sized, R>(
     src: &S,
     root: &TrieRoot,
     hash: KeyHash,
-    probe: impl FnMut(Address) -> Result<Option<R>, E>,
-) -> Result<Option<R>, E> {
-    match find_leaf(src, root, hash)? {
-        Some(leaf) => leaf.lookup(src, hash, probe),
-        None => Ok(None),
+    mut probe: impl FnMut(Address) -> Result<Option<R>>,
+) -> Result<Option<R>> {
+    let Some(leaf) = find_leaf::<_, Error>(src, root, hash)? else { return Ok(None) };
+    let mut search = leaf.search::<_, Error>(src, hash)?;
+    while let Some(address) = search.next::<Error>()? {
+        if let Some(found) = probe(address)? {
+            return Ok(Some(found));
+        }
     }
+    Ok(None)
 }
 
 /// The leaf that the path of a hash leads to.
@@ -92,27 +95,22 @@ pub struct Leaf<'s> {
     page: &'s Page,
 }
 
-impl Leaf<'_> {
+impl<'s> Leaf<'s> {
     /// Asks for the line where the search for `hash` begins, while the caller has other things to do.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
         crate::sync::prefetch(leaf::home_line(self.page, hash));
     }
 
-    /// See [`lookup`].
-    #[inline]
-    pub fn lookup<S: PageSource + ?Sized, R, E: Fault>(
-        &self,
-        src: &S,
-        hash: KeyHash,
-        mut probe: impl FnMut(Address) -> Result<Option<R>, E>,
-    ) -> Result<Option<R>, E> {
-        leaf::search(src, self.no, self.page, hash, &mut probe)
+    /// The addresses whose tag fits `hash`. Each may be that of another key: the record has to be compared.
+    #[inline(always)]
+    pub fn search<S: PageSource + ?Sized, E: Fault>(&self, src: &'s S, hash: KeyHash) -> Result<Search<'s, S>, E> {
+        Search::new(src, self.no, self.page, hash)
     }
 }
 
 /// The leaf that the path of `hash` leads to, `None` if it has no entries.
-#[inline]
+#[inline(always)]
 pub fn find_leaf<'s, S: PageSource + ?Sized, E: Fault>(
     src: &'s S,
     root: &TrieRoot,

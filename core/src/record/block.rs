@@ -86,7 +86,7 @@ pub fn read<'a>(block: &BlockMemory<'a>, slot: u16) -> Result<Record<'a>> {
 }
 
 /// [`read`], the fast look or the slow one.
-#[inline]
+#[inline(always)]
 pub fn look<'a, E: Fault>(block: &BlockMemory<'a>, slot: u16) -> Result<Record<'a>, E> {
     let start = usize::from(slot);
     let bad = |got: u64| {
