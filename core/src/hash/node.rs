@@ -79,19 +79,21 @@ impl<'p> Node<'p> {
     #[inline]
     pub fn look<E: Fault>(page: &'p Page, no: PageNo, level: u8, depth: u8) -> Result<Node<'p>, E> {
         let bits = page[BITS_AT];
-        let expect = |what, at: usize, expected: u8| {
-            E::otherwise(|| Err(Error::corrupt(what, no.0, at as u32, u64::from(expected), u64::from(page[at]))))
+        let is_here = [page[LEVEL_AT], page[DEPTH_AT]] == [level, depth];
+        if is_here && bits <= MAX_BITS && u32::from(depth) + u32::from(bits) <= u32::from(PATH_BITS) {
+            return Ok(Node { page, no, bits, level, depth });
+        }
+        E::otherwise(|| Err(Node::header_damage(page, no, level, depth)))
+    }
+
+    #[cold]
+    fn header_damage(page: &Page, no: PageNo, level: u8, depth: u8) -> Error {
+        let (what, at, expected) = match () {
+            () if page[LEVEL_AT] != level => ("trie node (level)", LEVEL_AT, level),
+            () if page[DEPTH_AT] != depth => ("trie node (depth)", DEPTH_AT, depth),
+            () => ("trie node (bits)", BITS_AT, MAX_BITS),
         };
-        if page[LEVEL_AT] != level {
-            return expect("trie node (level)", LEVEL_AT, level);
-        }
-        if page[DEPTH_AT] != depth {
-            return expect("trie node (depth)", DEPTH_AT, depth);
-        }
-        if bits > MAX_BITS || depth > PATH_BITS || bits > PATH_BITS - depth {
-            return expect("trie node (bits)", BITS_AT, MAX_BITS);
-        }
-        Ok(Node { page, no, bits, level, depth })
+        Error::corrupt(what, no.0, at as u32, u64::from(expected), u64::from(page[at]))
     }
 
     /// The child that the path of `hash` leads to.
@@ -103,7 +105,7 @@ impl<'p> Node<'p> {
         // A slot and the byte behind it, in one load: none ends at the page's end.
         let slot = get_u64(self.page, at);
         let (page, depth) = (PageNo(slot & ((1 << 48) - 1)), (slot >> 48) as u8);
-        if depth < self.depth || depth > self.depth + self.bits {
+        if depth.wrapping_sub(self.depth) > self.bits {
             return E::otherwise(|| Err(self.damage(at, self.depth.into(), depth.into())));
         }
         if page.is_none() && self.level > 1 {

@@ -68,7 +68,7 @@ pub enum Sought<'k> {
 
 impl Sought<'_> {
     /// True if this is the key of the stored document `doc`.
-    #[inline]
+    #[inline(always)]
     pub fn is_key_of(&self, doc: &[u8]) -> bool {
         let Some(head) = map_head_bytes(doc) else { return false };
         let id = match doc.get(head..).and_then(<[u8]>::split_first_chunk) {
@@ -84,7 +84,7 @@ impl Sought<'_> {
 }
 
 /// True if `bytes` begin with the shortest form of `value`.
-#[inline]
+#[inline(always)]
 fn begins_with_integer(bytes: &[u8], value: u64) -> bool {
     let Some((&head, rest)) = bytes.split_first() else { return false };
     match value {
