@@ -23,7 +23,7 @@ use crate::file::meta::Meta;
 use crate::file::page::Address;
 use crate::file::pages::{BlockMemory, Pages};
 use crate::file::tree;
-use crate::hash::{self, HashKey, KeyHash, Leaf, TrieRoot};
+use crate::hash::{self, HashKey, KeyHash, Leaf, Shortcut};
 use crate::record::block::{self, Record};
 use crate::record::key::Sought;
 use crate::sync::Arc;
@@ -42,7 +42,14 @@ pub struct State {
     pub frozen: Option<Arc<Delta>>,
     /// The delta that commits go to.
     pub active: Arc<Delta>,
-    remembered: Box<[OnceLock<(u32, TreeEntry)>]>,
+    remembered: Box<[OnceLock<Remembered>; REMEMBERED]>,
+}
+
+/// A collection's roots, and the way to the leaves of its trie.
+struct Remembered {
+    tree: u32,
+    entry: TreeEntry,
+    shortcut: Shortcut,
 }
 
 impl Numbered for State {
@@ -88,7 +95,7 @@ impl Tip {
 impl State {
     /// A state over the roots in `meta`.
     pub fn new(number: u64, meta: Arc<Meta>, frozen: Option<Arc<Delta>>, active: Arc<Delta>) -> State {
-        let remembered = (0..REMEMBERED).map(|_| OnceLock::new()).collect();
+        let remembered = Box::new([const { OnceLock::new() }; REMEMBERED]);
         State { number, meta, frozen, active, remembered }
     }
 
@@ -96,25 +103,23 @@ impl State {
     #[inline]
     pub fn tree(&self, pages: &Pages, tree: u32) -> Result<TreeEntry> {
         let slot = &self.remembered[tree as usize % REMEMBERED];
-        if let Some((number, entry)) = slot.get() {
-            if *number == tree {
-                return Ok(*entry);
-            }
+        if let Some(known) = slot.get().filter(|known| known.tree == tree) {
+            return Ok(known.entry);
         }
         let entry = match tree::get(pages, &self.meta.tree_table, tree.into())? {
             Some(bytes) => TreeEntry::decode(bytes, tree)?,
             None => TreeEntry::default(),
         };
-        let _ = slot.set((tree, entry));
+        let _ = slot.set(Remembered { tree, shortcut: Shortcut::new(&entry.trie), entry });
         Ok(entry)
     }
 
-    /// The trie of a collection in the checkpoint.
-    #[inline]
-    fn trie<E: Fault>(&self, pages: &Pages, tree: u32) -> Result<TrieRoot, E> {
+    /// The leaf of a collection's trie in the checkpoint that the path of `hash` leads to.
+    #[inline(always)]
+    fn leaf<'a, E: Fault>(&self, pages: &'a Pages, tree: u32, hash: KeyHash) -> Result<Option<Leaf<'a>>, E> {
         match self.remembered[tree as usize % REMEMBERED].get() {
-            Some((number, entry)) if *number == tree => Ok(entry.trie),
-            _ => E::otherwise(|| Ok(self.tree(pages, tree)?.trie)),
+            Some(known) if known.tree == tree => hash::find_leaf(pages, &known.entry.trie, Some(&known.shortcut), hash),
+            _ => E::otherwise(|| hash::find_leaf(pages, &self.tree(pages, tree)?.trie, None, hash)),
         }
     }
 
@@ -140,7 +145,13 @@ impl State {
     }
 
     /// [`State::document`] by a non-negative integer.
-    pub fn document_by_integer<'a>(&'a self, pages: &'a Pages, at: u64, tree: u32, id: u64) -> Result<Option<&'a [u8]>> {
+    pub fn document_by_integer<'a>(
+        &'a self,
+        pages: &'a Pages,
+        at: u64,
+        tree: u32,
+        id: u64,
+    ) -> Result<Option<&'a [u8]>> {
         self.look_document(pages, at, tree, Sought::Natural(id), hash_of_integer(&self.meta, id))
     }
 
@@ -187,7 +198,7 @@ impl State {
                 return if version.tombstone { Ok(None) } else { look(pages, version.address).map(Some) };
             }
         }
-        let Some(leaf) = hash::find_leaf(pages, &self.trie(pages, tree)?, hash)? else { return Ok(None) };
+        let Some(leaf) = self.leaf(pages, tree, hash)? else { return Ok(None) };
         let mut search = leaf.search(pages, hash)?;
         while let Some(address) = search.next()? {
             let block = pages.look_block(address.page())?;
@@ -237,12 +248,12 @@ impl State {
         mut each: impl FnMut(Option<Found<'a>>) -> Result<()>,
     ) -> Result<()> {
         let mut on_the_way = [OnTheWay::Unusual; BATCH];
-        let root = self.trie::<Error>(pages, tree)?;
+        self.tree(pages, tree)?;
         for (place, hash) in on_the_way.iter_mut().zip(hashes) {
             if !self.active.is_empty() {
                 self.active.prefetch(tree, hash.0);
             }
-            *place = match hash::find_leaf::<_, Slow>(pages, &root, *hash) {
+            *place = match self.leaf::<Slow>(pages, tree, *hash) {
                 Ok(Some(leaf)) => {
                     leaf.prefetch(*hash);
                     OnTheWay::Leaf(leaf)
@@ -286,10 +297,14 @@ impl State {
                 return Ok(if version.tombstone { Tip::Absent } else { Tip::Frozen(version) });
             }
         }
-        let found = hash::lookup(pages, &self.trie::<Error>(pages, tree)?, hash, |address| {
-            Ok(is_of::<Error>(pages, address, key)?.then_some(address))
-        })?;
-        Ok(found.map_or(Tip::Absent, Tip::Base))
+        let Some(leaf) = self.leaf::<Error>(pages, tree, hash)? else { return Ok(Tip::Absent) };
+        let mut search = leaf.search::<_, Error>(pages, hash)?;
+        while let Some(address) = search.next::<Error>()? {
+            if is_of::<Error>(pages, address, key)? {
+                return Ok(Tip::Base(address));
+            }
+        }
+        Ok(Tip::Absent)
     }
 
     /// Live documents of a collection as of commit `at`.

@@ -28,12 +28,14 @@ mod fold;
 mod key;
 mod leaf;
 mod node;
+mod shortcut;
 #[cfg(test)]
 mod tests;
 mod trie;
 
 pub use fold::{fold, Edit};
 pub use key::{HashKey, KeyHash};
+pub use shortcut::Shortcut;
 #[cfg(test)]
 use trie::WalkEntry;
 pub use trie::{find_leaf, lookup, walk, Leaf, TrieRoot};

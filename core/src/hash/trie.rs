@@ -2,7 +2,7 @@
 
 use super::leaf::{self, Search};
 use super::node::{Node, Slot};
-use super::{look, read, top, KeyHash, Page, MAX_LEVEL};
+use super::{look, read, top, KeyHash, Page, Shortcut, MAX_LEVEL};
 use crate::error::{Error, Result};
 use crate::file::fault::Fault;
 use crate::file::page::{get_u48, get_u64, put_u48, put_u64, Address, PageKind, PageNo, PageSource};
@@ -78,7 +78,7 @@ pub fn lookup<S: PageSource + ?Sized, R>(
     hash: KeyHash,
     mut probe: impl FnMut(Address) -> Result<Option<R>>,
 ) -> Result<Option<R>> {
-    let Some(leaf) = find_leaf::<_, Error>(src, root, hash)? else { return Ok(None) };
+    let Some(leaf) = find_leaf::<_, Error>(src, root, None, hash)? else { return Ok(None) };
     let mut search = leaf.search::<_, Error>(src, hash)?;
     while let Some(address) = search.next::<Error>()? {
         if let Some(found) = probe(address)? {
@@ -109,11 +109,26 @@ impl<'s> Leaf<'s> {
     }
 }
 
-/// The leaf that the path of `hash` leads to, `None` if it has no entries.
+/// The leaf that the path of `hash` leads to, `None` if it has no entries. Takes the shortcut of this root
+/// where it is known.
 #[inline(always)]
 pub fn find_leaf<'s, S: PageSource + ?Sized, E: Fault>(
     src: &'s S,
     root: &TrieRoot,
+    shortcut: Option<&Shortcut>,
+    hash: KeyHash,
+) -> Result<Option<Leaf<'s>>, E> {
+    let no = shortcut.map_or(PageNo::NONE, |shortcut| shortcut.leaf(hash));
+    if no.is_none() {
+        return descend(src, root, shortcut, hash);
+    }
+    Ok(Some(Leaf { no, page: look(src, no, PageKind::TrieLeaf)? }))
+}
+
+fn descend<'s, S: PageSource + ?Sized, E: Fault>(
+    src: &'s S,
+    root: &TrieRoot,
+    shortcut: Option<&Shortcut>,
     hash: KeyHash,
 ) -> Result<Option<Leaf<'s>>, E> {
     if root.page.is_none() {
@@ -129,7 +144,11 @@ pub fn find_leaf<'s, S: PageSource + ?Sized, E: Fault>(
     if no.is_none() {
         return Ok(None);
     }
-    Ok(Some(Leaf { no, page: look(src, no, PageKind::TrieLeaf)? }))
+    let page = look(src, no, PageKind::TrieLeaf)?;
+    if let Some(shortcut) = shortcut {
+        shortcut.remember(hash, depth, no);
+    }
+    Ok(Some(Leaf { no, page }))
 }
 
 /// One entry, as [`walk`] meets it.

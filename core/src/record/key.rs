@@ -71,10 +71,10 @@ impl Sought<'_> {
     #[inline(always)]
     pub fn is_key_of(&self, doc: &[u8]) -> bool {
         let Some(head) = map_head_bytes(doc) else { return false };
-        let id = match doc.get(head..).and_then(<[u8]>::split_first_chunk) {
-            Some((&ID_FIELD, id)) => id,
-            _ => return false,
-        };
+        let Some((field, id)) = doc.get(head..).and_then(<[u8]>::split_first_chunk) else { return false };
+        if u32::from_ne_bytes(*field) != u32::from_ne_bytes(ID_FIELD) {
+            return false;
+        }
         match *self {
             // A key's first bytes say how long it is, so what begins like `key` is `key`.
             Sought::Bytes(key) => id.get(..key.len()).is_some_and(|id| same(id, key)),
