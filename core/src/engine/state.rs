@@ -202,7 +202,6 @@ impl State {
         let mut search = leaf.search(pages, hash)?;
         while let Some(address) = search.next()? {
             let block = pages.look_block(address.page())?;
-            prefetch(&block, address);
             let record = block::look(&block, address.slot())?;
             if key.is_key_of(record.payload) {
                 return Ok(Some(Found { address, record }));

@@ -130,7 +130,7 @@ pub struct Pages {
     segment_pages: u64,
     /// Pages that the file has; nothing beyond is touched through the mapping.
     len: AtomicU64,
-    top: Box<[AtomicPtr<Middle>]>,
+    top: Box<[AtomicPtr<Middle>; 1 << TOP_BITS]>,
     /// Units verified so far.
     verified: AtomicU64,
 }
@@ -208,7 +208,7 @@ impl Pages {
             seed,
             segment_pages,
             len: AtomicU64::new(len),
-            top: (0..1 << TOP_BITS).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect(),
+            top: Box::new(std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut()))),
             verified: AtomicU64::new(0),
         }
     }
@@ -242,10 +242,10 @@ impl Pages {
     fn group(&self, page: PageNo) -> Option<&Group> {
         // The first entry, and so the first tebibyte, without a load that depends on the number.
         let middle = match page.0 >> (MIDDLE_BITS + CHUNK_BITS + GROUP_BITS) {
-            0 => self.top.first(),
-            top => self.top.get(usize::try_from(top).ok()?),
+            0 => &self.top[0],
+            top => self.top.get(usize::try_from(top).ok()?)?,
         };
-        let middle = middle?.load(Ordering::Acquire);
+        let middle = middle.load(Ordering::Acquire);
         // SAFETY: tables are published fully built by a release store and freed only in `drop`.
         let middle = unsafe { middle.as_ref()? };
         let at = (page.0 >> (CHUNK_BITS + GROUP_BITS)) as usize & ((1 << MIDDLE_BITS) - 1);
@@ -595,7 +595,7 @@ fn free_table<T: Table>(slot: &AtomicPtr<T>, then: impl FnOnce(&T)) {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        for top in &self.top {
+        for top in self.top.iter() {
             free_table(top, |middle| {
                 for chunk in &middle.chunks {
                     free_table(chunk, |chunk| {

@@ -164,24 +164,30 @@ impl<'s, S: PageSource + ?Sized> Search<'s, S> {
     }
 
     /// Goes on to the next line where the search may go on.
-    #[inline]
+    #[inline(always)]
     fn advance<E: Fault>(&mut self) -> Result<bool, E> {
         let line = line_of(self.page, self.at);
         if line[OVERFLOW_AT] != 0 && self.rest > 0 {
             (self.at, self.rest) = ((self.at + 1) % LINES, self.rest - 1);
         } else if line[CHAINED_AT] != 0 {
-            let head = Head::decode(self.page);
-            (self.no, self.page) = (head.next, look(self.src, head.next, PageKind::TrieLeaf)?);
-            let next = Head::decode(self.page);
-            if !head.is_before(&next) {
-                return E::otherwise(|| head.expect_next(self.no, &next).map(|()| false));
-            }
+            (self.no, self.page) = next_in_chain(self.src, self.page)?;
             (self.at, self.rest) = (home(self.hash.0 as u32), LINES - 1);
         } else {
             return Ok(false);
         }
         self.fits = fitting(self.no, self.page, self.at, self.hash)?;
         Ok(true)
+    }
+}
+
+/// The leaf chained to a leaf that says that there is one.
+#[cold]
+fn next_in_chain<'s, S: PageSource + ?Sized, E: Fault>(src: &'s S, page: &Page) -> Result<(PageNo, &'s Page), E> {
+    let head = Head::decode(page);
+    let page = look(src, head.next, PageKind::TrieLeaf)?;
+    match head.expect_next(head.next, &Head::decode(page)) {
+        Ok(()) => Ok((head.next, page)),
+        Err(e) => E::otherwise(|| Err(e)),
     }
 }
 
@@ -241,14 +247,11 @@ impl Head {
         put_u32(page, REST_AT, self.rest);
     }
 
-    fn is_before(&self, next: &Head) -> bool {
-        self.rest.checked_sub(1) == Some(next.rest) && next.depth == PATH_BITS && next.tag_base == self.tag_base
-    }
-
     /// Checks that `next`, the header of page `no`, follows this one in a chain. `rest` goes down by
     /// one with each leaf, so that no chain of damaged leaves is endless.
     pub fn expect_next(&self, no: PageNo, next: &Head) -> Result<()> {
-        if !self.is_before(next) {
+        let expected = self.rest.checked_sub(1);
+        if expected != Some(next.rest) || next.depth != PATH_BITS || next.tag_base != self.tag_base {
             return Err(damage("trie leaf (chain)", no, REST_AT, u64::from(self.rest), u64::from(next.rest)));
         }
         Ok(())
