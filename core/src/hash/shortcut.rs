@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A trie never changes, so what its nodes say needs to be read once. There are about as many entries as
-//! leaves: 8 bytes for some 150 keys. Only the number of the leaf's page is kept; the page itself is looked
+//! leaves: 8 bytes for 75 to 150 keys. Only the number of the leaf's page is kept; the page itself is looked
 //! up and checked as on any other way to it.
 
 use super::{KeyHash, TrieRoot};
