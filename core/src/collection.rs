@@ -115,14 +115,18 @@ impl<T> Collection<T> {
 
     /// The bytes of the document with this id, given to `read` without copying; `None` if there is none.
     pub fn get_raw_with<R>(&self, id: impl Into<Id>, read: impl FnOnce(&RawDocument) -> R) -> Result<Option<R>> {
-        let key = id.into().key()?;
+        let id = id.into();
+        let natural = id.natural();
+        let key = natural.is_none().then(|| id.key()).transpose()?;
         let engine = self.db.open_engine()?;
         let pin = engine.published.pin();
-        let Some(tree) = self.tree(&pin, pin.commit())? else { return Ok(None) };
-        let hash = state::hash_of(&pin.meta, &key);
-        let Some(found) = pin.get(&engine.pages, pin.commit(), tree, &key, hash)? else { return Ok(None) };
-        let document = state::document(&engine.pages, &found)?;
-        Ok(Some(read(RawDocument::from_stored(document))))
+        let (pages, commit) = (&engine.pages, pin.commit());
+        let Some(tree) = self.tree(&pin, commit)? else { return Ok(None) };
+        let document = match (natural, &key) {
+            (Some(id), _) => pin.document_by_integer(pages, commit, tree, id),
+            (None, key) => pin.document(pages, commit, tree, key.as_deref().unwrap_or_default()),
+        }?;
+        Ok(document.map(|document| read(RawDocument::from_stored(document))))
     }
 
     /// True if there is a document with this id.

@@ -3,16 +3,13 @@
 use crate::database::{Lease, Shared};
 use crate::document::{from_msgpack, Id, Key, RawDocument};
 use crate::engine::scan::Scan as EngineScan;
-use crate::engine::state::{self, State};
+use crate::engine::state::{self, State, BATCH};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::sync::Arc;
-
-/// Ids looked up together by `get_many`.
-const BATCH: usize = 32;
 
 /// The whole database as of one commit. It never changes; clones are the same snapshot. While one lives,
 /// pages that it may read are not used again, so the file may grow; let it go when you are done.
@@ -83,19 +80,17 @@ impl<'s, T> SnapshotCollection<'s, T> {
     /// The bytes come from the file; reading a field of them never panics, whatever they are.
     #[inline]
     pub fn get_raw(&self, id: impl Into<Id>) -> Result<Option<&'s RawDocument>> {
-        let key = id.into().key()?;
-        let hash = state::hash_of(&self.snapshot.state.meta, &key);
-        self.find(&key, hash)
-    }
-
-    #[inline]
-    fn find(&self, key: &[u8], hash: KeyHash) -> Result<Option<&'s RawDocument>> {
+        let id = id.into();
         let snapshot = self.snapshot;
         let engine = snapshot.engine();
         engine.check_open()?;
-        let Some(tree) = self.tree else { return Ok(None) };
-        let found = snapshot.state.get(&engine.pages, snapshot.commit, tree, key, hash)?;
-        found.map(|found| Ok(RawDocument::from_stored(state::document(&engine.pages, &found)?))).transpose()
+        let Some(tree) = self.tree else { return id.key().map(|_| None) };
+        let (state, pages, commit) = (&snapshot.state, &engine.pages, snapshot.commit);
+        let document = match id.natural() {
+            Some(id) => state.document_by_integer(pages, commit, tree, id),
+            None => state.document(pages, commit, tree, &id.key()?),
+        }?;
+        Ok(document.map(RawDocument::from_stored))
     }
 
     /// The documents with these ids, in their order, borrowed from the snapshot; given to `each` with its
@@ -105,26 +100,38 @@ impl<'s, T> SnapshotCollection<'s, T> {
         ids: impl IntoIterator<Item = I>,
         mut each: impl FnMut(usize, Option<&'s RawDocument>) -> Result<()>,
     ) -> Result<()> {
+        let engine = self.snapshot.engine();
+        let meta = &self.snapshot.state.meta;
         let mut ids = ids.into_iter();
         let mut place = 0;
-        let (mut keys, mut hashes): (Vec<Key>, Vec<KeyHash>) = (Vec::new(), Vec::new());
+        let mut keys: Vec<Key> = Vec::with_capacity(BATCH);
+        let mut hashes = [KeyHash(0); BATCH];
         loop {
             keys.clear();
-            for id in ids.by_ref().take(BATCH) {
-                keys.push(id.into().key()?);
+            for (hash, id) in hashes.iter_mut().zip(ids.by_ref()) {
+                let id = id.into();
+                let key = id.key()?;
+                *hash = id.natural().map_or_else(|| state::hash_of(meta, &key), |id| state::hash_of_integer(meta, id));
+                keys.push(key);
             }
             if keys.is_empty() {
                 return Ok(());
             }
-            hashes.clear();
-            hashes.extend(keys.iter().map(|key| state::hash_of(&self.snapshot.state.meta, key)));
-            if let Some(tree) = self.tree {
-                state::prefetch(&self.snapshot.state, &self.snapshot.engine().pages, tree, &hashes)?;
-            }
-            for (key, hash) in keys.iter().zip(&hashes) {
-                each(place, self.find(key, *hash)?)?;
+            engine.check_open()?;
+            let Some(tree) = self.tree else {
+                for _ in 0..keys.len() {
+                    each(place, None)?;
+                    place += 1;
+                }
+                continue;
+            };
+            let hashes = &hashes[..keys.len()];
+            self.snapshot.state.get_batch(&engine.pages, self.snapshot.commit, tree, &keys, hashes, |found| {
+                let document = found.map(|found| state::document(&engine.pages, &found)).transpose()?;
+                each(place, document.map(RawDocument::from_stored))?;
                 place += 1;
-            }
+                Ok(())
+            })?;
         }
     }
 

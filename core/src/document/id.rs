@@ -49,13 +49,23 @@ impl Id {
     /// The key of this id, or an error if it is too long to be one.
     #[inline]
     pub(crate) fn key(&self) -> Result<Key> {
-        match self {
-            Id::Int(id) if *id >= 0 => Ok(Key::integer(*id as u64)),
-            Id::UInt(id) => Ok(Key::integer(*id)),
-            _ => self.long_key(),
+        match self.natural() {
+            Some(id) => Ok(Key::integer(id)),
+            None => self.long_key(),
         }
     }
 
+    /// Its value, if it is a non-negative integer.
+    #[inline]
+    pub(crate) fn natural(&self) -> Option<u64> {
+        match self {
+            Id::Int(id) => u64::try_from(*id).ok(),
+            Id::UInt(id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    #[cold]
     fn long_key(&self) -> Result<Key> {
         let mut key = Key::new();
         match self {
@@ -151,11 +161,13 @@ impl fmt::Debug for Id {
 macro_rules! id_from_integer {
     ($($small:ty)*; $($wide:ty)*) => {
         $(impl From<$small> for Id {
+            #[inline]
             fn from(id: $small) -> Id {
                 Id::Int(i64::from(id))
             }
         })*
         $(impl From<$wide> for Id {
+            #[inline]
             fn from(id: $wide) -> Id {
                 i64::try_from(id).map_or(Id::UInt(id as u64), Id::Int)
             }

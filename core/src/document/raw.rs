@@ -72,6 +72,7 @@ pub enum RawValue<'a> {
 
 impl RawDocument {
     /// Takes bytes as a document without looking at them.
+    #[inline]
     pub(crate) fn from_stored(bytes: &[u8]) -> &RawDocument {
         // SAFETY: `RawDocument` is a transparent wrapper of `[u8]` without further rules, so the reference
         // has the same layout and lifetime.

@@ -18,12 +18,14 @@ use super::delta::{Delta, Version};
 use super::published::Numbered;
 use super::trees::TreeEntry;
 use crate::error::{Error, Result};
+use crate::file::fault::{Fault, Slow};
 use crate::file::meta::Meta;
 use crate::file::page::Address;
-use crate::file::pages::Pages;
+use crate::file::pages::{BlockMemory, Pages};
 use crate::file::tree;
-use crate::hash::{self, HashKey, KeyHash};
+use crate::hash::{self, HashKey, KeyHash, Leaf, Shortcut};
 use crate::record::block::{self, Record};
+use crate::record::key::Sought;
 use crate::sync::Arc;
 use std::sync::OnceLock;
 
@@ -40,7 +42,14 @@ pub struct State {
     pub frozen: Option<Arc<Delta>>,
     /// The delta that commits go to.
     pub active: Arc<Delta>,
-    remembered: Box<[OnceLock<(u32, TreeEntry)>]>,
+    remembered: Box<[OnceLock<Remembered>; REMEMBERED]>,
+}
+
+/// A collection's roots, and the way to the leaves of its trie.
+struct Remembered {
+    tree: u32,
+    entry: TreeEntry,
+    shortcut: Shortcut,
 }
 
 impl Numbered for State {
@@ -86,7 +95,7 @@ impl Tip {
 impl State {
     /// A state over the roots in `meta`.
     pub fn new(number: u64, meta: Arc<Meta>, frozen: Option<Arc<Delta>>, active: Arc<Delta>) -> State {
-        let remembered = (0..REMEMBERED).map(|_| OnceLock::new()).collect();
+        let remembered = Box::new([const { OnceLock::new() }; REMEMBERED]);
         State { number, meta, frozen, active, remembered }
     }
 
@@ -94,21 +103,27 @@ impl State {
     #[inline]
     pub fn tree(&self, pages: &Pages, tree: u32) -> Result<TreeEntry> {
         let slot = &self.remembered[tree as usize % REMEMBERED];
-        if let Some((number, entry)) = slot.get() {
-            if *number == tree {
-                return Ok(*entry);
-            }
+        if let Some(known) = slot.get().filter(|known| known.tree == tree) {
+            return Ok(known.entry);
         }
         let entry = match tree::get(pages, &self.meta.tree_table, tree.into())? {
             Some(bytes) => TreeEntry::decode(bytes, tree)?,
             None => TreeEntry::default(),
         };
-        let _ = slot.set((tree, entry));
+        let _ = slot.set(Remembered { tree, shortcut: Shortcut::new(&entry.trie), entry });
         Ok(entry)
     }
 
-    /// The document with this key in collection `tree`, as of commit `at`.
-    #[inline]
+    /// The leaf of a collection's trie in the checkpoint that the path of `hash` leads to.
+    #[inline(always)]
+    fn leaf<'a, E: Fault>(&self, pages: &'a Pages, tree: u32, hash: KeyHash) -> Result<Option<Leaf<'a>>, E> {
+        match self.remembered[tree as usize % REMEMBERED].get() {
+            Some(known) if known.tree == tree => hash::find_leaf(pages, &known.entry.trie, Some(&known.shortcut), hash),
+            _ => E::otherwise(|| hash::find_leaf(pages, &self.tree(pages, tree)?.trie, None, hash)),
+        }
+    }
+
+    /// The record with this key in collection `tree`, as of commit `at`.
     pub fn get<'a>(
         &'a self,
         pages: &'a Pages,
@@ -117,36 +132,178 @@ impl State {
         key: &[u8],
         hash: KeyHash,
     ) -> Result<Option<Found<'a>>> {
-        for delta in [Some(&self.active), self.frozen.as_ref()].into_iter().flatten() {
-            if delta.may_hold(tree, hash.0) {
-                if let Some(version) = delta.find(tree, hash.0, at, |a| has_key(pages, a, key))? {
-                    return if version.tombstone { Ok(None) } else { read(pages, version.address).map(Some) };
-                }
+        let key = Sought::Bytes(key);
+        match self.look::<Slow>(pages, at, tree, key, hash) {
+            Ok(found) => Ok(found),
+            Err(Slow) => self.look(pages, at, tree, key, hash),
+        }
+    }
+
+    /// The document with this key in collection `tree`, as of commit `at`.
+    pub fn document<'a>(&'a self, pages: &'a Pages, at: u64, tree: u32, key: &[u8]) -> Result<Option<&'a [u8]>> {
+        self.look_document(pages, at, tree, Sought::Bytes(key), hash_of(&self.meta, key))
+    }
+
+    /// [`State::document`] by a non-negative integer.
+    pub fn document_by_integer<'a>(
+        &'a self,
+        pages: &'a Pages,
+        at: u64,
+        tree: u32,
+        id: u64,
+    ) -> Result<Option<&'a [u8]>> {
+        self.look_document(pages, at, tree, Sought::Natural(id), hash_of_integer(&self.meta, id))
+    }
+
+    #[inline(always)]
+    fn look_document<'a>(
+        &'a self,
+        pages: &'a Pages,
+        at: u64,
+        tree: u32,
+        key: Sought<'_>,
+        hash: KeyHash,
+    ) -> Result<Option<&'a [u8]>> {
+        match self.look::<Slow>(pages, at, tree, key, hash) {
+            Ok(None) => Ok(None),
+            Ok(Some(found)) if !found.record.large => Ok(Some(found.record.payload)),
+            _ => self.look_again(pages, at, tree, key, hash),
+        }
+    }
+
+    #[cold]
+    fn look_again<'a>(
+        &'a self,
+        pages: &'a Pages,
+        at: u64,
+        tree: u32,
+        key: Sought<'_>,
+        hash: KeyHash,
+    ) -> Result<Option<&'a [u8]>> {
+        let found = self.look::<Error>(pages, at, tree, key, hash)?;
+        found.map(|found| document(pages, &found)).transpose()
+    }
+
+    #[inline(always)]
+    fn look<'a, E: Fault>(
+        &'a self,
+        pages: &'a Pages,
+        at: u64,
+        tree: u32,
+        key: Sought<'_>,
+        hash: KeyHash,
+    ) -> Result<Option<Found<'a>>, E> {
+        if self.deltas_may_hold(tree, hash) {
+            if let Some(version) = self.look_in_deltas(pages, at, tree, key, hash)? {
+                return if version.tombstone { Ok(None) } else { look(pages, version.address).map(Some) };
             }
         }
-        let entry = self.tree(pages, tree)?;
-        hash::lookup(pages, &entry.trie, hash, |address| {
-            let found = read(pages, address)?;
-            Ok((found.record.key() == Some(key)).then_some(found))
-        })
+        let Some(leaf) = self.leaf(pages, tree, hash)? else { return Ok(None) };
+        let mut search = leaf.search(pages, hash)?;
+        while let Some(address) = search.next()? {
+            let block = pages.look_block(address.page())?;
+            let record = block::look(&block, address.slot())?;
+            if key.is_key_of(record.payload) {
+                return Ok(Some(Found { address, record }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// False when neither delta holds an id of this hash.
+    #[inline]
+    fn deltas_may_hold(&self, tree: u32, hash: KeyHash) -> bool {
+        self.active.may_hold(tree, hash.0) || self.frozen.as_ref().is_some_and(|frozen| frozen.may_hold(tree, hash.0))
+    }
+
+    #[inline(never)]
+    fn look_in_deltas<E: Fault>(
+        &self,
+        pages: &Pages,
+        at: u64,
+        tree: u32,
+        key: Sought<'_>,
+        hash: KeyHash,
+    ) -> Result<Option<Version>, E> {
+        for delta in [Some(&self.active), self.frozen.as_ref()].into_iter().flatten() {
+            if let Some(version) = delta.find(tree, hash.0, at, |a| is_of(pages, a, key))? {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The documents with these keys, as [`State::get`] finds them, given to `each` in their order. All
+    /// take each step of the way together, so that their misses overlap.
+    ///
+    /// Requires: as many hashes as keys, [`BATCH`] at most.
+    pub fn get_batch<'a, K: AsRef<[u8]>>(
+        &'a self,
+        pages: &'a Pages,
+        at: u64,
+        tree: u32,
+        keys: &[K],
+        hashes: &[KeyHash],
+        mut each: impl FnMut(Option<Found<'a>>) -> Result<()>,
+    ) -> Result<()> {
+        let mut on_the_way = [OnTheWay::Unusual; BATCH];
+        self.tree(pages, tree)?;
+        for (place, hash) in on_the_way.iter_mut().zip(hashes) {
+            if !self.active.is_empty() {
+                self.active.prefetch(tree, hash.0);
+            }
+            *place = match self.leaf::<Slow>(pages, tree, *hash) {
+                Ok(Some(leaf)) => {
+                    leaf.prefetch(*hash);
+                    OnTheWay::Leaf(leaf)
+                }
+                Ok(None) => OnTheWay::Absent,
+                Err(Slow) => OnTheWay::Unusual,
+            };
+        }
+        for (place, hash) in on_the_way.iter_mut().zip(hashes) {
+            if self.deltas_may_hold(tree, *hash) {
+                *place = OnTheWay::Unusual;
+            }
+            if let OnTheWay::Leaf(leaf) = *place {
+                *place = look_for_record(pages, &leaf, *hash).unwrap_or(OnTheWay::Unusual);
+            }
+        }
+        for ((place, key), hash) in on_the_way.iter().zip(keys).zip(hashes) {
+            let found = match *place {
+                OnTheWay::Absent => None,
+                OnTheWay::Record(address) => match look::<Slow>(pages, address) {
+                    Ok(found) if Sought::Bytes(key.as_ref()).is_key_of(found.record.payload) => Some(found),
+                    _ => self.get(pages, at, tree, key.as_ref(), *hash)?,
+                },
+                _ => self.get(pages, at, tree, key.as_ref(), *hash)?,
+            };
+            each(found)?;
+        }
+        Ok(())
     }
 
     /// The newest version of an id, whether published or not. For the writer (Invariant 10).
     pub fn tip(&self, pages: &Pages, tree: u32, key: &[u8], hash: KeyHash) -> Result<Tip> {
+        let key = Sought::Bytes(key);
         if self.active.may_hold(tree, hash.0) {
-            if let Some(version) = self.active.find(tree, hash.0, u64::MAX, |a| has_key(pages, a, key))? {
+            if let Some(version) = self.active.find(tree, hash.0, u64::MAX, |a| is_of::<Error>(pages, a, key))? {
                 return Ok(Tip::Active(version));
             }
         }
         if let Some(frozen) = self.frozen.as_ref().filter(|f| f.may_hold(tree, hash.0)) {
-            if let Some(version) = frozen.find(tree, hash.0, u64::MAX, |a| has_key(pages, a, key))? {
+            if let Some(version) = frozen.find(tree, hash.0, u64::MAX, |a| is_of::<Error>(pages, a, key))? {
                 return Ok(if version.tombstone { Tip::Absent } else { Tip::Frozen(version) });
             }
         }
-        let entry = self.tree(pages, tree)?;
-        let found =
-            hash::lookup(pages, &entry.trie, hash, |address| Ok(has_key(pages, address, key)?.then_some(address)))?;
-        Ok(found.map_or(Tip::Absent, Tip::Base))
+        let Some(leaf) = self.leaf::<Error>(pages, tree, hash)? else { return Ok(Tip::Absent) };
+        let mut search = leaf.search::<_, Error>(pages, hash)?;
+        while let Some(address) = search.next::<Error>()? {
+            if is_of::<Error>(pages, address, key)? {
+                return Ok(Tip::Base(address));
+            }
+        }
+        Ok(Tip::Absent)
     }
 
     /// Live documents of a collection as of commit `at`.
@@ -159,37 +316,45 @@ impl State {
     }
 }
 
-/// Asks for the lines that a [`State::get`] of these keys will touch, in two steps over the whole
-/// batch, so that their misses overlap.
-pub fn prefetch(state: &State, pages: &Pages, tree: u32, hashes: &[KeyHash]) -> Result<()> {
-    let entry = state.tree(pages, tree)?;
-    for hash in hashes {
-        if !state.active.is_empty() {
-            state.active.prefetch(tree, hash.0);
-        }
-        if let Some((_, line)) = hash::find_line(pages, &entry.trie, *hash)? {
-            crate::sync::prefetch(line);
-        }
+/// Ids looked up together by [`State::get_batch`].
+pub const BATCH: usize = 32;
+
+/// How far a key of a batch has come.
+#[derive(Clone, Copy)]
+enum OnTheWay<'a> {
+    Leaf(Leaf<'a>),
+    Record(Address),
+    Absent,
+    /// To be looked up as a single one.
+    Unusual,
+}
+
+/// The address that is most likely the one sought, its record asked for.
+#[inline]
+fn look_for_record<'a>(pages: &'a Pages, leaf: &Leaf<'a>, hash: KeyHash) -> Result<OnTheWay<'a>, Slow> {
+    let Some(address) = leaf.search(pages, hash)?.next()? else { return Ok(OnTheWay::Absent) };
+    prefetch(&pages.look_block(address.page())?, address);
+    Ok(OnTheWay::Record(address))
+}
+
+/// Asks for the first lines of a record, all at once. One of some two hundred bytes lies on four.
+#[inline]
+fn prefetch(block: &BlockMemory<'_>, address: Address) {
+    for line in 0..4 {
+        crate::sync::prefetch(block.hint(usize::from(address.slot()) + line * 64));
     }
-    for hash in hashes {
-        hash::lookup(pages, &entry.trie, *hash, |address| {
-            let block = pages.block(address.page())?;
-            let at = usize::from(address.slot());
-            // A record of some two hundred bytes lies on four lines.
-            for line in 0..4 {
-                crate::sync::prefetch(block.hint(at + line * 64));
-            }
-            Ok(Some(()))
-        })?;
-    }
-    Ok(())
 }
 
 /// The record at an address.
 #[inline]
 pub fn read(pages: &Pages, address: Address) -> Result<Found<'_>> {
-    let block = pages.block(address.page())?;
-    let record = block::read(&block, address.slot())?;
+    look(pages, address)
+}
+
+#[inline(always)]
+fn look<E: Fault>(pages: &Pages, address: Address) -> Result<Found<'_>, E> {
+    let block = pages.look_block(address.page())?;
+    let record = block::look(&block, address.slot())?;
     Ok(Found { address, record })
 }
 
@@ -210,11 +375,20 @@ pub fn document<'a>(pages: &'a Pages, found: &Found<'a>) -> Result<&'a [u8]> {
     Ok(document)
 }
 
-fn has_key(pages: &Pages, address: Address, key: &[u8]) -> Result<bool> {
-    Ok(read(pages, address)?.record.key() == Some(key))
+/// True if the record at `address` has this key.
+#[inline]
+fn is_of<E: Fault>(pages: &Pages, address: Address, key: Sought<'_>) -> Result<bool, E> {
+    Ok(key.is_key_of(look(pages, address)?.record.payload))
 }
 
 /// Hash of a key, with the file's hash key.
+#[inline]
 pub fn hash_of(meta: &Meta, key: &[u8]) -> KeyHash {
     HashKey(meta.hash_key).hash(key)
+}
+
+/// Hash of the key of a non-negative integer.
+#[inline]
+pub fn hash_of_integer(meta: &Meta, id: u64) -> KeyHash {
+    HashKey(meta.hash_key).hash_integer(id)
 }

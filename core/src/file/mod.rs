@@ -1,6 +1,7 @@
 //! The file: pages, the seam under all access to it, free space, page trees, the mapping.
 
 pub mod disk;
+pub mod fault;
 #[cfg(not(loom))]
 pub mod memory;
 pub mod meta;

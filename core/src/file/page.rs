@@ -231,21 +231,25 @@ pub fn check(covered: &[u8], page: PageNo, seed: u64) -> Result<()> {
 }
 
 /// Little-endian reads at a fixed offset of a slice that is known to be long enough.
+#[inline]
 pub fn get_u16(b: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([b[at], b[at + 1]])
 }
 
 /// See [`get_u16`].
+#[inline]
 pub fn get_u32(b: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
 }
 
 /// See [`get_u16`]; 6 bytes.
+#[inline]
 pub fn get_u48(b: &[u8], at: usize) -> u64 {
     u64::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3], b[at + 4], b[at + 5], 0, 0])
 }
 
 /// See [`get_u16`].
+#[inline]
 pub fn get_u64(b: &[u8], at: usize) -> u64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&b[at..at + 8]);
@@ -312,6 +316,12 @@ pub trait PageSource {
     /// The whole unit that begins at `page`, its checksum verified, its kind as expected.
     /// 64-byte aligned.
     fn unit(&self, page: PageNo, kind: PageKind) -> Result<&[u8]>;
+
+    /// [`PageSource::unit`] where that is at hand, verified before; else `None`.
+    #[inline]
+    fn unit_at_hand(&self, _page: PageNo, _kind: PageKind) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Where a checkpoint's new units go. Copy on write: a unit that changes gets a new page, and the old

@@ -24,6 +24,7 @@
 //! to that).
 
 use super::disk::DiskFile;
+use super::fault::Fault;
 use super::page::{self, get_u32, get_u64, PageKind, PageNo, PageSource, PAGE_BYTES};
 use crate::error::{Error, Result};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
@@ -129,7 +130,7 @@ pub struct Pages {
     segment_pages: u64,
     /// Pages that the file has; nothing beyond is touched through the mapping.
     len: AtomicU64,
-    top: Box<[AtomicPtr<Middle>]>,
+    top: Box<[AtomicPtr<Middle>; 1 << TOP_BITS]>,
     /// Units verified so far.
     verified: AtomicU64,
 }
@@ -207,7 +208,7 @@ impl Pages {
             seed,
             segment_pages,
             len: AtomicU64::new(len),
-            top: (0..1 << TOP_BITS).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect(),
+            top: Box::new(std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut()))),
             verified: AtomicU64::new(0),
         }
     }
@@ -239,8 +240,12 @@ impl Pages {
 
     #[inline]
     fn group(&self, page: PageNo) -> Option<&Group> {
-        let top = usize::try_from(page.0 >> (MIDDLE_BITS + CHUNK_BITS + GROUP_BITS)).ok()?;
-        let middle = self.top.get(top)?.load(Ordering::Acquire);
+        // The first entry, and so the first tebibyte, without a load that depends on the number.
+        let middle = match page.0 >> (MIDDLE_BITS + CHUNK_BITS + GROUP_BITS) {
+            0 => &self.top[0],
+            top => self.top.get(usize::try_from(top).ok()?)?,
+        };
+        let middle = middle.load(Ordering::Acquire);
         // SAFETY: tables are published fully built by a release store and freed only in `drop`.
         let middle = unsafe { middle.as_ref()? };
         let at = (page.0 >> (CHUNK_BITS + GROUP_BITS)) as usize & ((1 << MIDDLE_BITS) - 1);
@@ -261,27 +266,35 @@ impl Pages {
         Ok(&chunk.groups[(page.0 >> GROUP_BITS) as usize & ((1 << CHUNK_BITS) - 1)])
     }
 
+    /// The unit that begins at `page` if it is in the heap or was verified before.
+    #[inline]
+    fn at_hand(&self, page: PageNo) -> Option<Unit> {
+        let at = page.0 as usize % GROUP_PAGES;
+        let group = self.group(page)?;
+        let heap = group.heap.load(Ordering::Acquire);
+        if !heap.is_null() {
+            // SAFETY: heap tables are published by a release store and freed only in `drop`.
+            let tagged = unsafe { &(*heap).units[at] }.load(Ordering::Acquire);
+            if !tagged.is_null() {
+                let code = tagged.addr() as u8 & 63;
+                return Some(Unit { ptr: tagged.map_addr(|a| a & !63), code, heap: true });
+            }
+        }
+        let code = group.code(at);
+        if code == 0 {
+            return None;
+        }
+        let base = group.base.load(Ordering::Acquire);
+        Some(Unit { ptr: base.wrapping_add(at * PAGE_BYTES), code, heap: false })
+    }
+
     /// The unit that begins at `page`, verified.
     #[inline]
     pub fn resolve(&self, page: PageNo) -> Result<Unit> {
-        let at = page.0 as usize % GROUP_PAGES;
-        if let Some(group) = self.group(page) {
-            let heap = group.heap.load(Ordering::Acquire);
-            if !heap.is_null() {
-                // SAFETY: heap tables are published by a release store and freed only in `drop`.
-                let tagged = unsafe { &(*heap).units[at] }.load(Ordering::Acquire);
-                if !tagged.is_null() {
-                    let code = tagged.addr() as u8 & 63;
-                    return Ok(Unit { ptr: tagged.map_addr(|a| a & !63), code, heap: true });
-                }
-            }
-            let code = group.code(at);
-            if code != 0 {
-                let base = group.base.load(Ordering::Acquire);
-                return Ok(Unit { ptr: base.wrapping_add(at * PAGE_BYTES), code, heap: false });
-            }
+        match self.at_hand(page) {
+            Some(unit) => Ok(unit),
+            None => self.verify_unit(page),
         }
-        self.verify_unit(page)
     }
 
     /// Memory of `pages` pages of the mapping from `page`, inside the file and inside one segment.
@@ -387,9 +400,18 @@ impl Pages {
     /// The record block at `page`.
     #[inline]
     pub fn block(&self, page: PageNo) -> Result<BlockMemory<'_>> {
-        let unit = self.resolve(page)?;
+        self.look_block(page)
+    }
+
+    /// [`Pages::block`], the fast look or the slow one.
+    #[inline]
+    pub fn look_block<E: Fault>(&self, page: PageNo) -> Result<BlockMemory<'_>, E> {
+        let unit = match self.at_hand(page) {
+            Some(unit) => unit,
+            None => E::otherwise(|| self.verify_unit(page))?,
+        };
         if unit.code.wrapping_sub(BLOCK) > MAX_ORDER {
-            return Err(self.wrong_kind(page, PageKind::Block));
+            return E::otherwise(|| Err(self.wrong_kind(page, PageKind::Block)));
         }
         Ok(BlockMemory { ptr: unit.ptr, bytes: PAGE_BYTES << (unit.code - BLOCK), page, table: PhantomData })
     }
@@ -474,6 +496,14 @@ impl PageSource for Pages {
         }
         // SAFETY: a verified single-page unit is valid for one page as long as the file is open.
         Ok(unsafe { std::slice::from_raw_parts(unit.ptr, PAGE_BYTES) })
+    }
+
+    #[inline]
+    fn unit_at_hand(&self, page: PageNo, kind: PageKind) -> Option<&[u8]> {
+        debug_assert!(kind != PageKind::Block && kind != PageKind::Extent);
+        let unit = self.at_hand(page).filter(|unit| unit.code == code_of(kind, 0))?;
+        // SAFETY: as in `unit`.
+        Some(unsafe { std::slice::from_raw_parts(unit.ptr, PAGE_BYTES) })
     }
 }
 
@@ -565,7 +595,7 @@ fn free_table<T: Table>(slot: &AtomicPtr<T>, then: impl FnOnce(&T)) {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        for top in &self.top {
+        for top in self.top.iter() {
             free_table(top, |middle| {
                 for chunk in &middle.chunks {
                     free_table(chunk, |chunk| {

@@ -56,7 +56,7 @@ pub fn fold<K: PageSink>(
     if !edits.is_sorted_by_key(|edit| edit.hash) {
         return Err(Error::Internal("edits of a fold are not sorted".to_owned()));
     }
-    root.check()?;
+    root.check::<Error>()?;
     if edits.is_empty() {
         return Ok(*root);
     }

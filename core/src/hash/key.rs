@@ -36,19 +36,60 @@ impl HashKey {
     /// The hash of `key`, the canonical MessagePack bytes of an id.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> KeyHash {
-        let mut sip = SipHasher13::new_with_keys(self.0[0], self.0[1]);
         if let Some(id) = integer(key) {
             // Shifted right by 4, every 64-bit integer, signed or not, fits in an i64.
-            let group = (id >> NEIGHBOUR_BITS) as i64;
-            let mut bytes = [INTEGER; 9];
-            bytes[1..].copy_from_slice(&group.to_le_bytes());
-            let neighbour = (id & ((1 << NEIGHBOUR_BITS) - 1)) as u64;
-            return KeyHash(sip.hash(&bytes) ^ neighbour << NEIGHBOUR_SHIFT);
+            return self.hash_group((id >> NEIGHBOUR_BITS) as i64, id as u64);
         }
+        let mut sip = SipHasher13::new_with_keys(self.0[0], self.0[1]);
         sip.write(&[BYTES]);
         sip.write(key);
         KeyHash(sip.finish())
     }
+
+    /// The hash of the key of a non-negative integer, without looking at its bytes.
+    #[inline]
+    pub fn hash_integer(&self, id: u64) -> KeyHash {
+        self.hash_group((id >> NEIGHBOUR_BITS) as i64, id)
+    }
+
+    /// The hash of the integer whose bits but the lowest are `group`, and whose lowest are those of `low`.
+    #[inline]
+    fn hash_group(&self, group: i64, low: u64) -> KeyHash {
+        let neighbour = low & ((1 << NEIGHBOUR_BITS) - 1);
+        KeyHash(sip_13_of_9(self.0, INTEGER, group as u64) ^ neighbour << NEIGHBOUR_SHIFT)
+    }
+}
+
+/// SipHash-1-3 of the 9 bytes of `first` and of `rest`, little-endian: the first word, the last byte
+/// with the length, and the three rounds of the end.
+#[inline]
+fn sip_13_of_9(key: [u64; 2], first: u8, rest: u64) -> u64 {
+    fn round(v: &mut [u64; 4]) {
+        v[0] = v[0].wrapping_add(v[1]);
+        v[2] = v[2].wrapping_add(v[3]);
+        v[1] = v[1].rotate_left(13) ^ v[0];
+        v[3] = v[3].rotate_left(16) ^ v[2];
+        v[0] = v[0].rotate_left(32);
+        v[2] = v[2].wrapping_add(v[1]);
+        v[0] = v[0].wrapping_add(v[3]);
+        v[1] = v[1].rotate_left(17) ^ v[2];
+        v[3] = v[3].rotate_left(21) ^ v[0];
+        v[2] = v[2].rotate_left(32);
+    }
+    let mut v = [
+        key[0] ^ 0x736f_6d65_7073_6575,
+        key[1] ^ 0x646f_7261_6e64_6f6d,
+        key[0] ^ 0x6c79_6765_6e65_7261,
+        key[1] ^ 0x7465_6462_7974_6573,
+    ];
+    for word in [rest << 8 | u64::from(first), 9 << 56 | rest >> 56] {
+        v[3] ^= word;
+        round(&mut v);
+        v[0] ^= word;
+    }
+    v[2] ^= 0xff;
+    (0..3).for_each(|_| round(&mut v));
+    v[0] ^ v[1] ^ v[2] ^ v[3]
 }
 
 /// The value of a MessagePack integer, or `None` if `key` is anything else.
@@ -99,6 +140,23 @@ mod tests {
         assert_eq!(KEY.hash(&[0xd3, 0, 0, 0, 0, 0, 0, 0, 7]), seven);
         assert_eq!(KEY.hash(&[0xff]), KEY.hash(&[0xd2, 0xff, 0xff, 0xff, 0xff]));
         assert_ne!(KEY.hash(&[0xff]), KEY.hash(&[0xcf, 255, 255, 255, 255, 255, 255, 255, 255]));
+    }
+
+    #[test]
+    fn the_hash_of_an_integer_is_that_of_its_nine_bytes() {
+        let mut v = 1u64;
+        for i in 0..100_000u64 {
+            v = v.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i) >> (i % 7);
+            let key = HashKey([v.rotate_left(17), v ^ i]);
+            for group in [v, !v, i, u64::MAX - i] {
+                let mut bytes = [INTEGER; 9];
+                bytes[1..].copy_from_slice(&group.to_le_bytes());
+                let expected = SipHasher13::new_with_keys(key.0[0], key.0[1]).hash(&bytes);
+                assert_eq!(sip_13_of_9(key.0, INTEGER, group), expected);
+            }
+            assert_eq!(key.hash_integer(v), key.hash(&[&[0xcf][..], &v.to_be_bytes()].concat()));
+        }
+        assert_eq!(KEY.hash_integer(7), KEY.hash(&[7]));
     }
 
     #[test]

@@ -22,8 +22,9 @@
 //! A leaf that all 48 path bits lead to cannot be split; more entries go to leaves *chained* to it.
 //! Each leaf says how many follow, so a chain ends.
 
-use super::{read, top, KeyHash, Page, HEADER_BYTES, PATH_BITS};
+use super::{look, top, KeyHash, Page, HEADER_BYTES, PATH_BITS};
 use crate::error::{Error, Result};
+use crate::file::fault::Fault;
 use crate::file::page::{
     get_u16, get_u32, get_u48, get_u64, put_u16, put_u32, put_u48, put_u64, Address, PageBuf, PageKind, PageNo,
     PageSource, PAGE_BYTES, UNIT_HEADER_BYTES,
@@ -86,11 +87,13 @@ pub const MAX_TAG_BASE: u8 = PATH_BITS - TAG_PATH_BITS;
 type Line = [u8; LINE_BYTES];
 
 /// The line at which the search for `hash` begins.
+#[inline]
 fn home(tag: u32) -> usize {
     ((tag & 0xffff) as usize * LINES) >> 16
 }
 
 /// The tag of `hash` in a leaf with this tag base.
+#[inline]
 pub fn tag_of(hash: u64, tag_base: u8) -> u32 {
     let path = (hash & top(PATH_BITS)) << tag_base >> 48;
     (path as u32) << 16 | (hash & 0xffff) as u32
@@ -101,10 +104,12 @@ fn bits_of_tag(tag: u32, tag_base: u8) -> u64 {
     u64::from(tag >> 16) << 48 >> tag_base | u64::from(tag & 0xffff)
 }
 
+#[inline]
 fn line_offset(line: usize) -> usize {
     HEADER_BYTES + line * LINE_BYTES
 }
 
+#[inline]
 fn line_of(page: &Page, line: usize) -> &Line {
     match page[line_offset(line)..].first_chunk() {
         Some(line) => line,
@@ -117,63 +122,95 @@ fn damage(what: &'static str, no: PageNo, offset: usize, expected: u64, got: u64
 }
 
 /// The home line of `hash` in a leaf, to be prefetched.
+#[inline]
 pub fn home_line(page: &Page, hash: KeyHash) -> *const u8 {
     line_of(page, home(hash.0 as u32)).as_ptr()
 }
 
-/// Calls `probe` with the address of each entry of the leaf `no` that has the tag of `hash`, until it
-/// returns a result; goes on in the chain.
-#[inline]
-pub fn search<'s, S: PageSource + ?Sized, R>(
+/// The search for a hash in a leaf and what is chained to it: gives the address of each entry that has
+/// the hash's tag.
+#[derive(Debug)]
+pub struct Search<'s, S: ?Sized> {
     src: &'s S,
-    mut no: PageNo,
-    mut page: &'s Page,
     hash: KeyHash,
-    probe: &mut impl FnMut(Address) -> Result<Option<R>>,
-) -> Result<Option<R>> {
-    loop {
-        let (found, chained) = search_lines(no, page, hash, probe)?;
-        if found.is_some() || !chained {
-            return Ok(found);
+    no: PageNo,
+    page: &'s Page,
+    /// The line looked at, and how many of the leaf come after it.
+    at: usize,
+    rest: usize,
+    /// A bit for each of the line's entries that fits and was not given yet.
+    fits: u32,
+}
+
+impl<'s, S: PageSource + ?Sized> Search<'s, S> {
+    /// Begins at the home line of `hash` in the leaf `no`.
+    #[inline(always)]
+    pub fn new<E: Fault>(src: &'s S, no: PageNo, page: &'s Page, hash: KeyHash) -> Result<Self, E> {
+        let at = home(hash.0 as u32);
+        Ok(Search { src, hash, no, page, at, rest: LINES - 1, fits: fitting(no, page, at, hash)? })
+    }
+
+    /// The next address, `None` after the last one.
+    #[inline(always)]
+    pub fn next<E: Fault>(&mut self) -> Result<Option<Address>, E> {
+        while self.fits == 0 {
+            if !self.advance()? {
+                return Ok(None);
+            }
         }
-        let head = Head::decode(page);
-        no = head.next;
-        page = read(src, no, PageKind::TrieLeaf)?;
-        head.expect_next(no, &Head::decode(page))?;
+        let i = self.fits.trailing_zeros() as usize;
+        self.fits &= self.fits - 1;
+        Ok(Some(address_of(self.page, self.at, i)))
+    }
+
+    /// Goes on to the next line where the search may go on.
+    #[inline(always)]
+    fn advance<E: Fault>(&mut self) -> Result<bool, E> {
+        let line = line_of(self.page, self.at);
+        if line[OVERFLOW_AT] != 0 && self.rest > 0 {
+            (self.at, self.rest) = ((self.at + 1) % LINES, self.rest - 1);
+        } else if line[CHAINED_AT] != 0 {
+            (self.no, self.page) = next_in_chain(self.src, self.page)?;
+            (self.at, self.rest) = (home(self.hash.0 as u32), LINES - 1);
+        } else {
+            return Ok(false);
+        }
+        self.fits = fitting(self.no, self.page, self.at, self.hash)?;
+        Ok(true)
     }
 }
 
-/// Searches one leaf; also says whether another is chained to it.
-#[inline]
-fn search_lines<R>(
-    no: PageNo,
-    page: &Page,
-    hash: KeyHash,
-    probe: &mut impl FnMut(Address) -> Result<Option<R>>,
-) -> Result<(Option<R>, bool)> {
-    let mut at = home(hash.0 as u32);
-    for _ in 0..LINES {
-        let line = line_of(page, at);
-        let used = usize::from(line[USED_AT]);
-        let tag_base = line[LINE_TAG_BASE_AT];
-        if used > LINE_ENTRIES || tag_base > MAX_TAG_BASE {
-            return Err(damage("trie leaf (line)", no, line_offset(at), LINE_ENTRIES as u64, used as u64));
-        }
-        let wanted = tag_of(hash.0, tag_base);
-        for i in 0..used {
-            if get_u32(line, TAGS_AT + i * 4) == wanted {
-                let found = probe(Address(get_u64(line, ADDRESSES_AT + i * 8)))?;
-                if found.is_some() {
-                    return Ok((found, false));
-                }
-            }
-        }
-        if line[OVERFLOW_AT] == 0 {
-            return Ok((None, line[CHAINED_AT] != 0));
-        }
-        at = (at + 1) % LINES;
+/// The leaf chained to a leaf that says that there is one.
+#[cold]
+fn next_in_chain<'s, S: PageSource + ?Sized, E: Fault>(src: &'s S, page: &Page) -> Result<(PageNo, &'s Page), E> {
+    let head = Head::decode(page);
+    let page = look(src, head.next, PageKind::TrieLeaf)?;
+    match head.expect_next(head.next, &Head::decode(page)) {
+        Ok(()) => Ok((head.next, page)),
+        Err(e) => E::otherwise(|| Err(e)),
     }
-    Ok((None, line_of(page, at)[CHAINED_AT] != 0))
+}
+
+/// A bit for each entry of a line that has the tag of `hash`.
+#[inline(always)]
+fn fitting<E: Fault>(no: PageNo, page: &Page, at: usize, hash: KeyHash) -> Result<u32, E> {
+    let line = line_of(page, at);
+    let used = usize::from(line[USED_AT]);
+    let tag_base = line[LINE_TAG_BASE_AT];
+    if used > LINE_ENTRIES || tag_base > MAX_TAG_BASE {
+        let error = || damage("trie leaf (line)", no, line_offset(at), LINE_ENTRIES as u64, used as u64);
+        return E::otherwise(|| Err(error()));
+    }
+    let wanted = tag_of(hash.0, tag_base);
+    // All five are compared: a branch for each is one that nothing can foresee.
+    let fits = (0..LINE_ENTRIES).fold(0, |fits, i| fits | u32::from(get_u32(line, TAGS_AT + i * 4) == wanted) << i);
+    Ok(fits & ((1 << used) - 1))
+}
+
+/// The address of entry `i` of a line; of none behind the last one.
+#[inline(always)]
+fn address_of(page: &Page, at: usize, i: usize) -> Address {
+    Address(get_u64(line_of(page, at), ADDRESSES_AT + i.min(LINE_ENTRIES - 1) * 8))
 }
 
 /// The header of a leaf.

@@ -28,17 +28,20 @@ mod fold;
 mod key;
 mod leaf;
 mod node;
+mod shortcut;
 #[cfg(test)]
 mod tests;
 mod trie;
 
 pub use fold::{fold, Edit};
 pub use key::{HashKey, KeyHash};
+pub use shortcut::Shortcut;
 #[cfg(test)]
 use trie::WalkEntry;
-pub use trie::{find_line, lookup, walk, TrieRoot};
+pub use trie::{find_leaf, lookup, walk, Leaf, TrieRoot};
 
 use crate::error::{Error, Result};
+use crate::file::fault::Fault;
 use crate::file::page::{PageKind, PageNo, PageSource, PAGE_BYTES, UNIT_HEADER_BYTES};
 
 /// Bits of a hash that choose the leaf; the other 16 choose the line in it.
@@ -56,13 +59,24 @@ const HEADER_BYTES: usize = 64;
 const _: () = assert!(HEADER_BYTES >= UNIT_HEADER_BYTES);
 
 /// The page `no` of `src`, which must be exactly one page long.
-#[inline]
 fn read<S: PageSource + ?Sized>(src: &S, no: PageNo, kind: PageKind) -> Result<&Page> {
-    let unit = src.unit(no, kind)?;
-    unit.try_into().map_err(|_| Error::corrupt("trie page (bytes)", no.0, 0, PAGE_BYTES as u64, unit.len() as u64))
+    look(src, no, kind)
+}
+
+/// [`read`], the fast look or the slow one.
+#[inline]
+fn look<S: PageSource + ?Sized, E: Fault>(src: &S, no: PageNo, kind: PageKind) -> Result<&Page, E> {
+    if let Some(Ok(page)) = src.unit_at_hand(no, kind).map(<&Page>::try_from) {
+        return Ok(page);
+    }
+    E::otherwise(|| {
+        let unit = src.unit(no, kind)?;
+        unit.try_into().map_err(|_| Error::corrupt("trie page (bytes)", no.0, 0, PAGE_BYTES as u64, unit.len() as u64))
+    })
 }
 
 /// A mask of the `bits` highest bits.
+#[inline]
 fn top(bits: u8) -> u64 {
     u64::MAX.checked_shl(64 - u32::from(bits)).unwrap_or(0)
 }

@@ -16,7 +16,8 @@
 
 use super::{top, Page, HEADER_BYTES, PATH_BITS};
 use crate::error::{Error, Result};
-use crate::file::page::{get_u48, put_u48, PageBuf, PageNo, PAGE_BYTES, UNIT_HEADER_BYTES};
+use crate::file::fault::Fault;
+use crate::file::page::{get_u64, put_u48, PageBuf, PageNo, PAGE_BYTES, UNIT_HEADER_BYTES};
 
 const BITS_AT: usize = UNIT_HEADER_BYTES;
 const LEVEL_AT: usize = BITS_AT + 1;
@@ -42,7 +43,7 @@ pub(crate) const LAYOUTS: [crate::format_tests::Layout; 2] = [
 
 /// The most path bits by which a node chooses.
 pub const MAX_BITS: u8 = 9;
-const _: () = assert!(HEADER_BYTES + (SLOT_BYTES << MAX_BITS) <= PAGE_BYTES);
+const _: () = assert!(HEADER_BYTES + (SLOT_BYTES << MAX_BITS) < PAGE_BYTES);
 
 /// The most children of a node that is merged from two: half full, so that it is not split again soon.
 pub const MAX_MERGED_CHILDREN: usize = 1 << (MAX_BITS - 1);
@@ -70,37 +71,45 @@ pub struct Node<'p> {
 
 impl<'p> Node<'p> {
     /// Checks the header of the node `no`, which must be at this level and depth.
-    #[inline]
     pub fn open(page: &'p Page, no: PageNo, level: u8, depth: u8) -> Result<Node<'p>> {
+        Node::look(page, no, level, depth)
+    }
+
+    /// [`Node::open`], the fast look or the slow one.
+    #[inline]
+    pub fn look<E: Fault>(page: &'p Page, no: PageNo, level: u8, depth: u8) -> Result<Node<'p>, E> {
         let bits = page[BITS_AT];
-        let expect = |what, at: usize, expected: u8| {
-            Error::corrupt(what, no.0, at as u32, u64::from(expected), u64::from(page[at]))
+        let is_here = [page[LEVEL_AT], page[DEPTH_AT]] == [level, depth];
+        if is_here && bits <= MAX_BITS && u32::from(depth) + u32::from(bits) <= u32::from(PATH_BITS) {
+            return Ok(Node { page, no, bits, level, depth });
+        }
+        E::otherwise(|| Err(Node::header_damage(page, no, level, depth)))
+    }
+
+    #[cold]
+    fn header_damage(page: &Page, no: PageNo, level: u8, depth: u8) -> Error {
+        let (what, at, expected) = match () {
+            () if page[LEVEL_AT] != level => ("trie node (level)", LEVEL_AT, level),
+            () if page[DEPTH_AT] != depth => ("trie node (depth)", DEPTH_AT, depth),
+            () => ("trie node (bits)", BITS_AT, MAX_BITS),
         };
-        if page[LEVEL_AT] != level {
-            return Err(expect("trie node (level)", LEVEL_AT, level));
-        }
-        if page[DEPTH_AT] != depth {
-            return Err(expect("trie node (depth)", DEPTH_AT, depth));
-        }
-        if bits > MAX_BITS || depth > PATH_BITS || bits > PATH_BITS - depth {
-            return Err(expect("trie node (bits)", BITS_AT, MAX_BITS));
-        }
-        Ok(Node { page, no, bits, level, depth })
+        Error::corrupt(what, no.0, at as u32, u64::from(expected), u64::from(page[at]))
     }
 
     /// The child that the path of `hash` leads to.
     #[inline]
-    pub fn child(&self, hash: u64) -> Result<Slot> {
+    pub fn child<E: Fault>(&self, hash: u64) -> Result<Slot, E> {
         // In two steps, as a shift by all 64 bits is not allowed: `bits` may be 0.
         let index = (hash << self.depth >> 1 >> (63 - self.bits)) as usize;
         let at = HEADER_BYTES + index * SLOT_BYTES;
-        let depth = self.page[at + SLOT_DEPTH_AT];
-        let page = PageNo(get_u48(self.page, at));
-        if depth < self.depth || depth > self.depth + self.bits {
-            return Err(self.damage(at, self.depth.into(), depth.into()));
+        // A slot and the byte behind it, in one load: none ends at the page's end.
+        let slot = get_u64(self.page, at);
+        let (page, depth) = (PageNo(slot & ((1 << 48) - 1)), (slot >> 48) as u8);
+        if depth.wrapping_sub(self.depth) > self.bits {
+            return E::otherwise(|| Err(self.damage(at, self.depth.into(), depth.into())));
         }
         if page.is_none() && self.level > 1 {
-            return Err(self.damage(at, 1, 0));
+            return E::otherwise(|| Err(self.damage(at, 1, 0)));
         }
         Ok(Slot { prefix: hash & top(depth), depth, page })
     }
@@ -113,7 +122,7 @@ impl<'p> Node<'p> {
         let mut index = 0;
         while index < end {
             let path = prefix | (index as u64) << 1 << (63 - self.depth - self.bits);
-            let child = self.child(path)?;
+            let child = self.child::<Error>(path)?;
             let span = 1usize << (self.depth + self.bits - child.depth);
             let at = HEADER_BYTES + index * SLOT_BYTES;
             if index % span != 0 {
@@ -175,7 +184,7 @@ mod tests {
         let page: &Page = (&*page).try_into().unwrap();
         let node = Node::open(page, PageNo(2), 1, 1).unwrap();
         assert_eq!(node.children(1 << 63).unwrap(), children);
-        assert_eq!(node.child(0xefff << 48).unwrap(), children[2]);
+        assert_eq!(node.child::<Error>(0xefff << 48).unwrap(), children[2]);
         assert!(Node::open(page, PageNo(2), 2, 1).is_err() && Node::open(page, PageNo(2), 1, 0).is_err());
     }
 

@@ -126,7 +126,7 @@ impl Pair {
         assert_eq!(reached, self.pages.live(), "a page is lost or used after its release");
         for (&address, &hash) in &self.records {
             assert!(self.finds(hash, address), "{hash:x?} is not found");
-            assert!(find_line(&self.pages, &self.root, hash).unwrap().is_some());
+            assert!(find_leaf::<_, Error>(&self.pages, &self.root, None, hash).unwrap().is_some());
         }
     }
 
@@ -348,7 +348,7 @@ fn a_million_random_keys_take_at_most_18_bytes_each() {
 fn survives(pages: &MemoryPages, root: &TrieRoot, pair: &Pair, random: &mut Random) {
     for hash in pair.records.values().take(300) {
         let _ = lookup(pages, root, *hash, |_| Ok(None::<()>));
-        let _ = find_line(pages, root, *hash);
+        let _ = find_leaf::<_, Error>(pages, root, None, *hash);
     }
     let _ = walk(pages, root, &mut |_| Ok(()), &mut |_| Ok(()));
     let mut edits = Vec::new();

@@ -1,9 +1,10 @@
 //! Reading the trie: the root, the way down, the walk over everything.
 
-use super::leaf;
+use super::leaf::{self, Search};
 use super::node::{Node, Slot};
-use super::{read, top, KeyHash, Page, MAX_LEVEL};
+use super::{look, read, top, KeyHash, Page, Shortcut, MAX_LEVEL};
 use crate::error::{Error, Result};
+use crate::file::fault::Fault;
 use crate::file::page::{get_u48, get_u64, put_u48, put_u64, Address, PageKind, PageNo, PageSource};
 
 /// Where a trie begins; 16 bytes in the catalog entry of its collection.
@@ -53,12 +54,13 @@ impl TrieRoot {
     }
 
     /// Refuses a root that no fold can have made.
-    pub(super) fn check(&self) -> Result<()> {
+    #[inline]
+    pub(super) fn check<E: Fault>(&self) -> Result<(), E> {
         if self.level > MAX_LEVEL {
-            return Err(self.damage("trie root (level)", MAX_LEVEL.into(), self.level.into()));
+            return E::otherwise(|| Err(self.damage("trie root (level)", MAX_LEVEL.into(), self.level.into())));
         }
         if self.page.is_none() != (self.entries == 0) || (self.page.is_none() && self.level > 0) {
-            return Err(self.damage("trie root (entries)", 0, self.entries));
+            return E::otherwise(|| Err(self.damage("trie root (entries)", 0, self.entries)));
         }
         Ok(())
     }
@@ -70,50 +72,83 @@ impl TrieRoot {
 
 /// Calls `probe` with each address whose tag fits `hash`, until it returns a result. The address may
 /// be that of another key: the record has to be compared.
-#[inline]
 pub fn lookup<S: PageSource + ?Sized, R>(
     src: &S,
     root: &TrieRoot,
     hash: KeyHash,
     mut probe: impl FnMut(Address) -> Result<Option<R>>,
 ) -> Result<Option<R>> {
-    match descend(src, root, hash)? {
-        Some((no, page)) => leaf::search(src, no, page, hash, &mut probe),
-        None => Ok(None),
+    let Some(leaf) = find_leaf::<_, Error>(src, root, None, hash)? else { return Ok(None) };
+    let mut search = leaf.search::<_, Error>(src, hash)?;
+    while let Some(address) = search.next::<Error>()? {
+        if let Some(found) = probe(address)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The leaf that the path of a hash leads to.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaf<'s> {
+    no: PageNo,
+    page: &'s Page,
+}
+
+impl<'s> Leaf<'s> {
+    /// Asks for the line where the search for `hash` begins, while the caller has other things to do.
+    #[inline]
+    pub fn prefetch(&self, hash: KeyHash) {
+        crate::sync::prefetch(leaf::home_line(self.page, hash));
+    }
+
+    /// The addresses whose tag fits `hash`. Each may be that of another key: the record has to be compared.
+    #[inline(always)]
+    pub fn search<S: PageSource + ?Sized, E: Fault>(&self, src: &'s S, hash: KeyHash) -> Result<Search<'s, S>, E> {
+        Search::new(src, self.no, self.page, hash)
     }
 }
 
-/// The page of the leaf for `hash` and the line in it where the search begins, to be prefetched by a
-/// caller that has other lookups to do meanwhile. The pointer is not to be dereferenced.
-pub fn find_line<S: PageSource + ?Sized>(
-    src: &S,
-    root: &TrieRoot,
-    hash: KeyHash,
-) -> Result<Option<(PageNo, *const u8)>> {
-    Ok(descend(src, root, hash)?.map(|(no, page)| (no, leaf::home_line(page, hash))))
-}
-
-/// The leaf that the path of `hash` leads to, `None` if it has no entries.
-#[inline]
-fn descend<'s, S: PageSource + ?Sized>(
+/// The leaf that the path of `hash` leads to, `None` if it has no entries. Takes the shortcut of this root
+/// where it is known.
+#[inline(always)]
+pub fn find_leaf<'s, S: PageSource + ?Sized, E: Fault>(
     src: &'s S,
     root: &TrieRoot,
+    shortcut: Option<&Shortcut>,
     hash: KeyHash,
-) -> Result<Option<(PageNo, &'s Page)>> {
+) -> Result<Option<Leaf<'s>>, E> {
+    let no = shortcut.map_or(PageNo::NONE, |shortcut| shortcut.leaf(hash));
+    if no.is_none() {
+        return descend(src, root, shortcut, hash);
+    }
+    Ok(Some(Leaf { no, page: look(src, no, PageKind::TrieLeaf)? }))
+}
+
+fn descend<'s, S: PageSource + ?Sized, E: Fault>(
+    src: &'s S,
+    root: &TrieRoot,
+    shortcut: Option<&Shortcut>,
+    hash: KeyHash,
+) -> Result<Option<Leaf<'s>>, E> {
     if root.page.is_none() {
         return Ok(None);
     }
     root.check()?;
-    let (mut no, mut depth) = (root.page, 0);
-    for level in (1..=root.level).rev() {
-        let page = read(src, no, PageKind::TrieNode)?;
-        let child = Node::open(page, no, level, depth)?.child(hash.0)?;
-        (no, depth) = (child.page, child.depth);
+    let (mut no, mut depth, mut level) = (root.page, 0, root.level);
+    while level > 0 {
+        let page = look(src, no, PageKind::TrieNode)?;
+        let child = Node::look(page, no, level, depth)?.child(hash.0)?;
+        (no, depth, level) = (child.page, child.depth, level - 1);
     }
     if no.is_none() {
         return Ok(None);
     }
-    Ok(Some((no, read(src, no, PageKind::TrieLeaf)?)))
+    let page = look(src, no, PageKind::TrieLeaf)?;
+    if let Some(shortcut) = shortcut {
+        shortcut.remember(hash, depth, no);
+    }
+    Ok(Some(Leaf { no, page }))
 }
 
 /// One entry, as [`walk`] meets it.
@@ -144,7 +179,7 @@ pub fn walk<S: PageSource + ?Sized>(
     page: &mut dyn FnMut(PageNo) -> Result<()>,
     entry: &mut dyn FnMut(WalkEntry) -> Result<()>,
 ) -> Result<()> {
-    root.check()?;
+    root.check::<Error>()?;
     if root.page.is_none() {
         return Ok(());
     }

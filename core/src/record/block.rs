@@ -22,6 +22,7 @@
 
 use super::key;
 use crate::error::{Error, Result};
+use crate::file::fault::Fault;
 use crate::file::page::{put_u16, put_u32, put_u64, Address, PageKind, PageNo, UnitHeader};
 use crate::file::page::{PAGE_BYTES, UNIT_HEADER_BYTES};
 use crate::file::pages::BlockMemory;
@@ -82,24 +83,42 @@ impl<'a> Record<'a> {
 /// Reads the record at `slot`. Every length is checked against the block.
 #[inline]
 pub fn read<'a>(block: &BlockMemory<'a>, slot: u16) -> Result<Record<'a>> {
+    look(block, slot)
+}
+
+/// [`read`], the fast look or the slow one.
+#[inline(always)]
+pub fn look<'a, E: Fault>(block: &BlockMemory<'a>, slot: u16) -> Result<Record<'a>, E> {
     let start = usize::from(slot);
-    let bad = |got: u64| Error::corrupt("record", block.page().0, start as u32, block.len() as u64, got);
+    let bad = |got: u64| {
+        E::otherwise(|| Err(Error::corrupt("record", block.page().0, start as u32, block.len() as u64, got)))
+    };
     if start < RECORDS_AT {
-        return Err(bad(start as u64));
+        return bad(start as u64);
     }
-    let (head, at) = varint(block, start).ok_or_else(|| bad(0))?;
-    let (ordinal_delta, at) = varint(block, at).ok_or_else(|| bad(0))?;
-    let len = usize::try_from(head >> 1).map_err(|_| bad(head))?;
-    let payload = block.slice(at, len).ok_or_else(|| bad(head))?;
+    let Some((head, at)) = varint(block, start) else { return bad(0) };
+    let Some((ordinal_delta, at)) = varint(block, at) else { return bad(0) };
+    let Ok(len) = usize::try_from(head >> 1) else { return bad(head) };
+    let Some(payload) = block.slice(at, len) else { return bad(head) };
     Ok(Record { ordinal_delta, payload, large: head & 1 == 1, bytes: at + len - start })
 }
 
-#[inline]
-fn varint(block: &BlockMemory<'_>, mut at: usize) -> Option<(u64, usize)> {
+#[inline(always)]
+fn varint(block: &BlockMemory<'_>, at: usize) -> Option<(u64, usize)> {
     let first = block.byte(at)?;
     if first < 0x80 {
         return Some((u64::from(first), at + 1));
     }
+    let second = block.byte(at + 1)?;
+    if second < 0x80 {
+        return Some((u64::from(first & 0x7f) | u64::from(second) << 7, at + 2));
+    }
+    long_varint(block, at)
+}
+
+#[cold]
+fn long_varint(block: &BlockMemory<'_>, mut at: usize) -> Option<(u64, usize)> {
+    let first = block.byte(at)?;
     let mut value = u64::from(first & 0x7f);
     for shift in 1..10 {
         at += 1;
