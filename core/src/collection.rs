@@ -23,6 +23,12 @@ use std::sync::Arc;
 /// Buffers kept for the next document, up to this size in bytes.
 const KEPT_BUFFER_BYTES: usize = 1 << 20;
 
+/// Documents that `insert_many` looks at together.
+const BATCH: usize = 32;
+
+/// Ids that room is made for at once.
+const KEPT_IDS: usize = 1 << 16;
+
 /// A collection of documents of type `T`, found by `_id` in constant time.
 ///
 /// The handle is a name: cheap to make and to clone, `Send + Sync`. It stays valid when the collection is
@@ -204,22 +210,46 @@ impl<T> Collection<T> {
         let mut failures = Vec::new();
         let inserted_ids = self.db.write_one(|tx| {
             let tree = self.tree_for_writing(tx)?;
-            let mut ids = Vec::new();
-            for (index, document) in documents.enumerate() {
-                match document.and_then(|bytes| insert(tx, tree, &self.name, &bytes, limit)) {
-                    Ok(id) => ids.push(id),
-                    // Nothing can be kept of a transaction that grew too large.
-                    Err(e @ Error::TransactionTooLarge { .. }) => return Err(e),
-                    Err(e) if e.code() / 100 == 2 && !options.atomic => {
-                        failures.push((index as u64, e));
-                        if options.ordered {
-                            break;
-                        }
+            let mut documents = documents;
+            let mut ids = Vec::with_capacity(documents.size_hint().0.min(KEPT_IDS));
+            let mut index = 0;
+            let mut window = Vec::with_capacity(BATCH);
+            loop {
+                window.clear();
+                window.extend(documents.by_ref().take(BATCH));
+                if window.is_empty() {
+                    return Ok(ids);
+                }
+                // All of a window are looked at before the first is inserted, so that their cache misses overlap.
+                let prepared = window.iter().map(|document| Some(prepare(document.as_deref().ok()?, limit)));
+                let prepared: Vec<_> = prepared.collect();
+                for document in &prepared {
+                    if let Some(key) = document.as_ref().and_then(|p| p.as_ref().ok()).and_then(Prepared::key) {
+                        tx.prefetch(tree, key);
                     }
-                    Err(e) => return Err(e),
+                }
+                for (document, prepared) in window.iter().zip(prepared) {
+                    let done = match (document, prepared) {
+                        (Ok(bytes), Some(Ok(prepared))) => insert_prepared(tx, tree, &self.name, bytes, &prepared),
+                        (_, Some(Err(e))) => Err(e),
+                        (Err(e), _) => Err(e.clone()),
+                        (Ok(_), None) => Err(Error::Internal("a document was not looked at".to_owned())),
+                    };
+                    match done {
+                        Ok(id) => ids.push(id),
+                        // Nothing can be kept of a transaction that grew too large.
+                        Err(e @ Error::TransactionTooLarge { .. }) => return Err(e),
+                        Err(e) if e.code() / 100 == 2 && !options.atomic => {
+                            failures.push((index, e));
+                            if options.ordered {
+                                return Ok(ids);
+                            }
+                        }
+                        Err(e) => return Err(e),
+                    }
+                    index += 1;
                 }
             }
-            Ok(ids)
         })?;
         if failures.is_empty() {
             return Ok(InsertManyResult { inserted_ids });

@@ -26,6 +26,17 @@ pub(crate) enum Prepared<'a> {
     MissingId,
 }
 
+impl Prepared<'_> {
+    /// The key of the document, if it has one yet.
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        match self {
+            Prepared::AsIs(bytes) => crate::record::key::key_of(bytes),
+            Prepared::Rewritten(bytes) => crate::record::key::key_of(bytes),
+            Prepared::MissingId => None,
+        }
+    }
+}
+
 /// Validates `bytes` and brings them to the stored form.
 pub(crate) fn prepare(bytes: &[u8], max_document_bytes: usize) -> Result<Prepared<'_>> {
     let shape = validate(bytes, max_document_bytes)?;

@@ -142,33 +142,34 @@ impl Table {
         Table { slots: Array::zeroed(pool, capacity), filter: Array::zeroed(pool, (capacity / 8).max(1)) }
     }
 
-    fn home(&self, mixed: u64) -> usize {
-        (mixed >> 20) as usize & (self.slots.len() - 1)
+    fn home(&self, tag: u32) -> usize {
+        tag as usize & (self.slots.len() - 1)
     }
 
-    fn filter_word(&self, mixed: u64) -> (&AtomicU64, u64) {
-        let word = (mixed >> 40) as usize & (self.filter.len() - 1);
-        (&self.filter[word], 1 << (mixed & 63) | 1 << (mixed >> 6 & 63))
+    /// The word of the filter for a tag, and the two bits of it: a word for every eight slots.
+    fn filter_word(&self, tag: u32) -> (&AtomicU64, u64) {
+        let word = (tag >> 3) as usize & (self.filter.len() - 1);
+        (&self.filter[word], 1 << (tag >> 20 & 63) | 1 << (tag >> 26))
     }
 
-    fn may_hold(&self, mixed: u64) -> bool {
-        let (word, bits) = self.filter_word(mixed);
+    fn may_hold(&self, tag: u32) -> bool {
+        let (word, bits) = self.filter_word(tag);
         word.load(Ordering::Acquire) & bits == bits
     }
 
-    fn add_to_filter(&self, mixed: u64) {
-        let (word, bits) = self.filter_word(mixed);
+    fn add_to_filter(&self, tag: u32) {
+        let (word, bits) = self.filter_word(tag);
         // One writer: no need for one indivisible step.
         word.store(word.load(Ordering::Relaxed) | bits, Ordering::Release);
     }
 
     /// Puts a value into the first empty slot; used where the id is known to be new.
-    fn place(&self, mixed: u64, value: u64) {
-        let mut at = self.home(mixed);
+    fn place(&self, tag: u32, value: u64) {
+        let mut at = self.home(tag);
         while self.slots[at].load(Ordering::Relaxed) != 0 {
             at = (at + 1) & (self.slots.len() - 1);
         }
-        self.add_to_filter(mixed);
+        self.add_to_filter(tag);
         self.slots[at].store(value, Ordering::Release);
     }
 }
@@ -263,8 +264,10 @@ fn mix(v: u64) -> u64 {
     v ^ v >> 32
 }
 
-fn mixed(tree: u32, hash: u64) -> u64 {
-    mix(hash ^ u64::from(tree).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+/// What a table knows of an id: its low bits choose the slot, all of them are compared. So a table can be
+/// grown without a look at the entries.
+fn tag_of(tree: u32, hash: u64) -> u32 {
+    mix(hash ^ u64::from(tree).wrapping_mul(0x9e37_79b9_7f4a_7c15)) as u32
 }
 
 fn chunk_of(index: u32) -> (usize, usize, usize) {
@@ -359,7 +362,7 @@ impl Delta {
     /// False when no id of this hash is in the delta. Cheap; may be true for nothing.
     #[inline]
     pub fn may_hold(&self, tree: u32, hash: u64) -> bool {
-        self.len.load(Ordering::Relaxed) != 0 && self.table().may_hold(mixed(tree, hash))
+        self.len.load(Ordering::Relaxed) != 0 && self.table().may_hold(tag_of(tree, hash))
     }
 
     /// The newest version at `snapshot` of the id with this hash for whose record `is_id` says yes
@@ -372,18 +375,18 @@ impl Delta {
         snapshot: u64,
         mut is_id: impl FnMut(Address) -> Result<bool, E>,
     ) -> Result<Option<Version>, E> {
-        let mixed = mixed(tree, hash);
+        let tag = tag_of(tree, hash);
         let table = self.table();
-        if !table.may_hold(mixed) {
+        if !table.may_hold(tag) {
             return Ok(None);
         }
-        let mut at = table.home(mixed);
+        let mut at = table.home(tag);
         loop {
             let value = table.slots[at].load(Ordering::Acquire);
             if value == 0 {
                 return Ok(None);
             }
-            if (value >> 32) as u32 == mixed as u32 {
+            if (value >> 32) as u32 == tag {
                 let index = value as u32 - 1;
                 let entry = self.entry(index);
                 if entry.hash.load(Ordering::Relaxed) == hash
@@ -420,9 +423,17 @@ impl Delta {
 
     /// Asks the processor for the lines that [`Delta::find`] will touch.
     pub fn prefetch(&self, tree: u32, hash: u64) {
-        let mixed = mixed(tree, hash);
+        let tag = tag_of(tree, hash);
         let table = self.table();
-        crate::sync::prefetch(std::ptr::from_ref(table.filter_word(mixed).0).cast());
+        crate::sync::prefetch(std::ptr::from_ref(table.filter_word(tag).0).cast());
+    }
+
+    /// Asks for the lines that [`Delta::insert`] will touch, too.
+    pub fn prefetch_to_insert(&self, tree: u32, hash: u64) {
+        let tag = tag_of(tree, hash);
+        let table = self.table();
+        crate::sync::prefetch(std::ptr::from_ref(table.filter_word(tag).0).cast());
+        crate::sync::prefetch(std::ptr::from_ref(&table.slots[table.home(tag)]).cast());
     }
 
     /// True when some folded slot of the block at this address may be marked dead.
@@ -523,12 +534,12 @@ impl Delta {
     }
 
     fn put_in_table(&self, new: &NewVersion, index: u32) {
-        let mixed = mixed(new.tree, new.hash);
-        let value = u64::from(mixed as u32) << 32 | u64::from(index + 1);
+        let tag = tag_of(new.tree, new.hash);
+        let value = u64::from(tag) << 32 | u64::from(index + 1);
         if let Some(previous) = new.previous {
             let table = self.table();
-            let old = u64::from(mixed as u32) << 32 | u64::from(previous + 1);
-            let mut at = table.home(mixed);
+            let old = u64::from(tag) << 32 | u64::from(previous + 1);
+            let mut at = table.home(tag);
             loop {
                 let found = table.slots[at].load(Ordering::Relaxed);
                 if found == old {
@@ -544,7 +555,7 @@ impl Delta {
         if distinct as usize * 2 > self.table().slots.len() {
             self.grow_table();
         }
-        self.table().place(mixed, value);
+        self.table().place(tag, value);
     }
 
     fn grow_table(&self) {
@@ -553,9 +564,7 @@ impl Delta {
         for slot in old.slots.iter() {
             let value = slot.load(Ordering::Relaxed);
             if value != 0 {
-                let entry = self.entry(value as u32 - 1);
-                let mixed = mixed(entry.tree.load(Ordering::Relaxed), entry.hash.load(Ordering::Relaxed));
-                bigger.place(mixed, value);
+                bigger.place((value >> 32) as u32, value);
             }
         }
         let old = self.table.swap(Box::into_raw(Box::new(bigger)), Ordering::AcqRel);

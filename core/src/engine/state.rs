@@ -283,6 +283,18 @@ impl State {
         Ok(())
     }
 
+    /// Asks for the lines that [`State::tip`] and a change of the id will touch.
+    #[inline]
+    pub fn prefetch_tip(&self, pages: &Pages, tree: u32, hash: KeyHash) {
+        self.active.prefetch_to_insert(tree, hash.0);
+        if let Some(frozen) = &self.frozen {
+            frozen.prefetch(tree, hash.0);
+        }
+        if let Ok(Some(leaf)) = self.leaf::<Slow>(pages, tree, hash) {
+            leaf.prefetch(hash);
+        }
+    }
+
     /// The newest version of an id, whether published or not. For the writer (Invariant 10).
     pub fn tip(&self, pages: &Pages, tree: u32, key: &[u8], hash: KeyHash) -> Result<Tip> {
         let key = Sought::Bytes(key);

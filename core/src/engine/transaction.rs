@@ -19,7 +19,6 @@ use super::writer_lock::WriterGuard;
 use super::{frame, Committed, Durability, Engine};
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
-use crate::int_map::IntMap;
 use crate::record::key;
 use crate::sync::Ordering;
 use std::cell::RefCell;
@@ -75,7 +74,7 @@ pub struct Transaction<'e> {
     arena: Vec<u8>,
     index: HashMap<u64, usize, BuildHasherDefault<AsIs>>,
     /// The largest positive integer id this transaction put into each collection.
-    largest: IntMap<u32, u64>,
+    largest: Vec<(u32, u64)>,
     dropped: Vec<u32>,
     next_tree: u32,
     catalog_changed: bool,
@@ -121,7 +120,7 @@ impl Engine {
             changes: Vec::new(),
             arena,
             index: HashMap::default(),
-            largest: IntMap::default(),
+            largest: Vec::new(),
             dropped: Vec::new(),
             next_tree,
             catalog_changed: false,
@@ -331,14 +330,27 @@ impl<'e> Transaction<'e> {
             self.changes[own].replaced = true;
         }
         if put {
-            let largest = self.largest.entry(tree).or_default();
-            *largest = (*largest).max(trees::positive_id(key));
+            self.saw_id(tree, trees::positive_id(key));
         }
         let start = self.arena.len();
         self.arena.extend_from_slice(bytes);
         let change = Change { tree, hash, tip, bytes: start..self.arena.len(), put, replaced: false, same: None };
         self.push(change);
         Ok(true)
+    }
+
+    fn saw_id(&mut self, tree: u32, id: u64) {
+        // Few collections in a transaction, mostly one.
+        match self.largest.iter_mut().find(|(other, _)| *other == tree) {
+            Some((_, largest)) => *largest = id.max(*largest),
+            None => self.largest.push((tree, id)),
+        }
+    }
+
+    /// Asks for the memory that a change of this id will touch; for a caller with others to do meanwhile.
+    pub fn prefetch(&self, tree: u32, key: &[u8]) {
+        let state = &self.writer.state;
+        state.prefetch_tip(&self.engine.pages, tree, state::hash_of(&state.meta, key));
     }
 
     fn push(&mut self, change: Change) {
@@ -358,7 +370,7 @@ impl<'e> Transaction<'e> {
     /// The next integer id of a collection: above any it has ever held, this transaction's included.
     pub fn next_id(&mut self, tree: u32, name: &str) -> Result<u64> {
         let committed = self.writer.tree(&self.engine.pages, tree)?.counts.max_id;
-        let own = self.largest.get(&tree).copied().unwrap_or(0);
+        let own = self.largest.iter().find(|(other, _)| *other == tree).map_or(0, |(_, id)| *id);
         committed.max(own).checked_add(1).ok_or_else(|| Error::IdsExhausted(name.to_owned()))
     }
 
