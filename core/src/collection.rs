@@ -174,7 +174,8 @@ impl<T> Collection<T> {
         let prepared = prepare(bytes, limit)?;
         self.db.write_one(|tx| {
             let tree = self.tree_for_writing(tx)?;
-            put_prepared(tx, tree, &self.name, bytes, &prepared)
+            let hash = prepared.key().map(|key| tx.prefetch(tree, key));
+            put_prepared(tx, tree, &self.name, bytes, &prepared, hash)
         })
     }
 
@@ -223,14 +224,16 @@ impl<T> Collection<T> {
                 // All of a window are looked at before the first is inserted, so that their cache misses overlap.
                 let prepared = window.iter().map(|document| Some(prepare(document.as_deref().ok()?, limit)));
                 let prepared: Vec<_> = prepared.collect();
-                for document in &prepared {
-                    if let Some(key) = document.as_ref().and_then(|p| p.as_ref().ok()).and_then(Prepared::key) {
-                        tx.prefetch(tree, key);
-                    }
+                let mut hashes = [None; BATCH];
+                for (document, hash) in prepared.iter().zip(&mut hashes) {
+                    let key = document.as_ref().and_then(|p| p.as_ref().ok()).and_then(Prepared::key);
+                    *hash = key.map(|key| tx.prefetch(tree, key));
                 }
-                for (document, prepared) in window.iter().zip(prepared) {
+                for ((document, prepared), hash) in window.iter().zip(prepared).zip(hashes) {
                     let done = match (document, prepared) {
-                        (Ok(bytes), Some(Ok(prepared))) => insert_prepared(tx, tree, &self.name, bytes, &prepared),
+                        (Ok(bytes), Some(Ok(prepared))) => {
+                            insert_prepared(tx, tree, &self.name, bytes, &prepared, hash)
+                        }
                         (_, Some(Err(e))) => Err(e),
                         (Err(e), _) => Err(e.clone()),
                         (Ok(_), None) => Err(Error::Internal("a document was not looked at".to_owned())),
@@ -273,7 +276,7 @@ impl<T: Serialize> Collection<T> {
             let prepared = prepare(bytes, self.db.shared().max_document_bytes)?;
             let inserted_id = self.db.write_one(|tx| {
                 let tree = self.tree_for_writing(tx)?;
-                insert_prepared(tx, tree, &self.name, bytes, &prepared)
+                insert_prepared(tx, tree, &self.name, bytes, &prepared, None)
             })?;
             Ok(InsertOneResult { inserted_id })
         })
@@ -391,9 +394,16 @@ fn complete<'d>(
     })
 }
 
-fn put_prepared(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], prepared: &Prepared<'_>) -> Result<Id> {
+fn put_prepared(
+    tx: &mut Transaction<'_>,
+    tree: u32,
+    name: &str,
+    bytes: &[u8],
+    prepared: &Prepared<'_>,
+    hash: Option<KeyHash>,
+) -> Result<Id> {
     let document = complete(tx, tree, name, bytes, prepared)?;
-    tx.put(tree, &document)?;
+    tx.put(tree, &document, hash)?;
     id_of(&document)
 }
 
@@ -403,10 +413,11 @@ fn insert_prepared(
     name: &str,
     bytes: &[u8],
     prepared: &Prepared<'_>,
+    hash: Option<KeyHash>,
 ) -> Result<Id> {
     let document = complete(tx, tree, name, bytes, prepared)?;
     let id = id_of(&document)?;
-    if tx.insert(tree, &document)? {
+    if tx.insert(tree, &document, hash)? {
         return Ok(id);
     }
     Err(Error::DuplicateId { collection: name.to_owned(), id: id.to_string() })
@@ -414,12 +425,12 @@ fn insert_prepared(
 
 /// Validates and puts.
 pub(crate) fn put(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
-    put_prepared(tx, tree, name, bytes, &prepare(bytes, limit)?)
+    put_prepared(tx, tree, name, bytes, &prepare(bytes, limit)?, None)
 }
 
 /// Validates and inserts.
 pub(crate) fn insert(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
-    insert_prepared(tx, tree, name, bytes, &prepare(bytes, limit)?)
+    insert_prepared(tx, tree, name, bytes, &prepare(bytes, limit)?, None)
 }
 
 /// The stored form of a document that replaces the one with `key`.

@@ -52,8 +52,9 @@ impl Hasher for AsIs {
     }
 }
 
+/// One change of a transaction.
 #[derive(Debug)]
-struct Change {
+pub(super) struct Change {
     tree: u32,
     hash: KeyHash,
     tip: Tip,
@@ -114,10 +115,11 @@ impl Engine {
         self.check_open()?;
         let next_tree = writer.next_tree;
         let arena = std::mem::take(&mut writer.scratch.arena);
+        let changes = std::mem::take(&mut writer.scratch.changes);
         Ok(Transaction {
             engine: self,
             writer,
-            changes: Vec::new(),
+            changes,
             arena,
             index: HashMap::default(),
             largest: Vec::new(),
@@ -198,7 +200,7 @@ impl<'e> Transaction<'e> {
         self.next_tree = next.ok_or_else(|| Error::Internal("tree numbers are used up".into()))?;
         let key = trees::name_key(name);
         let document = trees::catalog_document(&key, tree);
-        self.put(CATALOG, &document)?;
+        self.put(CATALOG, &document, None)?;
         self.catalog_changed = true;
         Ok(tree)
     }
@@ -212,7 +214,7 @@ impl<'e> Transaction<'e> {
         }
         self.catalog_changed = true;
         self.delete(CATALOG, &trees::name_key(from))?;
-        self.put(CATALOG, &trees::catalog_document(&trees::name_key(to), tree))
+        self.put(CATALOG, &trees::catalog_document(&trees::name_key(to), tree), None)
     }
 
     /// Drops a collection with all its documents; false if there is none.
@@ -279,24 +281,24 @@ impl<'e> Transaction<'e> {
         })
     }
 
-    /// Inserts or replaces; `document` is in stored form.
-    pub fn put(&mut self, tree: u32, document: &[u8]) -> Result<()> {
-        self.change(tree, document, true, |_| Ok(true)).map(|_| ())
+    /// Inserts or replaces; `document` is in stored form, `hash` what [`Transaction::prefetch`] gave for it.
+    pub fn put(&mut self, tree: u32, document: &[u8], hash: Option<KeyHash>) -> Result<()> {
+        self.change(tree, document, hash, true, |_| Ok(true)).map(|_| ())
     }
 
-    /// Inserts; false, and nothing changed, if the id is taken.
-    pub fn insert(&mut self, tree: u32, document: &[u8]) -> Result<bool> {
-        self.change(tree, document, true, |exists| Ok(!exists))
+    /// As [`Transaction::put`]; false, and nothing changed, if the id is taken.
+    pub fn insert(&mut self, tree: u32, document: &[u8], hash: Option<KeyHash>) -> Result<bool> {
+        self.change(tree, document, hash, true, |exists| Ok(!exists))
     }
 
     /// Replaces; false, and nothing changed, if there is no such document.
     pub fn replace(&mut self, tree: u32, document: &[u8]) -> Result<bool> {
-        self.change(tree, document, true, Ok)
+        self.change(tree, document, None, true, Ok)
     }
 
     /// Deletes by key; false if there is no such document.
     pub fn delete(&mut self, tree: u32, key: &[u8]) -> Result<bool> {
-        self.change(tree, key, false, Ok)
+        self.change(tree, key, None, false, Ok)
     }
 
     /// Makes a change if `wanted` says so, given whether the id has a document now.
@@ -304,12 +306,13 @@ impl<'e> Transaction<'e> {
         &mut self,
         tree: u32,
         bytes: &[u8],
+        hash: Option<KeyHash>,
         put: bool,
         wanted: impl FnOnce(bool) -> Result<bool>,
     ) -> Result<bool> {
         let key = if put { key::key_of(bytes) } else { Some(bytes) };
         let key = key.ok_or_else(|| Error::Internal("a document that is not in stored form".into()))?;
-        let hash = state::hash_of(&self.writer.state.meta, key);
+        let hash = hash.unwrap_or_else(|| state::hash_of(&self.writer.state.meta, key));
         let own = self.own_change(tree, key, hash);
         let (tip, exists) = match own {
             Some(own) => (self.changes[own].tip, self.changes[own].put),
@@ -347,10 +350,12 @@ impl<'e> Transaction<'e> {
         }
     }
 
-    /// Asks for the memory that a change of this id will touch; for a caller with others to do meanwhile.
-    pub fn prefetch(&self, tree: u32, key: &[u8]) {
+    /// Asks for the memory that a change of this id will touch, all of it at once; gives the hash.
+    pub fn prefetch(&self, tree: u32, key: &[u8]) -> KeyHash {
         let state = &self.writer.state;
-        state.prefetch_tip(&self.engine.pages, tree, state::hash_of(&state.meta, key));
+        let hash = state::hash_of(&state.meta, key);
+        state.prefetch_tip(&self.engine.pages, tree, hash);
+        hash
     }
 
     fn push(&mut self, change: Change) {
@@ -472,6 +477,10 @@ impl<'e> Transaction<'e> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
+        if self.changes.capacity() <= KEPT_CHANGES {
+            self.changes.clear();
+            self.writer.scratch.changes = std::mem::take(&mut self.changes);
+        }
         if self.arena.capacity() <= KEPT_ARENA_BYTES {
             self.arena.clear();
             self.writer.scratch.arena = std::mem::take(&mut self.arena);

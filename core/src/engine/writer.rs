@@ -93,6 +93,8 @@ pub struct Scratch {
     pub payload: Vec<u8>,
     /// Documents and keys of a transaction's changes.
     pub arena: Vec<u8>,
+    /// The changes.
+    pub(super) changes: Vec<super::transaction::Change>,
     /// Where its documents were placed.
     pub addresses: Vec<Option<Address>>,
 }
@@ -212,14 +214,13 @@ impl Writer {
     /// Makes the change visible to commit `commit` and later. Cannot fail: everything it needs was
     /// made before. `address` is where the document was placed.
     pub fn apply(&mut self, pages: &Pages, op: &Op<'_>, address: Option<Address>, commit: u64) {
-        let state = self.state.clone();
-        let (active, live) = (&state.active, op.tip.live());
+        let (active, live) = (&self.state.active, op.tip.live());
         if let Some(old) = live {
             match op.tip {
                 Tip::Active(version) => active.kill(version.index, commit),
                 Tip::Frozen(version) => {
                     // Seen by states that still hold the frozen delta, and by those after the swap.
-                    if let Some(frozen) = &state.frozen {
+                    if let Some(frozen) = &self.state.frozen {
                         frozen.kill(version.index, commit);
                     }
                     active.mark(old, commit);

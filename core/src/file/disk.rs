@@ -106,6 +106,9 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     /// Made durable by [`DiskFile::sync_data`] like any write.
     fn store(&self, data: &[u8], offset: u64) -> io::Result<()>;
 
+    /// No stores are expected any more: what they needed can go. A hint; a later store still works.
+    fn end_stores(&self) {}
+
     /// Takes the exclusive lock of this file, without waiting. Released when the file is dropped.
     fn lock(&self) -> Result<(), LockError>;
 

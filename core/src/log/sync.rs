@@ -130,10 +130,13 @@ impl Log {
     fn sync_group<'a>(&'a self, mut state: MutexGuard<'a, SyncState>) -> MutexGuard<'a, SyncState> {
         state.is_syncing = true;
         drop(state);
-        let (end, commit, unsynced) = {
+        let (end, commit, unsynced, current) = {
             let mut tail = self.tail.lock();
-            (tail.end, tail.commit, std::mem::take(&mut tail.unsynced))
+            (tail.end, tail.commit, std::mem::take(&mut tail.unsynced), tail.segments.back().cloned())
         };
+        for segment in unsynced.iter().filter(|segment| current.as_ref().is_none_or(|c| !Arc::ptr_eq(c, segment))) {
+            segment.file.end_stores();
+        }
         let result = unsynced.iter().try_for_each(|segment| segment.file.sync_data());
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut state = self.sync.lock();

@@ -269,6 +269,11 @@ impl DiskFile for OsFile {
         }
     }
 
+    /// A sync cleans the pages of a mapping one by one, with an interrupt of the other processors for each.
+    fn end_stores(&self) {
+        *self.writable.lock() = None;
+    }
+
     fn lock(&self) -> Result<(), LockError> {
         let mut locked_by = self.locked_by.lock();
         match sys::lock_exclusive(&self.file) {
