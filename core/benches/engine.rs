@@ -193,6 +193,7 @@ fn commits(path: &Path, documents: &[RawDocumentBuf]) {
         report(&format!("single-document commits, {what}"), documents.len() as u64, start.elapsed(), "aim: over 2 M/s");
     }
     db.close().expect("close");
+    std::fs::remove_file(path).expect("remove");
 }
 
 fn many_collections(path: &Path) {

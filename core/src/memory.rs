@@ -13,9 +13,10 @@
 //! Why: a fresh page of 4 KiB costs a page fault of 1.5 µs, which was a third of the time of a commit; on huge
 //! pages the same memory costs a quarter, and memory that was used before costs nothing. What comes back waits
 //! here for the next checkpoint's worth of writes, up to a limit; an idle database gives it all back to the
-//! system ([`Pool::trim`]).
+//! system ([`Pool::trim`]). As long as it grows, the next slabs are made, and touched, by a background thread
+//! ([`Pool::prepare`]).
 
-use crate::sync::Mutex;
+use crate::sync::{AtomicUsize, Mutex, Ordering};
 use std::alloc::Layout;
 use std::collections::HashMap;
 use std::ptr::NonNull;
@@ -30,6 +31,10 @@ const UNIT_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 const UNIT_SIZES: usize = 5;
 /// Arrays from this size on have a region of their own.
 const ARRAY_BYTES: usize = 1 << 20;
+/// Slabs are made ahead when fewer than this many are left of a size, and then so many more.
+const SLABS_AHEAD: usize = 3;
+/// A pool with a lower limit makes none ahead.
+const LEAST_TO_PREPARE: usize = 64 << 20;
 /// Units of this many bytes in all come from the heap before the first slab is made.
 const HEAP_UNITS_BYTES: usize = 1 << 20;
 
@@ -40,6 +45,8 @@ pub struct Pool(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     inner: Mutex<Inner>,
+    /// The size of unit of which there are few left; 0 for none.
+    few: AtomicUsize,
     /// Bytes kept for later use, at most.
     limit: usize,
 }
@@ -136,7 +143,7 @@ fn size_class(bytes: usize) -> Option<usize> {
 impl Pool {
     /// A pool that keeps at most `limit` bytes for later use.
     pub fn new(limit: usize) -> Pool {
-        Pool(Arc::new(Shared { inner: Mutex::new(Inner::default()), limit }))
+        Pool(Arc::new(Shared { inner: Mutex::new(Inner::default()), few: AtomicUsize::new(0), limit }))
     }
 
     /// Memory that holds anything.
@@ -164,7 +171,14 @@ impl Pool {
         let mut inner = self.0.inner.lock();
         inner.is_active = true;
         let found = match unit {
-            Some(class) => inner.take_unit(class, bytes),
+            Some(class) => {
+                let found = inner.take_unit(class, bytes);
+                let left = inner.free_units[class].len();
+                if found.is_some() && left < SLABS_AHEAD * (SLAB_BYTES / bytes) && self.0.limit >= LEAST_TO_PREPARE {
+                    self.0.few.store(bytes, Ordering::Relaxed);
+                }
+                found
+            }
             None => inner.take_array(bytes),
         };
         drop(inner);
@@ -180,6 +194,26 @@ impl Pool {
         let ptr = unsafe { std::alloc::alloc_zeroed(layout) };
         let Some(ptr) = NonNull::new(ptr) else { std::alloc::handle_alloc_error(layout) };
         Memory { ptr, bytes, home: Home::Heap, pool: self.clone() }
+    }
+
+    /// True when it is time for [`Pool::prepare`].
+    #[inline]
+    pub fn needs_prepare(&self) -> bool {
+        self.0.few.load(Ordering::Relaxed) != 0
+    }
+
+    /// Makes the next slabs, so that who takes memory does not wait for the system to clear it.
+    pub fn prepare(&self) {
+        let bytes = self.0.few.swap(0, Ordering::Relaxed);
+        let Some(class) = size_class(bytes) else { return };
+        for _ in 0..SLABS_AHEAD {
+            let Some(region) = Region::new(SLAB_BYTES) else { return };
+            for at in (0..SLAB_BYTES).step_by(4 << 10) {
+                // SAFETY: inside the region, which nobody else knows yet.
+                unsafe { region.first.0.add(at).write_volatile(0) }
+            }
+            self.0.inner.lock().add_slab(class, bytes, region);
+        }
     }
 
     /// Gives back to the system what nobody uses, if nothing happened since the last call.
@@ -223,7 +257,8 @@ impl Inner {
                 self.heap_units_bytes += bytes;
                 return None;
             }
-            self.cut_slab(class, bytes)?;
+            let region = Region::new(SLAB_BYTES)?;
+            self.add_slab(class, bytes, region);
         }
         let piece = self.free_units[class].pop()?;
         let slab = self.slabs.get_mut(&slab_of(piece))?;
@@ -234,8 +269,7 @@ impl Inner {
         Some((piece, Home::Slab, false))
     }
 
-    fn cut_slab(&mut self, class: usize, bytes: usize) -> Option<()> {
-        let region = Region::new(SLAB_BYTES)?;
+    fn add_slab(&mut self, class: usize, bytes: usize, region: Region) {
         // Backwards, so that units are handed out in ascending order.
         for at in (0..SLAB_BYTES / bytes).rev() {
             // SAFETY: `at * bytes` lies inside the region.
@@ -243,7 +277,6 @@ impl Inner {
         }
         self.idle_bytes += SLAB_BYTES;
         self.slabs.insert(slab_of(region.first), Slab { _region: region, used: 0 });
-        Some(())
     }
 
     fn take_array(&mut self, bytes: usize) -> Option<(Piece, Home, bool)> {
@@ -425,9 +458,25 @@ mod tests {
         assert!((1 << 20..=5 << 20).contains(&pool.idle_bytes()), "{}", pool.idle_bytes());
         pool.trim();
         assert!(pool.idle_bytes() > 0, "it was just used");
+        assert!(!pool.needs_prepare(), "so small a pool makes nothing ahead");
         pool.trim();
         assert_eq!(pool.idle_bytes(), 0);
         let again = pool.take(16 << 10);
         assert_eq!(again.len(), 16 << 10);
+    }
+
+    #[test]
+    fn slabs_are_made_ahead_while_the_use_of_memory_grows() {
+        let pool = Pool::new(LEAST_TO_PREPARE);
+        let heap: Vec<Memory> = (0..HEAP_UNITS_BYTES / (16 << 10)).map(|_| pool.take(16 << 10)).collect();
+        assert!(!pool.needs_prepare());
+        let first = pool.take(16 << 10);
+        assert!(pool.needs_prepare());
+        pool.prepare();
+        assert!(!pool.needs_prepare());
+        assert_eq!(pool.idle_bytes(), SLABS_AHEAD * SLAB_BYTES);
+        let many: Vec<Memory> = (0..2 * (SLAB_BYTES / (16 << 10))).map(|_| pool.take(16 << 10)).collect();
+        assert!(pool.needs_prepare() && pool.idle_bytes() < SLABS_AHEAD * SLAB_BYTES);
+        drop((heap, first, many));
     }
 }

@@ -245,8 +245,11 @@ impl Engine {
             let mut wants = self.signal.wants.lock();
             (std::mem::take(&mut wants.prepare), std::mem::take(&mut wants.sync))
         };
+        if self.pool.needs_prepare() {
+            self.pool.prepare();
+        }
         let Some(log) = self.log.get() else { return Ok(()) };
-        if prepare {
+        if prepare && log.needs_prepare() {
             log.prepare()?;
         }
         if sync {
@@ -374,7 +377,7 @@ impl Request<'_> {
     pub fn checkpoint(&mut self) {
         self.0.checkpoint = true;
     }
-    /// The next log segment.
+    /// The next log segment, the next memory.
     pub fn prepare(&mut self) {
         self.0.prepare = true;
     }

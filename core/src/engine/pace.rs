@@ -89,7 +89,7 @@ impl Engine {
         if log >= limit || memory >= self.config.cache_bytes / 2 {
             self.request(|r| r.checkpoint());
         }
-        if self.log.get().is_some_and(|log| log.needs_prepare()) {
+        if self.pool.needs_prepare() || self.log.get().is_some_and(|log| log.needs_prepare()) {
             self.request(|r| r.prepare());
         }
     }
