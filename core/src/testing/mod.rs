@@ -25,6 +25,7 @@
 //! # std::io::Result::Ok(())
 //! ```
 
+mod hooked;
 mod temp;
 
 pub use crate::env::{Env, Job, SystemEnv};
@@ -32,6 +33,7 @@ pub use crate::env_sim::{seed, Rng, SimEnv};
 pub use crate::file::disk::{Disk, DiskFile, Holder, LockError};
 pub use crate::file::os::OsDisk;
 pub use crate::file::sim::{is_power_cut, CrashPolicy, Observer, Persist, Replay, SimDisk, SimError, SimOptions};
+pub use hooked::HookedDisk;
 pub use temp::TempDir;
 
 /// What a test may set beyond [`Options`](crate::Options).

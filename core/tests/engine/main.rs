@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   api         every public call and what its documentation promises
+//!   background  what the background threads promise
 //!   bad_input   each mistake of a caller, each failure of the machine, each error code
 //!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
 //!   isolation   what a snapshot shows while others commit and sync
@@ -12,6 +13,7 @@
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
 
 mod api;
+mod background;
 mod bad_input;
 mod common;
 mod hostile;

@@ -1,103 +1,10 @@
 //! Who is told what, and when: orders of events between threads.
 
 use super::*;
-use crate::file::disk::{Disk, DiskFile, LockError};
+use crate::testing::HookedDisk;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
-
-/// Called before each sync with the file's name.
-type Hook = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
-
-/// A disk that asks before each sync of a file: the hook may wait, or fail the sync.
-#[derive(Clone)]
-struct Hooked {
-    disk: SimDisk,
-    hook: Hook,
-}
-
-#[derive(Clone)]
-struct HookedFile {
-    file: Arc<dyn DiskFile>,
-    name: String,
-    hook: Hook,
-}
-
-impl std::fmt::Debug for Hooked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hooked")
-    }
-}
-
-impl std::fmt::Debug for HookedFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HookedFile")
-    }
-}
-
-impl Hooked {
-    fn wrap(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(HookedFile { file, name: name.to_owned(), hook: self.hook.clone() })
-    }
-}
-
-impl Disk for Hooked {
-    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.wrap(name, self.disk.open(name)?))
-    }
-    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.wrap(name, self.disk.create(name)?))
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
-        self.disk.list(prefix)
-    }
-    fn sync_dir(&self) -> io::Result<()> {
-        self.disk.sync_dir()
-    }
-}
-
-impl DiskFile for HookedFile {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_at(buf, offset)
-    }
-    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_at(data, offset)
-    }
-    fn allocate(&self, len: u64) -> io::Result<()> {
-        self.file.allocate(len)
-    }
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        self.file.truncate(len)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        (self.hook)(&self.name)?;
-        self.file.sync_data()
-    }
-    fn segment_bytes(&self) -> u64 {
-        self.file.segment_bytes()
-    }
-    fn segment(&self, index: u64) -> io::Result<*const u8> {
-        self.file.segment(index)
-    }
-    fn can_store(&self) -> bool {
-        self.file.can_store()
-    }
-    fn store(&self, data: &[u8], offset: u64) -> io::Result<()> {
-        self.file.store(data, offset)
-    }
-    fn lock(&self) -> Result<(), LockError> {
-        self.file.lock()
-    }
-    fn unlock(&self) {
-        self.file.unlock()
-    }
-}
 
 #[test]
 fn a_commit_whose_frame_was_written_before_the_log_stopped_has_an_unknown_outcome() {
@@ -163,7 +70,7 @@ fn after_the_failed_sync_of_an_erased_frame_no_waiting_commit_is_acknowledged() 
                 Err(io::Error::other("lost writes"))
             }
         };
-        let disk = Hooked { disk: sim.clone(), hook: Arc::new(hook) };
+        let disk = HookedDisk::new(Arc::new(sim.clone()), hook);
         let log = Log::create(LogConfig { disk: Arc::new(disk), ..config(&sim) }).unwrap();
         let end = log.append(101, &[b"waits"]).unwrap();
         std::thread::scope(|scope| {

@@ -1,0 +1,109 @@
+//! A disk on which a test decides when, and whether, a sync succeeds: for orders of events between threads.
+
+use crate::file::disk::{Disk, DiskFile, LockError};
+use std::io;
+use std::sync::Arc;
+
+/// Called before each sync with the file's name.
+type Hook = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+
+/// A disk that asks before each sync of a file: the hook may wait, or fail the sync.
+#[derive(Clone)]
+pub struct HookedDisk {
+    disk: Arc<dyn Disk>,
+    hook: Hook,
+}
+
+#[derive(Clone)]
+struct HookedFile {
+    file: Arc<dyn DiskFile>,
+    name: String,
+    hook: Hook,
+}
+
+impl std::fmt::Debug for HookedDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HookedDisk")
+    }
+}
+
+impl std::fmt::Debug for HookedFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HookedFile")
+    }
+}
+
+impl HookedDisk {
+    /// A disk over `disk` that calls `hook` with the name of a file before that is synced.
+    pub fn new(disk: Arc<dyn Disk>, hook: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> HookedDisk {
+        HookedDisk { disk, hook: Arc::new(hook) }
+    }
+
+    fn wrap(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(HookedFile { file, name: name.to_owned(), hook: self.hook.clone() })
+    }
+}
+
+impl Disk for HookedDisk {
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.wrap(name, self.disk.open(name)?))
+    }
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.wrap(name, self.disk.create(name)?))
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        self.disk.list(prefix)
+    }
+    fn sync_dir(&self) -> io::Result<()> {
+        self.disk.sync_dir()
+    }
+}
+
+impl DiskFile for HookedFile {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_at(buf, offset)
+    }
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_at(data, offset)
+    }
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.file.allocate(len)
+    }
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        (self.hook)(&self.name)?;
+        self.file.sync_data()
+    }
+    fn segment_bytes(&self) -> u64 {
+        self.file.segment_bytes()
+    }
+    fn segment(&self, index: u64) -> io::Result<*const u8> {
+        self.file.segment(index)
+    }
+    fn can_store(&self) -> bool {
+        self.file.can_store()
+    }
+    fn store(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        self.file.store(data, offset)
+    }
+    fn end_stores(&self) {
+        self.file.end_stores();
+    }
+    fn lock(&self) -> Result<(), LockError> {
+        self.file.lock()
+    }
+    fn unlock(&self) {
+        self.file.unlock()
+    }
+    fn is_linked(&self) -> bool {
+        self.file.is_linked()
+    }
+}
