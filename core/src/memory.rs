@@ -292,6 +292,11 @@ impl Inner {
 
     fn put_back(&mut self, ptr: NonNull<u8>, bytes: usize, home: Home, limit: usize) {
         self.is_active = true;
+        if cfg!(debug_assertions) && !matches!(home, Home::Heap) {
+            // Whoever still reads it shall notice.
+            // SAFETY: so many bytes that their owner has given up.
+            unsafe { ptr.write_bytes(0xdd, bytes) }
+        }
         match home {
             Home::Heap => self.heap_units_bytes = self.heap_units_bytes.saturating_sub(bytes),
             Home::Array(region) => {
