@@ -23,9 +23,6 @@ use std::sync::Arc;
 /// Buffers kept for the next document, up to this size in bytes.
 const KEPT_BUFFER_BYTES: usize = 1 << 20;
 
-/// Documents that `insert_many` looks at together.
-const BATCH: usize = 32;
-
 /// Ids that room is made for at once.
 const KEPT_IDS: usize = 1 << 16;
 
@@ -174,8 +171,7 @@ impl<T> Collection<T> {
         let prepared = prepare(bytes, limit)?;
         self.db.write_one(|tx| {
             let tree = self.tree_for_writing(tx)?;
-            let hash = prepared.key().map(|key| tx.prefetch(tree, key));
-            put_prepared(tx, tree, &self.name, bytes, &prepared, hash)
+            put_prepared(tx, tree, &self.name, bytes, &prepared)
         })
     }
 
@@ -214,30 +210,25 @@ impl<T> Collection<T> {
             let mut documents = documents;
             let mut ids = Vec::with_capacity(documents.size_hint().0.min(KEPT_IDS));
             let mut index = 0;
-            let mut window = Vec::with_capacity(BATCH);
+            let mut window = Vec::with_capacity(state::BATCH);
             loop {
                 window.clear();
-                window.extend(documents.by_ref().take(BATCH));
+                window.extend(documents.by_ref().take(state::BATCH));
                 if window.is_empty() {
                     return Ok(ids);
                 }
                 // All of a window are looked at before the first is inserted, so that their cache misses overlap.
-                let prepared = window.iter().map(|document| Some(prepare(document.as_deref().ok()?, limit)));
-                let prepared: Vec<_> = prepared.collect();
-                let mut hashes = [None; BATCH];
-                for (document, hash) in prepared.iter().zip(&mut hashes) {
-                    let key = document.as_ref().and_then(|p| p.as_ref().ok()).and_then(Prepared::key);
-                    *hash = key.map(|key| tx.prefetch(tree, key));
-                }
-                for ((document, prepared), hash) in window.iter().zip(prepared).zip(hashes) {
-                    let done = match (document, prepared) {
-                        (Ok(bytes), Some(Ok(prepared))) => {
-                            insert_prepared(tx, tree, &self.name, bytes, &prepared, hash)
-                        }
-                        (_, Some(Err(e))) => Err(e),
-                        (Err(e), _) => Err(e.clone()),
-                        (Ok(_), None) => Err(Error::Internal("a document was not looked at".to_owned())),
-                    };
+                let prepared = window.iter().map(|document: &Result<Cow<'_, [u8]>>| {
+                    let bytes = document.as_deref().map_err(Clone::clone)?;
+                    let prepared = prepare(bytes, limit)?;
+                    let hash = prepared.key().map(|key| tx.prefetch(tree, key));
+                    Ok((bytes, prepared, hash))
+                });
+                let prepared: Vec<Result<_>> = prepared.collect();
+                for document in prepared {
+                    let done = document.and_then(|(bytes, prepared, hash)| {
+                        insert_prepared(tx, tree, &self.name, bytes, &prepared, hash)
+                    });
                     match done {
                         Ok(id) => ids.push(id),
                         // Nothing can be kept of a transaction that grew too large.
@@ -394,16 +385,9 @@ fn complete<'d>(
     })
 }
 
-fn put_prepared(
-    tx: &mut Transaction<'_>,
-    tree: u32,
-    name: &str,
-    bytes: &[u8],
-    prepared: &Prepared<'_>,
-    hash: Option<KeyHash>,
-) -> Result<Id> {
+fn put_prepared(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], prepared: &Prepared<'_>) -> Result<Id> {
     let document = complete(tx, tree, name, bytes, prepared)?;
-    tx.put(tree, &document, hash)?;
+    tx.put(tree, &document)?;
     id_of(&document)
 }
 
@@ -425,7 +409,7 @@ fn insert_prepared(
 
 /// Validates and puts.
 pub(crate) fn put(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
-    put_prepared(tx, tree, name, bytes, &prepare(bytes, limit)?, None)
+    put_prepared(tx, tree, name, bytes, &prepare(bytes, limit)?)
 }
 
 /// Validates and inserts.

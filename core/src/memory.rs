@@ -95,7 +95,8 @@ impl Region {
             // A hint: without huge pages it is only slower.
             let _ = map.advise_range(memmap2::Advice::HugePage, offset, bytes);
         }
-        let first = Piece(NonNull::from(&mut map[offset]));
+        // SAFETY: the mapping is longer than `offset` by `bytes` at least.
+        let first = Piece(NonNull::new(unsafe { map.as_mut_ptr().add(offset) })?);
         Some(Region { _map: map, first, bytes })
     }
 }
@@ -222,15 +223,13 @@ impl Pool {
         if std::mem::take(&mut inner.is_active) {
             return;
         }
-        inner.free_arrays.clear();
-        let gone: Vec<usize> = inner.slabs.iter().filter(|(_, slab)| slab.used == 0).map(|(at, _)| *at).collect();
-        for free in &mut inner.free_units {
-            free.retain(|piece| !gone.contains(&slab_of(*piece)));
+        let Inner { slabs, free_units, free_arrays, idle_bytes, .. } = &mut *inner;
+        slabs.retain(|_, slab| slab.used > 0);
+        for free in free_units {
+            free.retain(|piece| slabs.contains_key(&slab_of(*piece)));
         }
-        for at in gone {
-            inner.slabs.remove(&at);
-        }
-        inner.idle_bytes = 0;
+        free_arrays.clear();
+        *idle_bytes = 0;
     }
 
     /// Bytes that wait for later use.

@@ -430,10 +430,9 @@ impl Delta {
 
     /// Asks for the lines that [`Delta::insert`] will touch, too.
     pub fn prefetch_to_insert(&self, tree: u32, hash: u64) {
-        let tag = tag_of(tree, hash);
+        self.prefetch(tree, hash);
         let table = self.table();
-        crate::sync::prefetch(std::ptr::from_ref(table.filter_word(tag).0).cast());
-        crate::sync::prefetch(std::ptr::from_ref(&table.slots[table.home(tag)]).cast());
+        crate::sync::prefetch(std::ptr::from_ref(&table.slots[table.home(tag_of(tree, hash))]).cast());
     }
 
     /// True when some folded slot of the block at this address may be marked dead.

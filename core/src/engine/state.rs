@@ -110,7 +110,7 @@ impl State {
             Some(bytes) => TreeEntry::decode(bytes, tree)?,
             None => TreeEntry::default(),
         };
-        let _ = slot.set(Remembered { tree, shortcut: Shortcut::new(&entry.trie), entry });
+        let _ = slot.set(Remembered { tree, shortcut: Shortcut::new(&entry.trie, pages.len()), entry });
         Ok(entry)
     }
 
@@ -328,7 +328,7 @@ impl State {
     }
 }
 
-/// Ids looked up together by [`State::get_batch`].
+/// Ids whose cache misses overlap: looked up together by [`State::get_batch`], inserted together by `insert_many`.
 pub const BATCH: usize = 32;
 
 /// How far a key of a batch has come.

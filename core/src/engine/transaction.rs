@@ -200,7 +200,7 @@ impl<'e> Transaction<'e> {
         self.next_tree = next.ok_or_else(|| Error::Internal("tree numbers are used up".into()))?;
         let key = trees::name_key(name);
         let document = trees::catalog_document(&key, tree);
-        self.put(CATALOG, &document, None)?;
+        self.put(CATALOG, &document)?;
         self.catalog_changed = true;
         Ok(tree)
     }
@@ -214,7 +214,7 @@ impl<'e> Transaction<'e> {
         }
         self.catalog_changed = true;
         self.delete(CATALOG, &trees::name_key(from))?;
-        self.put(CATALOG, &trees::catalog_document(&trees::name_key(to), tree), None)
+        self.put(CATALOG, &trees::catalog_document(&trees::name_key(to), tree))
     }
 
     /// Drops a collection with all its documents; false if there is none.
@@ -281,12 +281,13 @@ impl<'e> Transaction<'e> {
         })
     }
 
-    /// Inserts or replaces; `document` is in stored form, `hash` what [`Transaction::prefetch`] gave for it.
-    pub fn put(&mut self, tree: u32, document: &[u8], hash: Option<KeyHash>) -> Result<()> {
-        self.change(tree, document, hash, true, |_| Ok(true)).map(|_| ())
+    /// Inserts or replaces; `document` is in stored form.
+    pub fn put(&mut self, tree: u32, document: &[u8]) -> Result<()> {
+        self.change(tree, document, None, true, |_| Ok(true)).map(|_| ())
     }
 
-    /// As [`Transaction::put`]; false, and nothing changed, if the id is taken.
+    /// Inserts; false, and nothing changed, if the id is taken. `hash` is what [`Transaction::prefetch`] gave
+    /// for its key, if it was asked.
     pub fn insert(&mut self, tree: u32, document: &[u8], hash: Option<KeyHash>) -> Result<bool> {
         self.change(tree, document, hash, true, |exists| Ok(!exists))
     }
@@ -312,7 +313,7 @@ impl<'e> Transaction<'e> {
     ) -> Result<bool> {
         let key = if put { key::key_of(bytes) } else { Some(bytes) };
         let key = key.ok_or_else(|| Error::Internal("a document that is not in stored form".into()))?;
-        let hash = hash.unwrap_or_else(|| state::hash_of(&self.writer.state.meta, key));
+        let hash = hash.unwrap_or_else(|| self.prefetch(tree, key));
         let own = self.own_change(tree, key, hash);
         let (tip, exists) = match own {
             Some(own) => (self.changes[own].tip, self.changes[own].put),

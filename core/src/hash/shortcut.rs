@@ -28,9 +28,10 @@ pub struct Shortcut {
 }
 
 impl Shortcut {
-    /// For the trie of this root; nothing is remembered yet.
-    pub fn new(root: &TrieRoot) -> Shortcut {
-        let leaves = root.entries.div_ceil(LEAF_KEYS).min(1 << MAX_BITS).next_power_of_two();
+    /// For the trie of this root, in a file of `pages` pages; nothing is remembered yet.
+    pub fn new(root: &TrieRoot, pages: u64) -> Shortcut {
+        // Invariant 17: what the root says costs no more memory than the file could hold leaves.
+        let leaves = root.entries.div_ceil(LEAF_KEYS).min(pages).clamp(1, 1 << MAX_BITS).next_power_of_two();
         Shortcut { bits: leaves.trailing_zeros(), leaves: (0..leaves).map(|_| AtomicU64::new(0)).collect() }
     }
 
@@ -65,16 +66,17 @@ mod tests {
     #[test]
     fn what_is_remembered_holds_for_the_bits_of_the_leaf_only() {
         let root = |entries| TrieRoot { page: PageNo(2), level: 1, entries };
-        let shortcut = Shortcut::new(&root(1000));
+        let shortcut = Shortcut::new(&root(1000), 100);
         assert_eq!(shortcut.bits, 3);
         shortcut.remember(KeyHash(0b101 << 61), 3, PageNo(7));
         shortcut.remember(KeyHash(0b0110 << 60), 4, PageNo(8));
         let leaf = |path: u64| shortcut.leaf(KeyHash(path << 60 | 0xabc)).0;
         assert_eq!([leaf(0b1010), leaf(0b1011), leaf(0b1000), leaf(0b0110)], [7, 7, 0, 0]);
         // One leaf, and more leaves than are remembered.
-        let one = Shortcut::new(&root(1));
+        let one = Shortcut::new(&root(1), 100);
         one.remember(KeyHash(u64::MAX), 0, PageNo(3));
         assert_eq!(one.leaf(KeyHash(5)), PageNo(3));
-        assert_eq!(Shortcut::new(&root(u64::MAX)).bits, MAX_BITS);
+        assert_eq!(Shortcut::new(&root(u64::MAX), u64::MAX).bits, MAX_BITS);
+        assert_eq!(Shortcut::new(&root(u64::MAX), 60).bits, 6, "no more than the file has pages");
     }
 }
