@@ -44,6 +44,8 @@ pub enum ErrorKind {
     Full,
     /// The handle was closed.
     Closed,
+    /// The caller's token or deadline stopped the call.
+    Cancelled,
     /// A bug in NyroDB.
     Internal,
 }
@@ -81,6 +83,12 @@ pub enum Error {
     OptionsDiffer(String),
     /// 107: the transaction was rolled back at the caller's wish.
     RolledBack,
+    /// 108: a long call was stopped by its cancel token.
+    Cancelled,
+    /// 109: a long call did not end before its deadline.
+    DeadlineExceeded,
+    /// 110: the database was opened by the process that this one was forked from.
+    Forked,
 
     /// 201: the bytes are not well-formed MessagePack, or not a map with string keys.
     MalformedDocument {
@@ -169,6 +177,15 @@ pub enum Error {
     },
     /// 405: there is no file at this path, and `create` is off.
     NoSuchFile(String),
+    /// 406: the file lies on a network file system, where locks and syncs can't be relied on.
+    NetworkFileSystem {
+        /// Path of the file.
+        path: String,
+        /// The kind of file system.
+        file_system: String,
+    },
+    /// 407: a backup can't be used as asked: it is of another database, or not the next one of its chain.
+    BackupMismatch(String),
 
     /// 501: the operating system reported an error; nothing was changed.
     Io {
@@ -213,6 +230,11 @@ pub enum Error {
         /// Why the last checkpoint failed, if one did.
         reason: String,
     },
+    /// 603: the snapshot is older than the limit that the database was opened with, and was ended.
+    SnapshotTooOld {
+        /// The limit in milliseconds.
+        limit_ms: u64,
+    },
 
     /// 901: a bug in NyroDB. Please report it with the text.
     Internal(String),
@@ -229,6 +251,9 @@ impl Error {
             Error::ReadOnly => 105,
             Error::OptionsDiffer(_) => 106,
             Error::RolledBack => 107,
+            Error::Cancelled => 108,
+            Error::DeadlineExceeded => 109,
+            Error::Forked => 110,
             Error::MalformedDocument { .. } => 201,
             Error::DocumentTooLarge { .. } => 202,
             Error::DocumentTooDeep { .. } => 203,
@@ -246,12 +271,15 @@ impl Error {
             Error::Corrupt(_) => 403,
             Error::LogMissing { .. } => 404,
             Error::NoSuchFile(_) => 405,
+            Error::NetworkFileSystem { .. } => 406,
+            Error::BackupMismatch(_) => 407,
             Error::Io { .. } => 501,
             Error::DiskFull { .. } => 502,
             Error::OutcomeUnknown { .. } => 503,
             Error::WritesStopped { .. } => 504,
             Error::TransactionTooLarge { .. } => 601,
             Error::Full { .. } => 602,
+            Error::SnapshotTooOld { .. } => 603,
             Error::Internal(_) => 901,
         }
     }
@@ -264,8 +292,10 @@ impl Error {
             | Error::NestedTransaction
             | Error::ReadOnly
             | Error::RolledBack
+            | Error::BackupMismatch(_)
             | Error::OptionsDiffer(_) => ErrorKind::InvalidArgument,
-            Error::Closed => ErrorKind::Closed,
+            Error::Closed | Error::Forked | Error::SnapshotTooOld { .. } => ErrorKind::Closed,
+            Error::Cancelled | Error::DeadlineExceeded => ErrorKind::Cancelled,
             Error::MalformedDocument { .. }
             | Error::DocumentTooLarge { .. }
             | Error::DocumentTooDeep { .. }
@@ -278,7 +308,7 @@ impl Error {
             Error::CollectionNotFound(_) | Error::NoSuchFile(_) => ErrorKind::NotFound,
             Error::Locked { .. } | Error::WriterTimeout { .. } => ErrorKind::Busy,
             Error::NotADatabase { .. } | Error::Corrupt(_) | Error::LogMissing { .. } => ErrorKind::Corrupt,
-            Error::UnknownFormat { .. } => ErrorKind::Unsupported,
+            Error::UnknownFormat { .. } | Error::NetworkFileSystem { .. } => ErrorKind::Unsupported,
             Error::Io { .. } | Error::OutcomeUnknown { .. } | Error::WritesStopped { .. } => ErrorKind::Io,
             Error::IdsExhausted(_)
             | Error::DiskFull { .. }
@@ -319,6 +349,11 @@ impl fmt::Display for Error {
                 write!(f, "this file is already open in this process with other options ({what}); use the same options or close it first")
             }
             Error::RolledBack => write!(f, "the transaction was rolled back by the caller"),
+            Error::Cancelled => write!(f, "the call was cancelled"),
+            Error::DeadlineExceeded => write!(f, "the call did not end before its deadline; give it more time"),
+            Error::Forked => {
+                write!(f, "this process was forked from the one that opened the database; open it again after the fork")
+            }
             Error::MalformedDocument { offset, reason } => {
                 write!(f, "malformed document at byte {offset}: {reason}")
             }
@@ -380,6 +415,11 @@ impl fmt::Display for Error {
                 "the file was not closed cleanly and its log {name:?} can't be used ({reason}); put the log back beside the file"
             ),
             Error::NoSuchFile(path) => write!(f, "there is no file {path:?}; set create, or check the path"),
+            Error::NetworkFileSystem { path, file_system } => write!(
+                f,
+                "{path:?} lies on a network file system ({file_system}), where locks and syncs can't be relied on; use a local disk, or set allow_network_file_system"
+            ),
+            Error::BackupMismatch(why) => write!(f, "the backup can't be used: {why}"),
             Error::Io { doing, source } => write!(f, "I/O error while {doing}: {source}"),
             Error::DiskFull { doing } => {
                 write!(f, "the disk is full (while {doing}); nothing was changed; free some space and try again")
@@ -399,6 +439,10 @@ impl fmt::Display for Error {
             Error::Full { log_bytes, limit, reason } => write!(
                 f,
                 "the log holds {log_bytes} bytes (limit {limit}) and no checkpoint succeeds ({reason}); free disk space or close old snapshots"
+            ),
+            Error::SnapshotTooOld { limit_ms } => write!(
+                f,
+                "the snapshot is older than {limit_ms} ms and was ended; take a new one, or raise snapshot_max_age_ms"
             ),
             Error::Internal(what) => write!(f, "bug in NyroDB: {what}; please report it"),
         }

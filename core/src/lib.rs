@@ -8,6 +8,8 @@
 #[cfg(not(loom))]
 pub(crate) mod collection;
 #[cfg(not(loom))]
+pub(crate) mod control;
+#[cfg(not(loom))]
 pub(crate) mod database;
 #[cfg(not(loom))]
 pub(crate) mod document;
@@ -45,6 +47,8 @@ pub(crate) mod transaction;
 #[cfg(not(loom))]
 pub use collection::{Collection, InsertManyOptions, InsertManyResult, InsertOneResult};
 #[cfg(not(loom))]
+pub use control::{CancelToken, Control, Progress};
+#[cfg(not(loom))]
 pub use database::{Database, Ticket};
 #[cfg(not(loom))]
 pub use document::{
@@ -59,7 +63,7 @@ pub use error::{Damage, Error, ErrorKind, Result};
 #[cfg(not(loom))]
 pub use events::Event;
 #[cfg(not(loom))]
-pub use options::Options;
+pub use options::{Options, ReadMode};
 #[cfg(not(loom))]
 pub use snapshot::{Scan, Snapshot, SnapshotCollection};
 #[cfg(not(loom))]

@@ -10,6 +10,18 @@ const MAX_TRANSACTION_BYTES: u64 = 64 << 20;
 /// Largest value of `max_document_bytes`: an extent lies within one chunk of the free space.
 pub(crate) const LARGEST_DOCUMENT_BYTES: u64 = 30 << 20;
 
+/// How pages of the file are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadMode {
+    /// Through a read-only mapping of the file: documents are borrowed from the page cache without a copy. A
+    /// device that fails while a mapped page is read raises a signal (SIGBUS), which ends the process.
+    #[default]
+    Mapped,
+    /// By positioned reads into memory of the database's own, within `cache_bytes`: a device that fails is
+    /// an error of the call.
+    Pread,
+}
+
 /// How a database is opened. The defaults are the benchmarked configuration.
 ///
 /// ```
@@ -37,6 +49,17 @@ pub struct Options {
     pub writer_timeout_ms: u64,
     /// Largest document in bytes. Default: 16 MiB; at most 30 MiB.
     pub max_document_bytes: u64,
+    /// Open for reading only, beside other readers: nothing is written, and a file that was not closed has
+    /// its log replayed in memory. Default: false.
+    pub read_only: bool,
+    /// How pages are read. Default: [`ReadMode::Mapped`].
+    pub read_mode: ReadMode,
+    /// Snapshots older than this many milliseconds are ended: their next read gives `SnapshotTooOld`, and what
+    /// they kept is given back. Default: none.
+    pub snapshot_max_age_ms: Option<u64>,
+    /// Open a file on a network file system (NFS, SMB and the like), where locks and syncs can't be relied
+    /// on. Default: false.
+    pub allow_network_file_system: bool,
 }
 
 impl Default for Options {
@@ -48,6 +71,10 @@ impl Default for Options {
             log_max_bytes: 256 << 20,
             writer_timeout_ms: 60_000,
             max_document_bytes: crate::document::DEFAULT_MAX_DOCUMENT_BYTES as u64,
+            read_only: false,
+            read_mode: ReadMode::Mapped,
+            snapshot_max_age_ms: None,
+            allow_network_file_system: false,
         }
     }
 }

@@ -48,11 +48,23 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// Opens an existing file for reading and writing. `NotFound` if it is not there.
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Opens an existing file for reading only. `NotFound` if it is not there.
+    fn open_read(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
+
     /// Creates a file that must not exist yet. Durable only after [`Disk::sync_dir`].
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
 
     /// Removes a file. Durable only after [`Disk::sync_dir`]. Files already open stay usable.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Gives the file `from` the name `to`, in place of the file that has it, in one step. Durable only after
+    /// [`Disk::sync_dir`]. Files already open stay usable.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// The kind of network file system that the directory lies on, if it is one.
+    fn network_file_system(&self) -> io::Result<Option<String>> {
+        Ok(None)
+    }
 
     /// The names of all files that start with `prefix`, in no order.
     fn list(&self, prefix: &str) -> io::Result<Vec<String>>;
@@ -88,6 +100,17 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     /// Cuts the file to `len` bytes.
     fn truncate(&self, len: u64) -> io::Result<()>;
 
+    /// Gives the space of a range inside the file back to the file system; it reads as zeros then. False
+    /// where the file system cannot. After a power cut without a sync it may be as before, in part or wholly.
+    fn punch(&self, _offset: u64, _len: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// Bytes of the device that the file takes.
+    fn allocated_bytes(&self) -> io::Result<u64> {
+        self.len()
+    }
+
     /// Makes data and length durable.
     fn sync_data(&self) -> io::Result<()>;
 
@@ -111,6 +134,9 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
 
     /// Takes the exclusive lock of this file, without waiting. Released when the file is dropped.
     fn lock(&self) -> Result<(), LockError>;
+
+    /// Takes a lock that other readers share and writers do not, without waiting. Released as the other.
+    fn lock_shared(&self) -> Result<(), LockError>;
 
     /// Gives the lock back before the file is dropped. Does nothing where this handle has none.
     fn unlock(&self);

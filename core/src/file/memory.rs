@@ -73,6 +73,10 @@ impl Disk for MemoryDisk {
         }
     }
 
+    fn open_read(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(name)
+    }
+
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let file = Arc::new(MemoryFile::default());
         self.files.lock().insert(name.to_owned(), file.clone());
@@ -81,6 +85,13 @@ impl Disk for MemoryDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.files.lock().remove(name).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut files = self.files.lock();
+        let file = files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        files.insert(to.to_owned(), file);
+        Ok(())
     }
 
     fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
@@ -149,6 +160,10 @@ impl DiskFile for MemoryFile {
     }
 
     fn lock(&self) -> Result<(), LockError> {
+        Ok(())
+    }
+
+    fn lock_shared(&self) -> Result<(), LockError> {
         Ok(())
     }
 

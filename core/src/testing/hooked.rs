@@ -48,6 +48,15 @@ impl Disk for HookedDisk {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         Ok(self.wrap(name, self.disk.open(name)?))
     }
+    fn open_read(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.wrap(name, self.disk.open_read(name)?))
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn network_file_system(&self) -> io::Result<Option<String>> {
+        self.disk.network_file_system()
+    }
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         Ok(self.wrap(name, self.disk.create(name)?))
     }
@@ -78,6 +87,12 @@ impl DiskFile for HookedFile {
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.file.truncate(len)
     }
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        self.file.punch(offset, len)
+    }
+    fn allocated_bytes(&self) -> io::Result<u64> {
+        self.file.allocated_bytes()
+    }
     fn sync_data(&self) -> io::Result<()> {
         (self.hook)(&self.name)?;
         self.file.sync_data()
@@ -99,6 +114,9 @@ impl DiskFile for HookedFile {
     }
     fn lock(&self) -> Result<(), LockError> {
         self.file.lock()
+    }
+    fn lock_shared(&self) -> Result<(), LockError> {
+        self.file.lock_shared()
     }
     fn unlock(&self) {
         self.file.unlock()

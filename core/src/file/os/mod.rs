@@ -89,12 +89,12 @@ impl OsDisk {
         Ok(self.directory.join(name))
     }
 
-    fn open_file(&self, name: &str, create: bool) -> io::Result<OsFile> {
+    fn open_file(&self, name: &str, how: How) -> io::Result<OsFile> {
         // The standard library adds O_CLOEXEC.
         let file = OpenOptions::new()
             .read(true)
-            .write(true)
-            .create_new(create)
+            .write(how != How::Read)
+            .create_new(how == How::Create)
             .custom_flags(libc::O_NOFOLLOW)
             .open(self.path(name)?)?;
         if !file.metadata()?.is_file() {
@@ -111,21 +111,41 @@ impl OsDisk {
     }
 }
 
+/// What a file is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Read,
+    Write,
+    Create,
+}
+
 fn bad_name(name: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is not a plain file name"))
 }
 
 impl Disk for OsDisk {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(self.open_file(name, false)?))
+        Ok(Arc::new(self.open_file(name, How::Write)?))
+    }
+
+    fn open_read(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(self.open_file(name, How::Read)?))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(self.open_file(name, true)?))
+        Ok(Arc::new(self.open_file(name, How::Create)?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         std::fs::remove_file(self.path(name)?)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.path(from)?, self.path(to)?)
+    }
+
+    fn network_file_system(&self) -> io::Result<Option<String>> {
+        Ok(sys::network_file_system(&File::open(&self.directory)?).map(str::to_owned))
     }
 
     fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
@@ -171,6 +191,18 @@ impl OsFile {
             at += n;
         }
         Ok(())
+    }
+
+    fn lock_as(&self, kind: i32) -> Result<(), LockError> {
+        let mut locked_by = self.locked_by.lock();
+        match sys::lock(&self.file, kind) {
+            Ok(true) => {
+                *locked_by = Some(std::process::id());
+                Ok(())
+            }
+            Ok(false) => Err(LockError::Held(holder::find(&self.file).unwrap_or_default())),
+            Err(e) => Err(LockError::Io(e)),
+        }
     }
 
     /// Maps `[0, length of the file)` for writing if the present mapping ends before `end`.
@@ -225,6 +257,15 @@ impl DiskFile for OsFile {
         self.file.set_len(len)
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        sys::punch(&self.file, offset, len)
+    }
+
+    fn allocated_bytes(&self) -> io::Result<u64> {
+        use std::os::unix::fs::MetadataExt;
+        Ok(self.file.metadata()?.blocks() * 512)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         // fdatasync, or F_FULLFSYNC on Apple systems, where fsync stops at the drive's cache. Only an
         // interrupted call is repeated; an error is final.
@@ -275,15 +316,11 @@ impl DiskFile for OsFile {
     }
 
     fn lock(&self) -> Result<(), LockError> {
-        let mut locked_by = self.locked_by.lock();
-        match sys::lock_exclusive(&self.file) {
-            Ok(true) => {
-                *locked_by = Some(std::process::id());
-                Ok(())
-            }
-            Ok(false) => Err(LockError::Held(holder::find(&self.file).unwrap_or_default())),
-            Err(e) => Err(LockError::Io(e)),
-        }
+        self.lock_as(libc::LOCK_EX)
+    }
+
+    fn lock_shared(&self) -> Result<(), LockError> {
+        self.lock_as(libc::LOCK_SH)
     }
 
     fn unlock(&self) {

@@ -47,11 +47,11 @@ pub(super) fn allocate(_: &File, _: u64, _: u64) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Takes the exclusive `flock` without waiting; false if it is held elsewhere.
-pub(super) fn lock_exclusive(file: &File) -> io::Result<bool> {
+/// Takes the `flock` of that kind without waiting; false if it is held elsewhere.
+pub(super) fn lock(file: &File, kind: i32) -> io::Result<bool> {
     loop {
         // SAFETY: a system call on an open descriptor that `file` keeps open; no memory is passed.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        if unsafe { libc::flock(file.as_raw_fd(), kind | libc::LOCK_NB) } == 0 {
             return Ok(true);
         }
         let error = io::Error::last_os_error();
@@ -65,8 +65,70 @@ pub(super) fn lock_exclusive(file: &File) -> io::Result<bool> {
 
 /// Gives the lock back.
 pub(super) fn unlock(file: &File) {
-    // SAFETY: as in `lock_exclusive`. A failure leaves the lock to the closing of the descriptor.
+    // SAFETY: as in `lock`. A failure leaves the lock to the closing of the descriptor.
     unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+}
+
+/// Gives `len` bytes from `offset` on back to the file system; false where it cannot.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn punch(file: &File, offset: u64, len: u64) -> io::Result<bool> {
+    let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let len = i64::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    loop {
+        // SAFETY: a system call on an open descriptor that `file` keeps open; no memory is passed.
+        if unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, len) } == 0 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return Ok(false),
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Other systems keep the space.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn punch(_: &File, _: u64, _: u64) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// The number that tells kinds of file systems apart.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn file_system_magic(file: &File) -> Option<u64> {
+    let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: `stat` is writable memory of the size the call fills; the descriptor is open.
+    if unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: the call succeeded, so it has filled `stat`.
+    Some(unsafe { stat.assume_init() }.f_type as u64 & 0xFFFF_FFFF)
+}
+
+/// The kind of network file system a file lies on, if it is a known one.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn network_file_system(file: &File) -> Option<&'static str> {
+    match file_system_magic(file)? {
+        0x6969 => Some("NFS"),
+        0x517B | 0xFE53_4D42 => Some("SMB"),
+        0xFF53_4D42 => Some("CIFS"),
+        0x5346_414F | 0x6B41_4653 => Some("AFS"),
+        0x7375_7245 => Some("Coda"),
+        0x00C3_6400 => Some("Ceph"),
+        0x0BD0_0BD0 => Some("Lustre"),
+        0x4750_4653 => Some("GPFS"),
+        0x0102_1997 => Some("9P"),
+        0x564C => Some("NCP"),
+        _ => None,
+    }
+}
+
+/// Nothing is known of other systems.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn network_file_system(_: &File) -> Option<&'static str> {
+    None
 }
 
 /// True on file systems known to overwrite written blocks in place, where a store through a mapping
@@ -77,14 +139,7 @@ pub(super) fn overwrites_in_place(file: &File) -> bool {
     const EXT: u64 = 0xEF53; // ext2, ext3, ext4
     const XFS: u64 = 0x5846_5342;
     const TMPFS: u64 = 0x0102_1994;
-    let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: `stat` is writable memory of the size the call fills; the descriptor is open.
-    if unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) } != 0 {
-        return false;
-    }
-    // SAFETY: the call succeeded, so it has filled `stat`.
-    let magic = unsafe { stat.assume_init() }.f_type as u64;
-    matches!(magic & 0xFFFF_FFFF, EXT | XFS | TMPFS)
+    matches!(file_system_magic(file), Some(EXT | XFS | TMPFS))
 }
 
 /// See above; nothing is known of other systems.

@@ -81,7 +81,7 @@ fn child_that_holds_a_lock() {
 #[test]
 fn a_forked_copy_of_a_handle_neither_releases_nor_prolongs_the_lock() {
     let (_directory, disk) = disk();
-    let one = disk.open_file("a", true).unwrap();
+    let one = disk.open_file("a", How::Create).unwrap();
     one.lock().unwrap();
     let parent = *one.locked_by.lock();
     // What a forked child has: the same open file, and a record that its parent took the lock.
@@ -112,7 +112,7 @@ fn child_with_a_file_size_limit() {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
         assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
     }
-    let file = disk.open_file("a", true).unwrap();
+    let file = disk.open_file("a", How::Create).unwrap();
     file.allocate(1 << 20).unwrap();
     assert_eq!(file.allocate(2 << 20).unwrap_err().kind(), ErrorKind::FileTooLarge);
     assert_eq!(file.write_zeros(1 << 20, 2 << 20).unwrap_err().kind(), ErrorKind::FileTooLarge);
@@ -142,7 +142,7 @@ fn a_full_disk_is_an_error_and_never_a_signal() {
 #[test]
 fn zeros_are_written_where_space_cannot_be_allocated() {
     let (_directory, disk) = disk();
-    let file = disk.open_file("a", true).unwrap();
+    let file = disk.open_file("a", How::Create).unwrap();
     file.write_at(&[7; 10], 0).unwrap();
     let end = 2 * ZEROS_BYTES as u64 + 17;
     file.write_zeros(10, end).unwrap();
@@ -158,7 +158,7 @@ fn zeros_are_written_where_space_cannot_be_allocated() {
 fn allocated_space_is_really_there() {
     use std::os::unix::fs::MetadataExt;
     let (_directory, disk) = disk();
-    let file = disk.open_file("a", true).unwrap();
+    let file = disk.open_file("a", How::Create).unwrap();
     file.allocate(1 << 20).unwrap();
     assert!(file.file.metadata().unwrap().blocks() * 512 >= 1 << 20);
 }
@@ -228,7 +228,7 @@ fn a_link_is_resolved_to_its_file_and_never_opened_itself() {
 #[cfg(target_os = "linux")]
 fn child_programs_do_not_inherit_the_descriptor() {
     let (_directory, disk) = disk();
-    let file = disk.open_file("a", true).unwrap();
+    let file = disk.open_file("a", How::Create).unwrap();
     // SAFETY: a system call on an open descriptor; no memory is passed.
     let flags = unsafe { libc::fcntl(file.file.as_raw_fd(), libc::F_GETFD) };
     assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);

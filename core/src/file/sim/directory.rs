@@ -10,6 +10,8 @@ pub(super) type Names = BTreeMap<Arc<str>, Arc<Inode>>;
 /// A name that was given to a file, or taken away (`None`).
 #[derive(Debug, Clone)]
 struct Link {
+    /// A name that is gone in the same step.
+    from: Option<Arc<str>>,
     name: Arc<str>,
     inode: Option<Arc<Inode>>,
     fate: Fate,
@@ -17,6 +19,9 @@ struct Link {
 
 impl Link {
     fn apply(&self, names: &mut Names) {
+        if let Some(from) = &self.from {
+            names.remove(from);
+        }
         match &self.inode {
             Some(inode) => names.insert(self.name.clone(), inode.clone()),
             None => names.remove(&self.name),
@@ -51,15 +56,19 @@ impl Directory {
     }
 
     pub(super) fn create(&mut self, inode: &Arc<Inode>) {
-        self.change(inode.name.clone(), Some(inode.clone()));
+        self.change(None, inode.name.clone(), Some(inode.clone()));
     }
 
     pub(super) fn remove(&mut self, name: Arc<str>) {
-        self.change(name, None);
+        self.change(None, name, None);
     }
 
-    fn change(&mut self, name: Arc<str>, inode: Option<Arc<Inode>>) {
-        let link = Link { name, inode, fate: Fate::Pending };
+    pub(super) fn rename(&mut self, from: Arc<str>, to: Arc<str>, inode: &Arc<Inode>) {
+        self.change(Some(from), to, Some(inode.clone()));
+    }
+
+    fn change(&mut self, from: Option<Arc<str>>, name: Arc<str>, inode: Option<Arc<Inode>>) {
+        let link = Link { from, name, inode, fate: Fate::Pending };
         link.apply(&mut self.visible);
         self.changes.push(link);
     }

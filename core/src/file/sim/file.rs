@@ -15,11 +15,13 @@ pub(super) struct SimFile {
     shared: Arc<Shared>,
     inode: Arc<Inode>,
     holds_lock: AtomicBool,
+    /// Holds the shared lock.
+    reads: AtomicBool,
 }
 
 impl SimFile {
     pub(super) fn new(shared: Arc<Shared>, inode: Arc<Inode>) -> SimFile {
-        SimFile { shared, inode, holds_lock: AtomicBool::new(false) }
+        SimFile { shared, inode, holds_lock: AtomicBool::new(false), reads: AtomicBool::new(false) }
     }
 
     /// The state, if the machine is on.
@@ -126,6 +128,14 @@ impl DiskFile for SimFile {
         state.perform(self.request("truncate", 0, len, Effect::Change(Change::Cut(len))))
     }
 
+    /// A hole reads as zeros: a write of zeros that needs no space.
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let inside = self.inode.content.lock().len;
+        let len = len.min(inside.saturating_sub(offset));
+        self.put("punch", &vec![0; len as usize], offset, SECTOR_BYTES)?;
+        Ok(true)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.state()?.perform(self.request("sync", 0, 0, Effect::Sync))?;
         self.observe(|observer, name| observer.after_sync(name))
@@ -154,7 +164,9 @@ impl DiskFile for SimFile {
     fn lock(&self) -> Result<(), LockError> {
         let _on = self.state().map_err(LockError::Io)?;
         let mut content = self.inode.content.lock();
-        if content.locked && !self.holds_lock.load(Ordering::Relaxed) {
+        let held = content.locked && !self.holds_lock.load(Ordering::Relaxed);
+        let shared = content.readers > usize::from(self.reads.load(Ordering::Relaxed));
+        if held || shared {
             return Err(LockError::Held(Holder { pid: std::process::id(), user: "simulated".to_owned() }));
         }
         content.locked = true;
@@ -162,9 +174,24 @@ impl DiskFile for SimFile {
         Ok(())
     }
 
+    fn lock_shared(&self) -> Result<(), LockError> {
+        let _on = self.state().map_err(LockError::Io)?;
+        let mut content = self.inode.content.lock();
+        if content.locked {
+            return Err(LockError::Held(Holder { pid: std::process::id(), user: "simulated".to_owned() }));
+        }
+        if !self.reads.swap(true, Ordering::Relaxed) {
+            content.readers += 1;
+        }
+        Ok(())
+    }
+
     fn unlock(&self) {
         if self.holds_lock.swap(false, Ordering::Relaxed) {
             self.inode.content.lock().locked = false;
+        }
+        if self.reads.swap(false, Ordering::Relaxed) {
+            self.inode.content.lock().readers -= 1;
         }
     }
 }

@@ -66,6 +66,8 @@ pub(super) struct Content {
     /// and on a real disk a full one then kills the process. Unknown, so empty, after a power cut.
     unwritten: Vec<Range<u64>>,
     pub(super) locked: bool,
+    /// Holders of the shared lock.
+    pub(super) readers: usize,
 }
 
 /// One file, reachable by name or only by open handles.
@@ -90,6 +92,7 @@ impl Inode {
             entries: Vec::new(),
             unwritten: Vec::new(),
             locked: false,
+            readers: 0,
         };
         Inode { id, name, memory, content: Mutex::new(content) }
     }
@@ -100,7 +103,7 @@ impl Inode {
         let content = self.content.lock();
         let memory = Memory::zeroed(self.memory.capacity());
         memory.write(&self.visible(&content), 0);
-        let content = Content { locked: false, ..content.clone() };
+        let content = Content { locked: false, readers: 0, ..content.clone() };
         Inode { id: self.id, name: self.name.clone(), memory, content: Mutex::new(content) }
     }
 

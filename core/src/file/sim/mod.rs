@@ -169,13 +169,13 @@ impl SimDisk {
         let names = state.directory.after_power_cut(prefix);
         let mut found = Names::new();
         for (inode, unsynced) in inodes.iter().zip(unsynced) {
-            if names.get(&inode.name).is_none_or(|named| named.id != inode.id) {
+            let Some((name, _)) = names.iter().find(|(_, named)| named.id == inode.id) else {
                 chooser.skip(unsynced);
                 continue;
-            }
+            };
             let bytes = inode.content.lock().after_power_cut(|change| chooser.next(change));
-            let cut = Inode::new(inode.id, inode.name.clone(), state.capacity, bytes);
-            found.insert(inode.name.clone(), Arc::new(cut));
+            let cut = Inode::new(inode.id, name.clone(), state.capacity, bytes);
+            found.insert(name.clone(), Arc::new(cut));
         }
         SimDisk::of(state.descend(Directory::durable(found)))
     }
@@ -296,6 +296,10 @@ impl Disk for SimDisk {
         Ok(Arc::new(SimFile::new(self.shared.clone(), inode.clone())))
     }
 
+    fn open_read(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(name)
+    }
+
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         check_name(name)?;
         let mut state = self.shared.state.lock();
@@ -321,6 +325,15 @@ impl Disk for SimDisk {
             return Err(io::ErrorKind::NotFound.into());
         }
         state.perform(directory_request("remove", name, None, Effect::Remove))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        check_name(from)?;
+        check_name(to)?;
+        let mut state = self.shared.state.lock();
+        state.faults.check_power()?;
+        let inode = state.directory.visible().get(from).cloned().ok_or(io::ErrorKind::NotFound)?;
+        state.perform(directory_request("rename", to, Some(&inode), Effect::Rename(from.into())))
     }
 
     fn list(&self, prefix: &str) -> io::Result<Vec<String>> {

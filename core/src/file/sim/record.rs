@@ -22,6 +22,8 @@ pub(super) enum Effect {
     SyncFailed,
     Create,
     Remove,
+    /// The name that the file had before.
+    Rename(Arc<str>),
     SyncDir,
     SyncDirFailed,
 }
@@ -55,7 +57,7 @@ impl Recording {
         for o in &self.operations {
             let _ = write!(text, "{:>6}  {:<9} {}", o.number, o.call, o.name);
             let _ = match o.call {
-                "write" | "store" => write!(text, " offset {} length {}", o.offset, o.len),
+                "write" | "store" | "punch" => write!(text, " offset {} length {}", o.offset, o.len),
                 "allocate" | "truncate" => write!(text, " to {}", o.len),
                 _ => Ok(()),
             };

@@ -105,6 +105,7 @@ impl State {
             (Effect::Sync, Some(inode)) => inode.sync(),
             (Effect::SyncFailed, Some(inode)) => inode.fail_sync(),
             (Effect::Create, Some(inode)) => self.directory.create(inode),
+            (Effect::Rename(from), Some(inode)) => self.directory.rename(from.clone(), name.clone(), inode),
             (Effect::Remove, _) => self.directory.remove(name.clone()),
             (Effect::SyncDir, _) => self.directory.sync(),
             (Effect::SyncDirFailed, _) => self.directory.fail_sync(),
@@ -142,7 +143,9 @@ impl State {
                 let grown = old + rng.below((len - old).div_ceil(4096) + 1) * 4096;
                 Effect::Change(Change::Grow(grown.min(len)))
             }
-            Effect::Change(Change::Cut(_)) | Effect::Create | Effect::Remove if rng.chance(0.5) => effect,
+            Effect::Change(Change::Cut(_)) | Effect::Create | Effect::Remove | Effect::Rename(_) if rng.chance(0.5) => {
+                effect
+            }
             _ => Effect::Nothing,
         }
     }
