@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Largest transaction in bytes.
 const MAX_TRANSACTION_BYTES: u64 = 64 << 20;
 
-/// Garbage left alone, and records moved by any checkpoint, in bytes.
-const RECLAIM_BYTES: u64 = 4 << 20;
+/// Most garbage left alone, and most records moved by any checkpoint, in bytes; less with a small log.
+const MAX_RECLAIM_BYTES: u64 = 4 << 20;
 
 /// Pages of a dropped collection freed at once: 256 MiB.
 const SLICE_PAGES: u64 = 1 << 16;
@@ -103,7 +103,7 @@ impl Options {
             segment_bytes: (self.log_max_bytes / 8).clamp(64 << 10, 16 << 20).next_multiple_of(4096),
             memory,
             create: self.create || memory,
-            reclaim_bytes: RECLAIM_BYTES,
+            reclaim_bytes: (self.log_max_bytes / 64).clamp(16 << 10, MAX_RECLAIM_BYTES),
             slice_pages: SLICE_PAGES,
         })
     }

@@ -54,6 +54,9 @@ pub struct Stats {
     pub relocated_bytes: u64,
     /// Bytes inside the file whose space was given back to the file system.
     pub punched_bytes: u64,
+    /// The background has more to reclaim without any further commit: garbage in blocks, or what is left of a
+    /// dropped collection.
+    pub reclaim_pending: bool,
     /// Units whose checksum was verified.
     pub pages_verified: u64,
     /// Microseconds that writers were slowed down.
@@ -94,6 +97,7 @@ impl Stats {
             block_bytes_written: get(&counters.block_bytes_written),
             relocated_bytes: get(&counters.relocated_bytes),
             punched_bytes: get(&counters.punched_bytes),
+            reclaim_pending: engine.reclaim.lock().pending,
             pages_verified: engine.pages.verified_units(),
             paced_micros: get(&counters.paced_micros),
             replayed_commits: get(&counters.replayed),

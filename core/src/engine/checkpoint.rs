@@ -357,7 +357,7 @@ impl Engine {
     }
 
     /// Cuts the file to the length that both meta pages name, unless a reader may still hold a page
-    /// beyond: only states before the current one reach any (Invariant 12). A file that stays longer does no harm.
+    /// beyond: only states before the current one reach any (Invariant 12), and tombstones of the active delta. A file that stays longer does no harm.
     pub(super) fn trim(&self) {
         self.let_go();
         self.cut_end();
@@ -371,7 +371,10 @@ impl Engine {
 
     fn cut_end(&self) {
         let pages = self.meta.lock().file_pages;
-        if self.published.kept() > 1 || pages >= self.pages.len() {
+        let state = self.published.pin();
+        let held = state.moves.active.iter().flat_map(|moved| &moved.held);
+        let needed = held.map(|(page, pages)| page.0 + pages).max().unwrap_or(0);
+        if self.published.kept() > 1 || pages >= self.pages.len() || needed > pages {
             return;
         }
         self.pages.shrink(pages);

@@ -103,7 +103,8 @@ impl Engine {
                 break;
             }
         }
-        self.checkpoint_as(Order { force: true, shrink: true, ..Order::default() })?;
+        let goal = Some(Goal::Nothing);
+        self.checkpoint_as(Order { force: true, shrink: true, goal, ..Order::default() })?;
         self.trim_now();
         Ok(())
     }

@@ -47,6 +47,8 @@ const GROUP_BLOCKS: usize = 8;
 /// What a checkpoint does beside folding its delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
+    /// Nothing moves.
+    Nothing,
     /// What holds the bound of the space.
     Bound,
     /// All that gains a page, as far as the budget goes: for compaction.
@@ -164,7 +166,7 @@ pub fn reclaim(
 ) -> Result<Done> {
     let mut done = Done::default();
     let mut excess = totals.garbage().saturating_sub(job.slack.max(totals.bytes() / GARBAGE_PART));
-    if job.goal == Goal::Bound && excess == 0 {
+    if job.goal == Goal::Nothing || (job.goal == Goal::Bound && excess == 0) {
         return Ok(Done { next: Some(job.from), ..done });
     }
     let mut look = Look { job, fresh, groups: Vec::new(), seen: 0, seen_pages: 0, next: None };
@@ -272,7 +274,8 @@ impl Look<'_> {
                 let end = entry.page.0 + (1 << entry.order);
                 Ok(end > cut.0 || (entry.large && has_extent_beyond(pages, entry, cut)))
             }
-            _ => Ok(filled(entry) * 8 <= ((PAGE_BYTES as u64) << entry.order) * 7),
+            Goal::Nothing => Ok(false),
+            Goal::Bound | Goal::Merge => Ok(filled(entry) * 8 <= ((PAGE_BYTES as u64) << entry.order) * 7),
         }
     }
 
@@ -287,6 +290,7 @@ impl Look<'_> {
         let worth = match self.job.goal {
             Goal::Bound => gain * 8 >= pages,
             Goal::Merge => gain > 0,
+            Goal::Nothing => false,
             Goal::Evacuate(_) => true,
         };
         if worth {
