@@ -18,12 +18,14 @@ use super::delta::Delta;
 use super::fold::{Plan, Totals};
 use super::reclaim::{self, Goal, Job, Moved, Position};
 use super::state::{Moves, State};
+use super::trees::DROPPED;
 use super::writer::{Counts, Heap};
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::file::meta::Meta;
 use crate::file::page::{self, PageBuf, PageKind, PageNo, PageSink, PageSource, PAGE_BYTES};
+use crate::file::tree::Cursor;
 use crate::int_map::IntSet;
 use crate::log::Lsn;
 use crate::record::block::ClosedBlock;
@@ -403,6 +405,21 @@ impl Engine {
         }
         let more = done.more && order.goal.is_none() && blocks.garbage() > self.config.reclaim_bytes;
         reclaim.pending = dropped_left || more;
+        reclaim.known = true;
+    }
+
+    /// Whether the background has something to reclaim. Looked up once after opening; then checkpoints say so.
+    pub fn reclaim_pending(&self) -> Result<bool> {
+        let mut reclaim = self.reclaim.lock();
+        if !reclaim.known {
+            let state = self.published.pin();
+            let meta = &state.meta;
+            let left = Cursor::seek(&self.pages, &meta.tree_table, DROPPED)?.next(&self.pages)?.is_some();
+            let blocks = Totals { pages: meta.block_pages, live_bytes: meta.block_live_bytes };
+            reclaim.pending = left || blocks.excess(self.config.reclaim_bytes) > 0;
+            reclaim.known = true;
+        }
+        Ok(reclaim.pending)
     }
 
     /// The length that a checkpoint's meta pages name: the last one before closing gives back what the file was
@@ -421,7 +438,7 @@ impl Engine {
 
     /// Pages that the file is grown ahead.
     fn ahead(&self, pages: u64) -> u64 {
-        (pages / 32).clamp(u64::from(self.config.region_pages).min(16), 1024)
+        (pages / 64).clamp(u64::from(self.config.region_pages).min(16), 1024)
     }
 
     /// Gives the space of free regions back to the file system where more than a quarter of the file is free,
@@ -517,6 +534,8 @@ pub struct Reclaim {
     pub from: Position,
     /// There is something to do without any further commit.
     pub pending: bool,
+    /// Whether there is was looked at since opening.
+    pub known: bool,
 }
 
 /// Bytes gathered before they are written.

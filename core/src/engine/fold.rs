@@ -32,6 +32,9 @@ use std::collections::BTreeMap;
 /// Bytes of records that a checkpoint may move for each byte of new blocks.
 const RELOCATED_PER_WRITTEN: u64 = 2;
 
+/// Garbage that is left alone: a part of all blocks.
+const GARBAGE_PART: u64 = 6;
+
 /// Changes to one collection.
 #[derive(Default)]
 pub struct Changes {
@@ -68,6 +71,11 @@ impl Totals {
     /// Bytes of the blocks.
     pub fn bytes(&self) -> u64 {
         self.pages * PAGE_BYTES as u64
+    }
+
+    /// Garbage above what is left alone: `slack`, and a part of all blocks.
+    pub fn excess(&self, slack: u64) -> u64 {
+        self.garbage().saturating_sub(slack.max(self.bytes() / GARBAGE_PART))
     }
 
     /// Bytes of them that no live record takes.

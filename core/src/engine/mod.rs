@@ -275,7 +275,7 @@ impl Engine {
         if std::mem::take(&mut self.signal.wants.lock().checkpoint) {
             return self.background_checkpoint();
         }
-        if self.reclaim.lock().pending {
+        if self.reclaim_pending()? {
             self.checkpoint_as(Order { force: true, ..Order::default() })?;
             return Ok(());
         }

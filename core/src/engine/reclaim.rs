@@ -35,9 +35,6 @@ use crate::record::extent::HeapExtent;
 use std::collections::btree_map::{BTreeMap, Range};
 use std::iter::Peekable;
 
-/// Garbage that is left alone: a part of all blocks.
-const GARBAGE_PART: u64 = 6;
-
 /// Blocks looked at by one checkpoint: 8 192 blocks of 16 KiB are 128 MiB.
 pub const WINDOW: usize = 1 << 16;
 
@@ -165,7 +162,7 @@ pub fn reclaim(
     totals: &mut Totals,
 ) -> Result<Done> {
     let mut done = Done::default();
-    let mut excess = totals.garbage().saturating_sub(job.slack.max(totals.bytes() / GARBAGE_PART));
+    let mut excess = totals.excess(job.slack);
     if job.goal == Goal::Nothing || (job.goal == Goal::Bound && excess == 0) {
         return Ok(Done { next: Some(job.from), ..done });
     }

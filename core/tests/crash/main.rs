@@ -47,8 +47,9 @@ fn crash_lane(name: &str, first_seed: u64, seeds: u64, base: Parameters, stride:
     let c = &tally.counts;
     assert!(c.busy_checkpoints >= 5 * seeds || base.tight, "{name}: few commits inside of checkpoints");
     assert!(c.large > 0 && c.drops > 0 && c.reopenings > 0 && c.segments > 2 * seeds, "{name}: {c:?}");
-    assert!(c.compactions > 0 && c.moved > 20_000 * seeds, "{name}: records hardly moved: {c:?}");
-    assert!(c.pending > 0 || base.shape != Shape::Churn, "{name}: nothing was ever left to reclaim: {c:?}");
+    let churn = base.shape == Shape::Churn;
+    assert!(!churn || c.compactions > 0 && c.moved > 20_000 * seeds, "{name}: records hardly moved: {c:?}");
+    assert!(!churn || c.pending > 0, "{name}: nothing was ever left to reclaim: {c:?}");
     assert!(c.waves > 0 || base.shape != Shape::Waves, "{name}: no leaf split and merged");
     tally
 }
