@@ -237,7 +237,7 @@ impl Engine {
         self.write_heap(&mut sink, &work.heap, &outcome)?;
         let space = {
             let mut space = self.space.lock();
-            if let Goal::Evacuate(cut) = plan.reclaim.goal {
+            if let (Goal::Evacuate(cut), None) = (plan.reclaim.goal, outcome.reclaimed.next) {
                 space.evacuate(&self.pages, cut)?;
             }
             // The bitmap is written by pages of its own, taken before it is encoded.
