@@ -584,7 +584,8 @@ impl Space {
         while NODE_CHILDREN.pow(height) < chunk_count {
             height += 1;
         }
-        let height = height as u8;
+        // A tree that was higher stays so: the file was cut, and will grow again.
+        let height = (height as u8).max(self.root.height);
         if height > MAX_HEIGHT {
             return Err(Error::Internal(format!("a space tree of {height} levels")));
         }
@@ -691,31 +692,39 @@ impl Space {
         if root.height > MAX_HEIGHT {
             return Err(Error::corrupt("space tree (height)", root.page.0, 0, MAX_HEIGHT.into(), root.height.into()));
         }
-        for index in 0..file_pages.div_ceil(CHUNK_PAGES) {
-            let mut node = index;
-            for level in 1..=root.height {
-                // The first child of a node brings the node with it.
-                if node % NODE_CHILDREN != 0 {
-                    break;
-                }
-                node /= NODE_CHILDREN;
-                let at = if level == root.height { root.page } else { space.child(src, level + 1, node)?.page };
-                page(at)?;
-            }
-            let at = space.chunk_page(src, index)?;
-            if at.is_none() {
-                continue;
-            }
-            page(at)?;
-            let chunk = space.decode_chunk(src, at, index)?;
-            if root.height > 0 {
-                let free = u64::from(space.child(src, 1, index)?.free);
+        // Not by the file's length: where that was cut, empty chunks stay in the tree.
+        space.walk_part(src, root.height, 0, root.page, page, used)
+    }
+
+    /// [`Space::walk`] below one page; calls itself at most `level` deep.
+    fn walk_part(
+        &mut self,
+        src: &dyn PageSource,
+        level: u8,
+        index: u64,
+        at: PageNo,
+        page: &mut dyn FnMut(PageNo) -> Result<()>,
+        used: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
+        if at.is_none() {
+            return Ok(());
+        }
+        page(at)?;
+        if level == 0 {
+            let chunk = self.decode_chunk(src, at, index)?;
+            return for_runs(&chunk.used, |first, pages| used(index * CHUNK_PAGES + first, pages));
+        }
+        for (i, child) in decode_node(src, at, level, index)?.into_iter().enumerate() {
+            let below = index * NODE_CHILDREN + i as u64;
+            if level == 1 && !child.page.is_none() {
+                let chunk = self.decode_chunk(src, child.page, below)?;
                 let counted = CHUNK_PAGES - u64::from(chunk.used_pages());
-                if free != counted {
-                    return Err(Error::corrupt("space node (free count)", at.0, 0, counted, free));
+                if u64::from(child.free) != counted {
+                    let free = child.free.into();
+                    return Err(Error::corrupt("space node (free count)", child.page.0, 0, counted, free));
                 }
             }
-            for_runs(&chunk.used, |first, pages| used(index * CHUNK_PAGES + first, pages))?;
+            self.walk_part(src, level - 1, below, child.page, page, used)?;
         }
         Ok(())
     }
