@@ -314,14 +314,14 @@ impl Engine {
     fn swap(&self, work: Work, done: Done, order: &Order) -> Result<Summary> {
         let Done { meta, outcome, retired } = done;
         let Outcome { adopted, discarded, reclaimed, dropped_left } = outcome;
-        self.note_reclaimed(&reclaimed, dropped_left, &meta, order);
+        let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
+        self.note_reclaimed(&reclaimed, dropped_left, written, &meta, order);
         let summary = Summary {
             next: reclaimed.next,
             moved_bytes: reclaimed.bytes,
             seen_pages: reclaimed.seen_pages,
             dropped_left,
         };
-        let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
         self.counters.block_bytes_written.fetch_add(written, Ordering::Relaxed);
         let mut moved = reclaimed.moved;
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
@@ -396,14 +396,16 @@ impl Engine {
     }
 
     /// Where reclaim goes on, and whether there is something left to do without any further commit.
-    fn note_reclaimed(&self, done: &reclaim::Done, dropped_left: bool, meta: &Meta, order: &Order) {
+    fn note_reclaimed(&self, done: &reclaim::Done, dropped_left: bool, written: u64, meta: &Meta, order: &Order) {
         let blocks = Totals { pages: meta.block_pages, live_bytes: meta.block_live_bytes };
         self.counters.relocated_bytes.fetch_add(done.bytes, Ordering::Relaxed);
         let mut reclaim = self.reclaim.lock();
         if order.goal.is_none() {
             reclaim.from = done.next.unwrap_or_default();
         }
-        let more = done.more && order.goal.is_none() && blocks.garbage() > self.config.reclaim_bytes;
+        // New blocks may hold garbage, too, and are looked at next time; what gains nothing is not tried again.
+        let worth = done.more || done.bytes > 0 || written > 0;
+        let more = worth && order.goal.is_none() && blocks.excess(self.config.reclaim_bytes) > 0;
         reclaim.pending = dropped_left || more;
         reclaim.known = true;
     }
