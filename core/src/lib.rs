@@ -27,6 +27,8 @@ pub(crate) mod file;
 mod format_tests;
 #[cfg(not(loom))]
 pub(crate) mod hash;
+#[cfg(not(loom))]
+pub mod inspect;
 pub(crate) mod int_map;
 #[cfg(not(loom))]
 pub(crate) mod log;
