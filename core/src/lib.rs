@@ -37,6 +37,8 @@ pub(crate) mod memory;
 pub(crate) mod options;
 pub(crate) mod record;
 #[cfg(not(loom))]
+pub(crate) mod repair;
+#[cfg(not(loom))]
 pub(crate) mod snapshot;
 #[cfg(not(loom))]
 pub(crate) mod stats;
@@ -66,6 +68,8 @@ pub use error::{Damage, Error, ErrorKind, Result};
 pub use events::Event;
 #[cfg(not(loom))]
 pub use options::{Options, ReadMode};
+#[cfg(not(loom))]
+pub use repair::{repair, Loss, RepairBasis, RepairOptions, RepairReport, RepairedCollection, RepairedLog};
 #[cfg(not(loom))]
 pub use snapshot::{Scan, Snapshot, SnapshotCollection};
 #[cfg(not(loom))]

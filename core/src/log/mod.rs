@@ -21,6 +21,7 @@
 //! Format: `docs/file-format.md`, "The log".
 
 mod format;
+mod inspect;
 mod replay;
 mod segment;
 mod sync;
@@ -29,9 +30,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
-use replay::ReplayEnd;
-pub use replay::{replay, ReplayStart};
+pub use inspect::{first_start, identities, inspect_segment, segments, FrameView, SegmentView};
+pub use replay::{replay, ReplayEnd, ReplayStart};
 pub use writer::{Log, LogConfig};
 
 #[cfg(test)]
