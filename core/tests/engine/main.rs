@@ -8,6 +8,7 @@
 //!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
 //!   isolation   what a snapshot shows while others commit and sync
 //!   model       random operations of several threads against a plain map
+//!   repair      thousands of damaged files, and what must be in the new one
 //! ```
 //!
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
@@ -19,6 +20,7 @@ mod common;
 mod hostile;
 mod isolation;
 mod model;
+mod repair;
 
 #[global_allocator]
 static ALLOCATOR: hostile::Counting = hostile::Counting;
