@@ -228,6 +228,17 @@ impl Meta {
         b.get(IDENTITY_AT..HASH_KEY_AT)?.try_into().ok()
     }
 
+    /// Version, required and optional features that a page names, whatever its checksum.
+    pub fn format_in(b: &[u8]) -> Option<(u32, u64, u64)> {
+        let is_long = b.len() == PAGE_BYTES;
+        is_long.then(|| (get_u32(b, VERSION_AT), get_u64(b, REQUIRED_AT), get_u64(b, OPTIONAL_AT)))
+    }
+
+    /// The checksum that a meta page of these bytes should have, and the one it has.
+    pub fn checksums_in(b: &[u8]) -> Option<(u64, u64)> {
+        (b.len() == PAGE_BYTES).then(|| (xxh3_64(&b[..CHECKSUM_AT]), get_u64(b, CHECKSUM_AT)))
+    }
+
     /// A whole meta page of a hostile file may still hold numbers that make no sense.
     fn check_ranges(&self, b: &[u8], page: u64) -> Result<()> {
         let range = |ok: bool, at: usize, expected: u64, got: u64| {

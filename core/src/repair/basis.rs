@@ -26,25 +26,25 @@ use crate::file::space::CHUNK_PAGES;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Pages read at once by what goes through the whole file.
-pub(super) const STRIDE_PAGES: usize = 256;
+pub(crate) const STRIDE_PAGES: usize = 256;
 
 /// What a repair goes by.
-pub(super) struct Basis {
-    pub(super) kind: RepairBasis,
-    pub(super) meta: Option<Meta>,
-    pub(super) identity: Option<[u8; 16]>,
-    pub(super) copies: Copies,
+pub(crate) struct Basis {
+    pub(crate) kind: RepairBasis,
+    pub(crate) meta: Option<Meta>,
+    pub(crate) identity: Option<[u8; 16]>,
+    pub(crate) copies: Copies,
 }
 
 impl Basis {
     /// True if what the meta page says is sure.
-    pub(super) fn is_certain(&self) -> bool {
+    pub(crate) fn is_certain(&self) -> bool {
         self.kind == RepairBasis::MetaPage
     }
 }
 
 /// Finds what there is to go by. Error: there is nothing.
-pub(super) fn find(damaged: &Damaged<'_>, trust_unchecked: bool, control: &mut Control<'_>) -> Result<Basis> {
+pub(crate) fn find(damaged: &Damaged<'_>, trust_unchecked: bool, control: &mut Control<'_>) -> Result<Basis> {
     let file = damaged.file;
     let length = file.len().map_err(|e| Error::io("reading the file's length", e))?;
     let there = length / PAGE_BYTES as u64;
@@ -134,13 +134,13 @@ fn search_identity(copies: &Copies, candidates: &[[u8; 16]], control: &mut Contr
 }
 
 /// Whether the unit header at the front of `bytes` can be that of page `number`.
-pub(super) fn looks_like_unit(bytes: &[u8], number: PageNo) -> bool {
+pub(crate) fn looks_like_unit(bytes: &[u8], number: PageNo) -> bool {
     bytes.len() >= PAGE_BYTES && shape(bytes, number).is_ok_and(|(header, _)| header.page == number)
 }
 
 /// Reads pages from `page` on, as many as there are and fit; page by page where the device fails, which reads as
 /// zeros then. Gives how many pages were read.
-pub(super) fn read_stride(copies: &Copies, page: u64, stride: &mut [u8]) -> usize {
+pub(crate) fn read_stride(copies: &Copies, page: u64, stride: &mut [u8]) -> usize {
     let have = (copies.pages() - page).min((stride.len() / PAGE_BYTES) as u64) as usize;
     let all = &mut stride[..have * PAGE_BYTES];
     if copies.read(PageNo(page), all).is_ok() {
@@ -178,7 +178,7 @@ fn agrees(copies: &Copies, meta: &Meta) -> Result<bool> {
 }
 
 /// Which pages the last checkpoint uses, as far as the bitmap can be read.
-pub(super) struct Used {
+pub(crate) struct Used {
     bits: Vec<u64>,
     /// A bit for each chunk of the bitmap that can't be read.
     unknown: Vec<bool>,
@@ -186,7 +186,7 @@ pub(super) struct Used {
 
 impl Used {
     /// As the meta page's bitmap has it; without a meta page nothing is known. `lost` is told what can't be read.
-    pub(super) fn read(basis: &Basis, lost: &mut dyn FnMut(PageNo, Error)) -> Result<Used> {
+    pub(crate) fn read(basis: &Basis, lost: &mut dyn FnMut(PageNo, Error)) -> Result<Used> {
         let pages = basis.copies.pages();
         let chunks = pages.div_ceil(CHUNK_PAGES) as usize;
         let mut used = Used { bits: vec![0; pages.div_ceil(64) as usize], unknown: vec![false; chunks] };
@@ -217,20 +217,20 @@ impl Used {
     }
 
     /// False if the last checkpoint does not reach the page, for sure.
-    pub(super) fn may_be_used(&self, page: u64) -> bool {
+    pub(crate) fn may_be_used(&self, page: u64) -> bool {
         let unknown = self.unknown.get((page / CHUNK_PAGES) as usize).copied().unwrap_or(true);
         unknown || self.bits.get((page / 64) as usize).is_some_and(|word| word >> (page % 64) & 1 == 1)
     }
 
     /// True if the last checkpoint reaches the page, for sure.
-    pub(super) fn is_used(&self, page: u64) -> bool {
+    pub(crate) fn is_used(&self, page: u64) -> bool {
         let unknown = self.unknown.get((page / CHUNK_PAGES) as usize).copied().unwrap_or(true);
         !unknown && self.may_be_used(page)
     }
 }
 
 /// The page that an error is about.
-pub(super) fn page_of(error: &Error) -> PageNo {
+pub(crate) fn page_of(error: &Error) -> PageNo {
     match error {
         Error::Corrupt(damage) => PageNo(damage.page),
         _ => PageNo::NONE,
@@ -238,20 +238,20 @@ pub(super) fn page_of(error: &Error) -> PageNo {
 }
 
 /// Bits of pages.
-pub(super) struct PageSet(Vec<u64>);
+pub(crate) struct PageSet(Vec<u64>);
 
 impl PageSet {
-    pub(super) fn new(pages: u64) -> PageSet {
+    pub(crate) fn new(pages: u64) -> PageSet {
         PageSet(vec![0; pages.div_ceil(64) as usize])
     }
 
-    pub(super) fn add(&mut self, page: u64) {
+    pub(crate) fn add(&mut self, page: u64) {
         if let Some(word) = self.0.get_mut((page / 64) as usize) {
             *word |= 1 << (page % 64);
         }
     }
 
-    pub(super) fn has(&self, page: u64) -> bool {
+    pub(crate) fn has(&self, page: u64) -> bool {
         self.0.get((page / 64) as usize).is_some_and(|word| word >> (page % 64) & 1 == 1)
     }
 }

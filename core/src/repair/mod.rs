@@ -13,7 +13,7 @@
 //! The new database is made by the engine like any other, so that its indexes and directories are built by
 //! inserting, and nothing of the damaged structures comes over. It grows under a temporary name.
 
-mod basis;
+pub(crate) mod basis;
 mod losses;
 mod records;
 mod report;
