@@ -6,6 +6,7 @@
 //!   background  what the background threads promise
 //!   bad_input   each mistake of a caller, each failure of the machine, each error code
 //!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
+//!   inspect     what the inspectors tell of whole files, damaged ones and ones in use
 //!   isolation   what a snapshot shows while others commit and sync
 //!   model       random operations of several threads against a plain map
 //!   repair      thousands of damaged files, and what must be in the new one
@@ -18,6 +19,7 @@ mod background;
 mod bad_input;
 mod common;
 mod hostile;
+mod inspect;
 mod isolation;
 mod model;
 mod repair;

@@ -203,7 +203,7 @@ fn after_damage_to_any_page_every_document_that_lies_elsewhere_is_saved() {
             }
         }
     }
-    assert!(bench.cases > 1500, "{} cases", bench.cases);
+    assert!(bench.cases > 1200, "{} cases", bench.cases);
     bench.finish();
     assert!(came_back > 0, "no case in which a document may have come back");
 }
@@ -233,7 +233,10 @@ fn without_a_whole_meta_page_what_is_left_of_one_or_of_the_log_is_enough() {
                     bases.borrow_mut().push(report.basis);
                     Ok(verified)
                 }
-                Err(Error::NotADatabase { .. } | Error::Corrupt(_)) => Ok(VerifyReport::default()),
+                // The identity was hit, in both pages; a version may be, too.
+                Err(Error::NotADatabase { .. } | Error::Corrupt(_) | Error::UnknownFormat { .. }) => {
+                    Ok(VerifyReport::default())
+                }
                 Err(e) => panic!("{e}"),
             });
         }
