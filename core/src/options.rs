@@ -7,6 +7,12 @@ use std::time::Duration;
 /// Largest transaction in bytes.
 const MAX_TRANSACTION_BYTES: u64 = 64 << 20;
 
+/// Garbage left alone, and records moved by any checkpoint, in bytes.
+const RECLAIM_BYTES: u64 = 4 << 20;
+
+/// Pages of a dropped collection freed at once: 256 MiB.
+const SLICE_PAGES: u64 = 1 << 16;
+
 /// Largest value of `max_document_bytes`: an extent lies within one chunk of the free space.
 pub(crate) const LARGEST_DOCUMENT_BYTES: u64 = 30 << 20;
 
@@ -97,6 +103,8 @@ impl Options {
             segment_bytes: (self.log_max_bytes / 8).clamp(64 << 10, 16 << 20).next_multiple_of(4096),
             memory,
             create: self.create || memory,
+            reclaim_bytes: RECLAIM_BYTES,
+            slice_pages: SLICE_PAGES,
         })
     }
 }

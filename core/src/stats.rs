@@ -19,6 +19,10 @@ pub struct Stats {
     pub file_bytes: u64,
     /// Bytes of it in use by the last checkpoint.
     pub used_bytes: u64,
+    /// Bytes of all record blocks in it.
+    pub block_bytes: u64,
+    /// Bytes of them that live records take.
+    pub block_live_bytes: u64,
     /// Bytes of log since the last checkpoint.
     pub log_bytes: u64,
     /// Bytes in memory that are not in the file yet.
@@ -43,6 +47,13 @@ pub struct Stats {
     pub log_bytes_written: u64,
     /// Bytes of pages written by checkpoints.
     pub page_bytes_written: u64,
+    /// Bytes of record blocks and large documents written by commits, through checkpoints.
+    pub block_bytes_written: u64,
+    /// Bytes of records moved so that half-empty blocks became free. By `block_bytes_written` it is the price of
+    /// the space bound.
+    pub relocated_bytes: u64,
+    /// Bytes inside the file whose space was given back to the file system.
+    pub punched_bytes: u64,
     /// Units whose checksum was verified.
     pub pages_verified: u64,
     /// Microseconds that writers were slowed down.
@@ -66,6 +77,8 @@ impl Stats {
             checkpoint_commit: meta.commit,
             file_bytes: engine.pages.len() * crate::file::page::PAGE_BYTES as u64,
             used_bytes: meta.used_pages * crate::file::page::PAGE_BYTES as u64,
+            block_bytes: meta.block_pages * crate::file::page::PAGE_BYTES as u64,
+            block_live_bytes: meta.block_live_bytes,
             log_bytes: engine.log_bytes(),
             memory_bytes: get(&engine.active_bytes) + get(&engine.frozen_bytes),
             delta_entries: u64::from(state.active.len()) + state.frozen.as_ref().map_or(0, |f| f.len().into()),
@@ -78,6 +91,9 @@ impl Stats {
             log_syncs: log.map_or(0, |log| log.counters().syncs),
             log_bytes_written: log.map_or(0, |log| log.counters().appended_bytes),
             page_bytes_written: get(&counters.page_bytes_written),
+            block_bytes_written: get(&counters.block_bytes_written),
+            relocated_bytes: get(&counters.relocated_bytes),
+            punched_bytes: get(&counters.punched_bytes),
             pages_verified: engine.pages.verified_units(),
             paced_micros: get(&counters.paced_micros),
             replayed_commits: get(&counters.replayed),

@@ -13,13 +13,16 @@
 //! The numbered invariants are in `docs/architecture.md`.
 
 pub mod checkpoint;
+pub mod compact;
 mod create;
 pub mod delta;
+mod dropped;
 pub mod fold;
 pub mod frame;
 pub mod open;
 pub mod pace;
 pub mod published;
+pub mod reclaim;
 pub mod scan;
 pub mod state;
 pub mod transaction;
@@ -38,7 +41,7 @@ use crate::file::space::Space;
 use crate::log::{Log, Lsn};
 use crate::memory::Pool;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, Ordering, RwLock};
-use checkpoint::{Retired, Work};
+use checkpoint::{Order, Reclaim, Retired, Work};
 use published::Published;
 use state::State;
 use std::sync::OnceLock;
@@ -81,6 +84,11 @@ pub struct Config {
     pub memory: bool,
     /// Make the file if it is not there.
     pub create: bool,
+    /// Garbage in blocks below this many bytes is left alone, and so many bytes of records may be moved by any
+    /// checkpoint.
+    pub reclaim_bytes: u64,
+    /// Pages of dropped collections that one checkpoint frees.
+    pub slice_pages: u64,
 }
 
 impl Config {
@@ -101,6 +109,9 @@ pub struct Counters {
     pub(crate) page_bytes_written: AtomicU64,
     pub(crate) paced_micros: AtomicU64,
     pub(crate) replayed: AtomicU64,
+    pub(crate) relocated_bytes: AtomicU64,
+    pub(crate) punched_bytes: AtomicU64,
+    pub(crate) block_bytes_written: AtomicU64,
 }
 
 /// One open database.
@@ -124,6 +135,7 @@ pub struct Engine {
     pub(crate) metas_durable: AtomicBool,
     /// Waits for the states before the number to be gone.
     pub(crate) retired: Mutex<Vec<(u64, Retired)>>,
+    pub(crate) reclaim: Mutex<Reclaim>,
     latched: Mutex<Option<Error>>,
     closed: AtomicBool,
     /// One more for each change of the catalog, and the last commit that made one.
@@ -262,6 +274,10 @@ impl Engine {
     fn checkpoint_step(&self) -> Result<()> {
         if std::mem::take(&mut self.signal.wants.lock().checkpoint) {
             return self.background_checkpoint();
+        }
+        if self.reclaim.lock().pending {
+            self.checkpoint_as(Order { force: true, ..Order::default() })?;
+            return Ok(());
         }
         self.pool.trim();
         if let Some(log) = self.log.get().filter(|log| log.durable() == log.end()) {

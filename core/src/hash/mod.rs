@@ -28,6 +28,7 @@ mod fold;
 pub mod inspect;
 mod key;
 mod leaf;
+mod moves;
 mod node;
 mod shortcut;
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod trie;
 
 pub use fold::{fold, Edit};
 pub use key::{HashKey, KeyHash};
+pub use moves::{cut, evacuate};
 pub use shortcut::Shortcut;
 #[cfg(test)]
 use trie::WalkEntry;

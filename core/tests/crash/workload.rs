@@ -42,7 +42,7 @@ impl Parameters {
     pub fn config(&self) -> TestConfig {
         let log_max_bytes = if self.tight { 16 << 10 } else { 8 << 20 };
         let options = Options { durability: self.durability, log_max_bytes, ..Options::default() };
-        TestConfig { options, region_pages: 4, segment_bytes: 8192 }
+        TestConfig { options, ..TestConfig::default() }
     }
 }
 
