@@ -30,8 +30,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use inspect::{first_start, identities, inspect_segment, segments, FrameView, SegmentView};
-pub use replay::{replay, ReplayEnd, ReplayStart};
+pub use inspect::{first_start, identities, inspect_segment, segments, FrameView};
+#[cfg(test)]
+use replay::ReplayEnd;
+pub use replay::{replay, ReplayStart};
 pub use writer::{Log, LogConfig};
 
 #[cfg(test)]

@@ -52,7 +52,6 @@ struct Loaded {
 
 /// A record, as its tree gives it.
 pub(super) struct Given<'a> {
-    pub(super) ordinal: u64,
     /// In stored form.
     pub(super) document: &'a [u8],
     /// It may have been deleted or replaced.
@@ -96,12 +95,12 @@ impl Records<'_, '_> {
                 }
                 next += 1;
             }
-            let Some(Reverse((mut ordinal, at, mut slot))) = heads.pop() else { return Ok(()) };
+            let Some(Reverse((_, at, mut slot))) = heads.pop() else { return Ok(()) };
             let Some(loaded) = self.load(&mut kept, &blocks, at) else { continue };
             let block = &blocks[at];
             // On in the same block, as long as no other one comes in between.
             loop {
-                self.give(&loaded, block, slot, ordinal, sink)?;
+                self.give(&loaded, block, slot, sink)?;
                 let Some((following, index)) = self.head(&loaded, block, slot + 1) else { break };
                 let other = heads.peek().map_or(u64::MAX, |Reverse((ordinal, _, _))| *ordinal);
                 let other = other.min(blocks.get(next).map_or(u64::MAX, |block| block.base));
@@ -109,7 +108,7 @@ impl Records<'_, '_> {
                     heads.push(Reverse((following, at, index)));
                     break;
                 }
-                (ordinal, slot) = (following, index);
+                slot = index;
             }
         }
     }
@@ -220,7 +219,7 @@ impl Records<'_, '_> {
         None
     }
 
-    fn give(&mut self, loaded: &Loaded, block: &BlockRef, slot: usize, ordinal: u64, sink: Sink<'_>) -> Result<()> {
+    fn give(&mut self, loaded: &Loaded, block: &BlockRef, slot: usize, sink: Sink<'_>) -> Result<()> {
         let memory = BlockMemory::of_copy(&loaded.bytes, block.page);
         let Ok((position, record)) = record_at(&memory, slot) else { return Ok(()) };
         let address = Address::new(block.page, position);
@@ -266,7 +265,7 @@ impl Records<'_, '_> {
                 return Ok(());
             }
         };
-        sink(Given { ordinal, document, is_uncertain: is_live.is_none(), is_checked, address }, self.lost)
+        sink(Given { document, is_uncertain: is_live.is_none(), is_checked, address }, self.lost)
     }
 
     /// The large document of a stub, and whether all its checksums are right.
@@ -314,13 +313,16 @@ fn record_at<'a>(memory: &BlockMemory<'a>, slot: usize) -> Result<(u16, Record<'
     Ok((position, block::read(memory, position)?))
 }
 
+/// Keys and values of a directory leaf.
+type Leaf = Vec<(u64, Vec<u8>)>;
+
 /// Blocks and one directory leaf in memory.
 #[derive(Default)]
 struct Kept {
     blocks: HashMap<usize, Rc<Loaded>>,
     /// In the order in which they came.
     order: std::collections::VecDeque<usize>,
-    leaf: Option<(PageNo, Vec<(u64, Vec<u8>)>)>,
+    leaf: Option<(PageNo, Leaf)>,
 }
 
 impl Kept {

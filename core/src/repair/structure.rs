@@ -11,7 +11,7 @@
 use super::basis::{looks_like_unit, page_of, read_stride, Basis, PageSet, Used, STRIDE_PAGES};
 use super::losses::Losses;
 use crate::control::{Control, Progress};
-use crate::engine::trees::{TreeEntry, CATALOG};
+use crate::engine::trees::{TreeEntry, CATALOG, DROPPED};
 use crate::error::{Error, Result};
 use crate::file::meta::META_PAGES;
 use crate::file::page::{PageKind, PageNo, PAGE_BYTES};
@@ -21,9 +21,6 @@ use crate::file::tree::TreeRoot;
 use crate::record::block;
 use crate::record::directory::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Tree numbers of collections are below; in the tree table, keys from here on are trees that were dropped.
-const TREES_END: u64 = 1 << 32;
 
 /// A tree as the tree table has it.
 #[derive(Debug, Default)]
@@ -88,7 +85,8 @@ impl Structure {
                     self.table_complete = false;
                     lost.add(None, page, "tree table", None, error);
                 }
-                Met::Entry { key, .. } if key >= TREES_END => drop(self.dropped.insert(key as u32)),
+                // What was dropped is gone, even where its pages are not free yet.
+                Met::Entry { key, .. } if key >= DROPPED => drop(self.dropped.insert(key as u32)),
                 Met::Entry { key, value, page } => {
                     let entry = TreeEntry::decode(value, key as u32);
                     let complete = entry.is_ok();

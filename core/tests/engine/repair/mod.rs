@@ -472,6 +472,54 @@ fn a_failure_of_the_machine_leaves_no_new_file_and_everything_else_as_it_was() {
 }
 
 #[test]
+fn a_power_cut_leaves_the_new_file_whole_or_as_it_was_before() {
+    use nyro::testing::CrashPolicy;
+    let world = build(32, true);
+    let old = {
+        let disk = SimDisk::new(SimOptions { file_capacity: 16 << 20, seed: 0 });
+        open(&disk, NEW).and_then(|db| db.close()).expect("a database");
+        disk.read_file(NEW)
+    };
+    for overwrite in [false, true] {
+        let mut files = world.files.clone();
+        files.0.extend(overwrite.then(|| (NEW.to_owned(), old.clone())));
+        let disk = on_disk(&files);
+        disk.record();
+        repair_with(&disk, &RepairOptions { overwrite, ..options() }, Control::new()).expect("repairs");
+        let mut replay = disk.replay().expect("recorded");
+        let (mut before, mut after) = (0, 0);
+        while let Some(operation) = replay.step() {
+            let last = operation + 10 > disk.operations();
+            if operation % 13 != 0 && !last {
+                continue;
+            }
+            for policy in [CrashPolicy::LoseAll, CrashPolicy::KeepAll, CrashPolicy::Random(operation)] {
+                let image = replay.disk().crash_image(policy);
+                assert!(image.read_file(NAME) == *world.files.bytes(), "operation {operation}, {policy:?}");
+                let there = image.file_names().contains(&NEW.to_owned());
+                if !there || overwrite && image.read_file(NEW) == old {
+                    before += 1;
+                    assert!(there == overwrite, "operation {operation}, {policy:?}: neither the old nor the new file");
+                } else {
+                    after += 1;
+                    let db = open(&image, NEW).expect("opens");
+                    assert!(contents(&db).expect("reads") == world.contents(), "operation {operation}, {policy:?}");
+                    db.close().expect("closes");
+                }
+                if last || operation % 52 == 0 {
+                    let options = RepairOptions { overwrite: true, ..options() };
+                    repair_with(&image, &options, Control::new()).expect("the next repair");
+                    assert!(!image.file_names().iter().any(|name| name.contains("-repairing")));
+                }
+            }
+        }
+        assert!(before > 10 && after > 0, "{before} before, {after} after");
+        let end = disk.crash_image(CrashPolicy::LoseAll);
+        assert!(contents(&open(&end, NEW).expect("opens")).expect("reads") == world.contents(), "it is durable");
+    }
+}
+
+#[test]
 fn a_repair_tells_how_far_it_is_and_stops_when_it_is_told() {
     let world = build(41, true);
     let mut files = world.files.clone();
