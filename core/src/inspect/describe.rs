@@ -143,6 +143,10 @@ pub struct MetaReport {
     pub space_page: u64,
     /// Height of its tree.
     pub space_height: u8,
+    /// Pages of all record blocks.
+    pub block_pages: u64,
+    /// Bytes of the live records in them.
+    pub block_live_bytes: u64,
     /// This is the meta page that counts.
     pub chosen: bool,
 }
@@ -279,6 +283,8 @@ pub enum TreeValue {
         live: u16,
         /// Bytes of the live records.
         live_bytes: u32,
+        /// Some of its records may be stubs of large documents.
+        large: bool,
     },
     /// In the tree table: a collection.
     Collection {

@@ -163,6 +163,8 @@ impl File {
             tree_table_level: meta.tree_table.level,
             space_page: meta.space.page.0,
             space_height: meta.space.height,
+            block_pages: meta.block_pages,
+            block_live_bytes: meta.block_live_bytes,
             chosen: self.meta.as_ref() == Some(&meta),
         }));
     }
@@ -324,6 +326,7 @@ fn tree_entry((key, value): (u64, Vec<u8>)) -> TreeLeafEntry {
             slots: entry.slots,
             live: entry.live,
             live_bytes: entry.live_bytes,
+            large: entry.large,
         },
         (Ok(entry), _) => TreeValue::Collection {
             trie_page: entry.trie.page.0,
