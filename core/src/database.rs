@@ -452,11 +452,19 @@ impl Database {
     /// that every document is found by its id and is well-formed. Reads the whole file; reads and writes
     /// go on meanwhile. Error: `Corrupt`, with the first damage found.
     pub fn verify(&self) -> Result<VerifyReport> {
-        self.open_engine()?.verify(&|document| match validate(document, usize::MAX) {
+        self.verify_with(Control::new())
+    }
+
+    /// [`Database::verify`] that tells how far it is (pages checked of the pages in use, then documents), and can
+    /// be stopped: it looks each 256 pages and each 1 024 documents. Errors: `Corrupt`, `Cancelled`,
+    /// `DeadlineExceeded`; stopped or not, nothing is changed.
+    pub fn verify_with(&self, mut control: Control<'_>) -> Result<VerifyReport> {
+        let is_document = |document: &[u8]| match validate(document, usize::MAX) {
             Ok(_) => Ok(()),
             Err(Error::MalformedDocument { offset, .. }) => Err(offset as u64),
             Err(_) => Err(0),
-        })
+        };
+        self.open_engine()?.verify(&is_document, &mut control)
     }
 
     /// Figures about the database as of now. Cheap; reads no page that is not in memory.

@@ -27,6 +27,8 @@ pub(crate) mod file;
 mod format_tests;
 #[cfg(not(loom))]
 pub(crate) mod hash;
+#[cfg(not(loom))]
+pub mod inspect;
 pub(crate) mod int_map;
 #[cfg(not(loom))]
 pub(crate) mod log;
@@ -34,6 +36,8 @@ pub(crate) mod memory;
 #[cfg(not(loom))]
 pub(crate) mod options;
 pub(crate) mod record;
+#[cfg(not(loom))]
+pub(crate) mod repair;
 #[cfg(not(loom))]
 pub(crate) mod snapshot;
 #[cfg(not(loom))]
@@ -66,6 +70,8 @@ pub use error::{Damage, Error, ErrorKind, Result};
 pub use events::Event;
 #[cfg(not(loom))]
 pub use options::{Options, ReadMode};
+#[cfg(not(loom))]
+pub use repair::{repair, Loss, RepairBasis, RepairOptions, RepairReport, RepairedCollection, RepairedLog};
 #[cfg(not(loom))]
 pub use snapshot::{Scan, Snapshot, SnapshotCollection};
 #[cfg(not(loom))]

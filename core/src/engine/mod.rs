@@ -356,7 +356,6 @@ impl Engine {
     }
 
     /// Ends without writing anything, as a crash of the process would.
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn abandon(&self) {
         self.stop_worker();
         self.closed.store(true, Ordering::Release);

@@ -212,6 +212,45 @@ impl Meta {
         Ok(meta)
     }
 
+    /// What a meta page says that is damaged: nothing of it is sure, but all of it is possible. `None` where it
+    /// is not, and for a page that is whole.
+    pub fn decode_damaged(b: &[u8], page: u64) -> Option<Meta> {
+        if b.len() != PAGE_BYTES || Meta::is_whole(b) {
+            return None;
+        }
+        let mut copy = b.to_vec();
+        copy[MAGIC_AT..VERSION_AT].copy_from_slice(&MAGIC);
+        put_u32(&mut copy, VERSION_AT, FORMAT_VERSION);
+        put_u32(&mut copy, PAGE_BYTES_AT, PAGE_BYTES as u32);
+        put_u64(&mut copy, REQUIRED_AT, 0);
+        let sum = xxh3_64(&copy[..CHECKSUM_AT]);
+        put_u64(&mut copy, CHECKSUM_AT, sum);
+        Meta::decode(&copy, page).ok()
+    }
+
+    /// True if a page has the checksum of a meta page, of whatever version.
+    pub fn is_whole(b: &[u8]) -> bool {
+        b.len() == PAGE_BYTES
+            && b[MAGIC_AT..VERSION_AT] == MAGIC
+            && xxh3_64(&b[..CHECKSUM_AT]) == get_u64(b, CHECKSUM_AT)
+    }
+
+    /// The identity that a page would name if it were a meta page.
+    pub fn identity_in(b: &[u8]) -> Option<[u8; 16]> {
+        b.get(IDENTITY_AT..HASH_KEY_AT)?.try_into().ok()
+    }
+
+    /// Version, required and optional features that a page names, whatever its checksum.
+    pub fn format_in(b: &[u8]) -> Option<(u32, u64, u64)> {
+        let is_long = b.len() == PAGE_BYTES;
+        is_long.then(|| (get_u32(b, VERSION_AT), get_u64(b, REQUIRED_AT), get_u64(b, OPTIONAL_AT)))
+    }
+
+    /// The checksum that a meta page of these bytes should have, and the one it has.
+    pub fn checksums_in(b: &[u8]) -> Option<(u64, u64)> {
+        (b.len() == PAGE_BYTES).then(|| (xxh3_64(&b[..CHECKSUM_AT]), get_u64(b, CHECKSUM_AT)))
+    }
+
     /// A whole meta page of a hostile file may still hold numbers that make no sense.
     fn check_ranges(&self, b: &[u8], page: u64) -> Result<()> {
         let range = |ok: bool, at: usize, expected: u64, got: u64| {

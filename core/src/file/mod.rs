@@ -1,5 +1,7 @@
 //! The file: pages, the seam under all access to it, free space, page trees, the mapping.
 
+#[cfg(not(loom))]
+pub mod copies;
 pub mod disk;
 pub mod fault;
 #[cfg(not(loom))]
@@ -9,6 +11,8 @@ pub mod meta;
 pub mod os;
 pub mod page;
 pub mod pages;
+#[cfg(not(loom))]
+pub mod read_only;
 #[cfg(all(any(test, feature = "testing"), not(loom)))]
 pub mod sim;
 pub mod space;

@@ -24,6 +24,9 @@
 //! large documents find runs of pages. Numbers beyond the end of the file may be given out: the file is
 //! grown by the checkpoint that writes them.
 
+#[cfg(not(loom))]
+pub mod survey;
+
 use super::page::{self, get_u16, get_u48, get_u64, put_u16, put_u48, put_u64};
 use super::page::{PageBuf, PageKind, PageNo, PageSource, UnitHeader, PAGE_BYTES};
 use crate::error::{Error, Result};

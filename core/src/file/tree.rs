@@ -27,6 +27,8 @@
 
 mod fold;
 mod node;
+#[cfg(not(loom))]
+pub mod salvage;
 #[cfg(all(test, not(loom)))]
 mod tests;
 

@@ -25,6 +25,7 @@
 
 mod entries;
 mod fold;
+pub mod inspect;
 mod key;
 mod leaf;
 mod moves;

@@ -80,6 +80,24 @@ pub fn open(
     Ok(crate::Database::over(crate::engine::Engine::open(place, engine)?, config.options.clone()))
 }
 
+/// [`repair`](crate::repair()) on disks and in an environment of the test's choice: `from` and `to` are disks and
+/// names on them.
+pub fn repair(
+    from: (std::sync::Arc<dyn Disk>, &str),
+    to: (std::sync::Arc<dyn Disk>, &str),
+    env: std::sync::Arc<dyn Env>,
+    config: &TestConfig,
+    options: &crate::RepairOptions,
+    mut control: crate::Control<'_>,
+) -> crate::Result<crate::RepairReport> {
+    let mut engine = crate::repair::config(options)?;
+    engine.region_pages = config.region_pages;
+    engine.segment_bytes = config.segment_bytes;
+    engine.log_max_bytes = config.options.log_max_bytes;
+    let ((from, from_name), (to, to_name)) = (from, to);
+    crate::repair::Repair { from, from_name, to, to_name, env, options, config: engine }.run(&mut control)
+}
+
 /// One pass of the background work that is due, on this thread.
 pub fn step(db: &crate::Database) -> crate::Result<()> {
     db.engine().background_step()

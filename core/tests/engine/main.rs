@@ -6,9 +6,11 @@
 //!   background  what the background threads promise
 //!   bad_input   each mistake of a caller, each failure of the machine, each error code
 //!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
+//!   inspect     what the inspectors tell of whole files, damaged ones and ones in use
 //!   isolation   what a snapshot shows while others commit and sync
 //!   model       random operations of several threads against a plain map
 //!   space       the bound of the file's size, what is given back, compaction
+//!   repair      thousands of damaged files, and what must be in the new one
 //! ```
 //!
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
@@ -18,9 +20,11 @@ mod background;
 mod bad_input;
 mod common;
 mod hostile;
+mod inspect;
 mod isolation;
 mod model;
 mod space;
+mod repair;
 
 #[global_allocator]
 static ALLOCATOR: hostile::Counting = hostile::Counting;
