@@ -12,6 +12,7 @@
 //! Locks are taken in this order, and only downwards: `work`, the writer lock, `meta`, `space`.
 //! The numbered invariants are in `docs/architecture.md`.
 
+pub mod backup;
 pub mod checkpoint;
 mod create;
 pub mod delta;
@@ -19,6 +20,7 @@ pub mod fold;
 pub mod frame;
 pub mod open;
 pub mod pace;
+mod pins;
 pub mod published;
 pub mod scan;
 pub mod state;
@@ -124,6 +126,8 @@ pub struct Engine {
     pub(crate) metas_durable: AtomicBool,
     /// Waits for the states before the number to be gone.
     pub(crate) retired: Mutex<Vec<(u64, Retired)>>,
+    /// Pages kept for backups.
+    pub(crate) pins: pins::PagePins,
     latched: Mutex<Option<Error>>,
     closed: AtomicBool,
     /// One more for each change of the catalog, and the last commit that made one.

@@ -11,6 +11,7 @@
 //! is whole, and names a state whose pages are all there. The one with the higher sequence number wins.
 //! Format: `docs/file-format.md`, "Meta page".
 
+use super::backups::Backups;
 use super::page::{get_u32, get_u64, put_u32, put_u64, PageBuf, PAGE_BYTES};
 use super::space::SpaceRoot;
 use super::tree::TreeRoot;
@@ -48,8 +49,10 @@ const REGION_PAGES_AT: usize = USED_PAGES_AT + 8;
 const TREE_TABLE_AT: usize = REGION_PAGES_AT + 8;
 const SPACE_AT: usize = TREE_TABLE_AT + TreeRoot::BYTES;
 const END: usize = SPACE_AT + SpaceRoot::BYTES;
+/// At the end of the page, so that there is room to grow for what stands before.
+const BACKUPS_AT: usize = CHECKSUM_AT - Backups::BYTES;
 const CHECKSUM_AT: usize = PAGE_BYTES - 8;
-const _: () = assert!(END <= CHECKSUM_AT);
+const _: () = assert!(END <= BACKUPS_AT);
 
 /// Field names of `docs/file-format.md` and where the code has them.
 #[cfg(all(test, not(loom)))]
@@ -77,6 +80,7 @@ pub(crate) const LAYOUT: crate::format_tests::Layout = &[
     ("tree table", TREE_TABLE_AT),
     ("free space", SPACE_AT),
     ("zero", END),
+    ("backups", BACKUPS_AT),
     ("checksum", CHECKSUM_AT),
     ("", PAGE_BYTES),
 ];
@@ -118,6 +122,8 @@ pub struct Meta {
     pub tree_table: TreeRoot,
     /// The free-space bitmap.
     pub space: SpaceRoot,
+    /// The last named backups.
+    pub backups: Backups,
 }
 
 impl Meta {
@@ -150,6 +156,7 @@ impl Meta {
         put_u32(b, REGION_PAGES_AT, self.region_pages);
         self.tree_table.encode(&mut b[TREE_TABLE_AT..SPACE_AT]);
         self.space.encode(&mut b[SPACE_AT..END]);
+        self.backups.encode(&mut b[BACKUPS_AT..CHECKSUM_AT]);
         let sum = xxh3_64(&b[..CHECKSUM_AT]);
         put_u64(b, CHECKSUM_AT, sum);
         page
@@ -195,6 +202,10 @@ impl Meta {
             region_pages: get_u32(b, REGION_PAGES_AT),
             tree_table: TreeRoot::decode(&b[TREE_TABLE_AT..SPACE_AT]),
             space: SpaceRoot::decode(&b[SPACE_AT..END]),
+            backups: Backups::decode(&b[BACKUPS_AT..CHECKSUM_AT]).map_err(|at| {
+                let at = (BACKUPS_AT + at) as u32;
+                MetaError::Bad(Error::corrupt("meta page (name of a backup)", page, at, 0, 0))
+            })?,
         };
         meta.check_ranges(b, page).map_err(MetaError::Bad)?;
         Ok(meta)
@@ -223,7 +234,9 @@ impl Meta {
         range(self.generation < far, GENERATION_AT, far, self.generation)?;
         range(self.epoch < far, EPOCH_AT, far, self.epoch)?;
         range(self.lsn < far, LSN_AT, far, self.lsn)?;
-        range((1..u64::from(u32::MAX)).contains(&self.next_tree), NEXT_TREE_AT, u32::MAX.into(), self.next_tree)
+        range((1..u64::from(u32::MAX)).contains(&self.next_tree), NEXT_TREE_AT, u32::MAX.into(), self.next_tree)?;
+        let newest = self.backups.iter().map(|backup| backup.generation).max().unwrap_or(0);
+        range(newest <= self.generation, BACKUPS_AT, self.generation, newest)
     }
 }
 
@@ -258,6 +271,7 @@ mod tests {
             region_pages: 256,
             tree_table: TreeRoot::default(),
             space: SpaceRoot::default(),
+            backups: Backups::default(),
         }
     }
 

@@ -1,10 +1,13 @@
 //! The file: pages, the seam under all access to it, free space, page trees, the mapping.
 
+pub mod backups;
 pub mod disk;
 pub mod fault;
 #[cfg(not(loom))]
 pub mod memory;
 pub mod meta;
+#[cfg(not(loom))]
+pub mod new_file;
 #[cfg(not(loom))]
 pub mod os;
 pub mod page;
@@ -13,6 +16,8 @@ pub mod pages;
 pub mod sim;
 pub mod space;
 pub mod tree;
+#[cfg(not(loom))]
+pub mod unit;
 
 #[cfg(all(test, not(loom)))]
 mod disk_tests;

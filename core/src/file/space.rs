@@ -615,6 +615,18 @@ impl Space {
 
     // ---- inspection ----------------------------------------------------------------------------
 
+    /// The fewest pages that a file with this bitmap may say it has: the last chunk that has a page must lie in
+    /// it, although no page of that chunk may be in use any more.
+    pub fn least_file_pages(src: &dyn PageSource, root: SpaceRoot, file_pages: u64) -> Result<u64> {
+        let mut space = Space::open(root, CHUNK_PAGES as u32, 0, file_pages);
+        for index in (1..file_pages.div_ceil(CHUNK_PAGES)).rev() {
+            if !space.chunk_page(src, index)?.is_none() {
+                return Ok(index * CHUNK_PAGES + 1);
+            }
+        }
+        Ok(0)
+    }
+
     /// Calls `page` for each page of the bitmap tree itself and `used` for each run of used pages, as
     /// the file has them at `root`. Reads only.
     pub fn walk(
@@ -623,6 +635,18 @@ impl Space {
         region_pages: u32,
         file_pages: u64,
         page: &mut dyn FnMut(PageNo) -> Result<()>,
+        used: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
+        Space::walk_where(src, root, region_pages, file_pages, &mut |at| page(at).map(|()| true), used)
+    }
+
+    /// [`Space::walk`] that leaves out the chunks for which `page` says false.
+    pub fn walk_where(
+        src: &dyn PageSource,
+        root: SpaceRoot,
+        region_pages: u32,
+        file_pages: u64,
+        page: &mut dyn FnMut(PageNo) -> Result<bool>,
         used: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
         let mut space = Space::open(root, region_pages, 0, file_pages);
@@ -641,10 +665,9 @@ impl Space {
                 page(at)?;
             }
             let at = space.chunk_page(src, index)?;
-            if at.is_none() {
+            if at.is_none() || !page(at)? {
                 continue;
             }
-            page(at)?;
             let chunk = space.decode_chunk(src, at, index)?;
             if root.height > 0 {
                 let free = u64::from(space.child(src, 1, index)?.free);
