@@ -21,7 +21,7 @@ mod pieces;
 mod restore;
 
 #[cfg(test)]
-pub(crate) use incremental::LAYOUTS;
+pub(crate) use incremental::{run_head, Header, LAYOUTS};
 pub use restore::{restore, Restore, Source};
 
 use super::Engine;
