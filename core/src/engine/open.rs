@@ -211,8 +211,8 @@ impl Engine {
     /// One of the two is on the disk already, and the same bytes over it do no harm.
     ///
     /// `meta` is what the meta pages say, its lock held.
-    pub(super) fn settle_metas(&self, meta: &Meta) -> Result<()> {
-        if !self.config.durable() || self.metas_durable.load(Ordering::Relaxed) {
+    fn settle_metas(&self, meta: &Meta) -> Result<()> {
+        if self.metas_durable.load(Ordering::Relaxed) {
             return Ok(());
         }
         let page = meta.encode();

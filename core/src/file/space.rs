@@ -222,17 +222,22 @@ impl Space {
         self.end
     }
 
-    /// One past the highest page that the checkpoint uses. Loads chunks from the end until one has any.
+    /// Where a file with this checkpoint may end: one past the highest page it uses, but not before the last chunk
+    /// that has a page in the bitmap, or nobody would find that page. Loads chunks from the end until one has any.
     pub fn used_end(&mut self, src: &dyn PageSource) -> Result<u64> {
+        let mut least = super::meta::META_PAGES;
         for index in (0..self.chunk_count).rev() {
             self.load(src, index)?;
+            if index > 0 && !self.chunk_page(src, index)?.is_none() {
+                least = least.max(index * CHUNK_PAGES + 1);
+            }
             let Some(chunk) = self.chunks.get(&index) else { continue };
             if let Some(word) = chunk.used.iter().rposition(|word| *word != 0) {
                 let bit = 63 - u64::from(chunk.used[word].leading_zeros());
-                return Ok(index * CHUNK_PAGES + word as u64 * 64 + bit + 1);
+                return Ok(least.max(index * CHUNK_PAGES + word as u64 * 64 + bit + 1));
             }
         }
-        Ok(super::meta::META_PAGES)
+        Ok(least)
     }
 
     // ---- loading -------------------------------------------------------------------------------
@@ -614,18 +619,6 @@ impl Space {
     }
 
     // ---- inspection ----------------------------------------------------------------------------
-
-    /// The fewest pages that a file with this bitmap may say it has: the last chunk that has a page must lie in
-    /// it, although no page of that chunk may be in use any more.
-    pub fn least_file_pages(src: &dyn PageSource, root: SpaceRoot, file_pages: u64) -> Result<u64> {
-        let mut space = Space::open(root, CHUNK_PAGES as u32, 0, file_pages);
-        for index in (1..file_pages.div_ceil(CHUNK_PAGES)).rev() {
-            if !space.chunk_page(src, index)?.is_none() {
-                return Ok(index * CHUNK_PAGES + 1);
-            }
-        }
-        Ok(0)
-    }
 
     /// Calls `page` for each page of the bitmap tree itself and `used` for each run of used pages, as
     /// the file has them at `root`. Reads only.

@@ -11,7 +11,7 @@
 use super::pieces::{Copier, GATHER_BYTES};
 use super::{writing, Backup, BackupReport, METAS_BYTES};
 use crate::control::{Control, Progress};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::file::disk::DiskFile;
 use crate::file::meta::META_PAGES;
 use crate::file::page::{PageNo, PAGE_BYTES};
@@ -129,6 +129,9 @@ impl Backup<'_> {
             copier.copy(from, (first + pages).saturating_sub(from), &mut put)
         };
         Space::walk(&engine.pages, meta.space, meta.region_pages, meta.file_pages, &mut |_| Ok(()), &mut used)?;
+        if done != total {
+            return Err(Error::corrupt("meta page (used pages)", 0, 0, done, total));
+        }
         image.end(meta.file_pages)?;
         Ok(self.report(done, PageNo(meta.file_pages).offset()))
     }

@@ -130,7 +130,8 @@ impl Engine {
         let base = since.map(|since| self.base(since)).transpose()?;
         let (pinned, meta) = self.pin_everything_committed()?;
         let mut backup = Backup { engine: self, pinned, meta, id: self.random_id(), named: None, base };
-        backup.meta.file_pages = self.image_pages(&backup.meta)?;
+        let Meta { space, region_pages, used_pages, file_pages, .. } = backup.meta;
+        backup.meta.file_pages = Space::open(space, region_pages, used_pages, file_pages).used_end(&self.pages)?;
         {
             let current = self.meta.lock();
             backup.meta.sequence = current.sequence + 1;
@@ -182,28 +183,12 @@ impl Engine {
         }
     }
 
-    /// Pages of a file that ends where this checkpoint does: behind its last used page, but far enough for every
-    /// chunk of its bitmap.
-    fn image_pages(&self, meta: &Meta) -> Result<u64> {
-        let (mut end, mut count) = (META_PAGES, 0);
-        let mut used = |first, pages| {
-            end = first + pages;
-            count += pages;
-            Ok(())
-        };
-        Space::walk(&self.pages, meta.space, meta.region_pages, meta.file_pages, &mut |_| Ok(()), &mut used)?;
-        if count != meta.used_pages {
-            return Err(Error::corrupt("meta page (used pages)", 0, 0, count, meta.used_pages));
-        }
-        Ok(end.max(Space::least_file_pages(&self.pages, meta.space, meta.file_pages)?))
-    }
-
-    /// Puts a backup on the list in the meta pages, durably.
+    /// Puts a backup on the list in the meta pages, durably. As in a checkpoint one page names what both did until
+    /// the other does: before the first commit after opening, the log that the second page may still need is there.
     fn remember_backup(&self, record: BackupRecord) -> Result<()> {
         let mut current = self.meta.lock();
         self.check_open()?;
         self.check_latch()?;
-        self.settle_metas(&current)?;
         let mut meta = (**current).clone();
         meta.backups.remember(record);
         self.write_metas(&mut current, meta).map(|_| ())

@@ -409,4 +409,10 @@ fn the_bitmap_of_a_file_that_shrank_is_whole_in_the_backup() {
     let copy = crate::common::Db::new(Database::open(&file).expect("opens"));
     assert_eq!(copy.docs("small").count_documents().expect("counts"), 2);
     copy.verify().expect("verify");
+    drop(copy);
+    // So it is in a file that was closed, and cut.
+    db.docs("small").put(&item(3, 3)).expect("puts");
+    drop(db);
+    let db = place.open();
+    db.verify().expect("verify");
 }
