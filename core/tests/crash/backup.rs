@@ -10,7 +10,7 @@
 //!       target  what it held before (its log included), or what was backed up
 //! ```
 
-use nyro::testing::{self, CrashPolicy, Disk, Persist, Rng, SimDisk, SimEnv, SimError, SimOptions, TestConfig};
+use nyro::testing::{self, CrashPolicy, Persist, Rng, SimDisk, SimEnv, SimError, SimOptions, TestConfig};
 use nyro::{doc, BackupOptions, Control, Database, Document, Durability, Error, Options, RestoreOptions, Result};
 use std::sync::Arc;
 

@@ -41,7 +41,7 @@ impl<'a> Stream<'a> {
     }
 
     fn zeros_up_to(&mut self, page: u64) -> Result<()> {
-        const ZEROS: [u8; 16 * PAGE_BYTES] = [0; 16 * PAGE_BYTES];
+        static ZEROS: [u8; 16 * PAGE_BYTES] = [0; 16 * PAGE_BYTES];
         while self.next < page {
             let pages = (page - self.next).min(16);
             self.out.write_all(&ZEROS[..pages as usize * PAGE_BYTES]).map_err(writing)?;

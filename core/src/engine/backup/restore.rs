@@ -162,10 +162,10 @@ fn copy_full(source: &mut Source<'_>, file: &Arc<dyn DiskFile>, control: &mut Co
         return Err(Error::BackupMismatch(what));
     }
     let mut image = Holes::new(file);
-    let mut buffer = vec![0; GATHER_BYTES];
+    let mut buffer = buffer_for(meta.file_pages);
     let mut page = META_PAGES;
     while page < meta.file_pages {
-        let pages = (meta.file_pages - page).min((GATHER_BYTES / PAGE_BYTES) as u64);
+        let pages = (meta.file_pages - page).min((buffer.len() / PAGE_BYTES) as u64);
         let bytes = &mut buffer[..pages as usize * PAGE_BYTES];
         source.read(bytes)?;
         for (number, bytes) in (page..).zip(bytes.chunks_exact(PAGE_BYTES)) {
@@ -257,6 +257,11 @@ fn check_meta(header: &Header, meta: &Meta, before: &Meta) -> Result<()> {
     same("incremental backup (region pages)", before.region_pages.into(), meta.region_pages.into())
 }
 
+/// For that many pages, or a part of them at a time.
+fn buffer_for(pages: u64) -> Vec<u8> {
+    vec![0; pages.clamp(1, (GATHER_BYTES / PAGE_BYTES) as u64) as usize * PAGE_BYTES]
+}
+
 /// Writes the runs where they belong. Each is checked against the length of the file; what the units in them
 /// hold is for the verification of the whole.
 fn copy_runs(
@@ -266,7 +271,7 @@ fn copy_runs(
     file: &Arc<dyn DiskFile>,
     control: &mut Control<'_>,
 ) -> Result<()> {
-    let mut buffer = vec![0; GATHER_BYTES];
+    let mut buffer = buffer_for(header.pages);
     let (mut next, mut done) = (META_PAGES, 0);
     for _ in 0..header.runs {
         let mut head = [0; RUN_BYTES];
@@ -279,7 +284,7 @@ fn copy_runs(
         }
         let mut page = first;
         while page < end {
-            let length = GATHER_BYTES.min((end - page).min(GATHER_BYTES as u64) as usize * PAGE_BYTES);
+            let length = (end - page).min((buffer.len() / PAGE_BYTES) as u64) as usize * PAGE_BYTES;
             source.read(&mut buffer[..length])?;
             let written = file.write_at(&buffer[..length], PageNo(page).offset());
             written.map_err(|e| Error::io("writing a restored file", e))?;
