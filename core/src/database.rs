@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// The path that opens a database in memory.
-const MEMORY: &str = ":memory:";
+pub(crate) const MEMORY: &str = ":memory:";
 
 /// How long to wait for this process's own closing of the same file.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(30);
@@ -459,11 +459,6 @@ impl Database {
     /// be stopped: it looks each 256 pages and each 1 024 documents. Errors: `Corrupt`, `Cancelled`,
     /// `DeadlineExceeded`; stopped or not, nothing is changed.
     pub fn verify_with(&self, mut control: Control<'_>) -> Result<VerifyReport> {
-        let is_document = |document: &[u8]| match validate(document, usize::MAX) {
-            Ok(_) => Ok(()),
-            Err(Error::MalformedDocument { offset, .. }) => Err(offset as u64),
-            Err(_) => Err(0),
-        };
         self.open_engine()?.verify(&is_document, &mut control)
     }
 
@@ -476,6 +471,15 @@ impl Database {
     /// It is called with no lock held, from the thread where the thing happened, and must return soon.
     pub fn on_event(&self, hook: impl Fn(&Event) + Send + Sync + 'static) {
         *self.engine().hook.write() = Some(Arc::new(hook));
+    }
+}
+
+/// What `verify` asks of every document; the offset of the first byte that can't be right, else.
+pub(crate) fn is_document(document: &[u8]) -> std::result::Result<(), u64> {
+    match validate(document, usize::MAX) {
+        Ok(_) => Ok(()),
+        Err(Error::MalformedDocument { offset, .. }) => Err(offset as u64),
+        Err(_) => Err(0),
     }
 }
 

@@ -6,6 +6,8 @@
 // Under the model checker (`--cfg loom`) only what it runs is compiled.
 
 #[cfg(not(loom))]
+pub(crate) mod backup;
+#[cfg(not(loom))]
 pub(crate) mod collection;
 #[cfg(not(loom))]
 pub(crate) mod control;
@@ -49,6 +51,8 @@ pub mod testing;
 pub(crate) mod transaction;
 
 #[cfg(not(loom))]
+pub use backup::{restore, restore_from, BackupInfo, BackupOptions, RestoreOptions};
+#[cfg(not(loom))]
 pub use collection::{Collection, InsertManyOptions, InsertManyResult, InsertOneResult};
 #[cfg(not(loom))]
 pub use control::{CancelToken, Control, Progress};
@@ -59,6 +63,8 @@ pub use document::{
     compare, compare_raw, Document, Fields, Id, RawArray, RawDocument, RawDocumentBuf, RawElements, RawFields,
     RawValue, Timestamp, Value, DEFAULT_MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ID_BYTES, RESERVED_EXT_CODES,
 };
+#[cfg(not(loom))]
+pub use engine::backup::BackupReport;
 #[cfg(not(loom))]
 pub use engine::compact::CompactReport;
 #[cfg(not(loom))]

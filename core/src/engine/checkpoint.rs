@@ -358,8 +358,9 @@ impl Engine {
         Ok(summary)
     }
 
-    /// Cuts the file to the length that both meta pages name, unless a reader may still hold a page
-    /// beyond: only states before the current one reach any (Invariant 12), and tombstones of the active delta. A file that stays longer does no harm.
+    /// Cuts the file to the length that both meta pages name, unless a reader, a backup or a tombstone of the active
+    /// delta may still need a page beyond: only states before the current one reach any (Invariant 12). A file that
+    /// stays longer does no harm.
     pub(super) fn trim(&self) {
         self.let_go();
         self.cut_end();
@@ -376,7 +377,7 @@ impl Engine {
         let state = self.published.pin();
         let held = state.moves.active.iter().flat_map(|moved| &moved.held);
         let needed = held.map(|(page, pages)| page.0 + pages).max().unwrap_or(0);
-        if self.published.kept() > 1 || pages >= self.pages.len() || needed > pages {
+        if self.published.kept() > 1 || !self.pins.is_empty() || pages >= self.pages.len() || needed > pages {
             return;
         }
         self.pages.shrink(pages);
@@ -477,20 +478,30 @@ impl Engine {
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut *list).into_iter().partition(|(n, _)| *n <= oldest);
         *list = kept;
         drop(list);
+        let runs = gone.iter().filter_map(|(number, retired)| match retired {
+            Retired::Pages(page, pages) => Some((*number, *page, *pages)),
+            Retired::Block(_) | Retired::Extent(_) => None,
+        });
+        // A unit that never left the heap must not be found there once its memory is gone.
+        let runs = runs.inspect(|(_, page, pages)| self.pages.unit_written(*page, *pages));
+        let free = self.pins.sift(runs);
         let mut space = self.space.lock();
-        for (_, retired) in &gone {
-            if let Retired::Pages(page, pages) = retired {
-                // A unit that never left the heap must not be found there once its memory is gone.
-                self.pages.unit_written(*page, *pages);
-                space.unpin(*page, *pages);
-            }
+        for (page, pages) in free {
+            space.unpin(page, pages);
         }
     }
 
     /// Writes both meta pages, one after the other, each synced (Invariant 16). A failure stops all writing
-    /// (Invariant 6).
-    pub fn install_meta(&self, mut meta: Meta) -> Result<Arc<Meta>> {
+    /// (Invariant 6). The named backups are those of the present meta page, whatever `meta` says:
+    /// [`Engine::remember_backup`] may have come between.
+    pub fn install_meta(&self, meta: Meta) -> Result<Arc<Meta>> {
         let mut current = self.meta.lock();
+        let backups = current.backups.clone();
+        self.write_metas(&mut current, Meta { backups, ..meta })
+    }
+
+    /// Writes `meta` over both meta pages, as the successor of `current`, and puts it in its place.
+    pub(super) fn write_metas(&self, current: &mut Arc<Meta>, mut meta: Meta) -> Result<Arc<Meta>> {
         meta.sequence = current.sequence + 1;
         if self.config.durable() {
             self.check_latch()?;

@@ -1,5 +1,6 @@
 //! The file: pages, the seam under all access to it, free space, page trees, the mapping.
 
+pub mod backups;
 #[cfg(not(loom))]
 pub mod copies;
 pub mod disk;
@@ -7,6 +8,8 @@ pub mod fault;
 #[cfg(not(loom))]
 pub mod memory;
 pub mod meta;
+#[cfg(not(loom))]
+pub mod new_file;
 #[cfg(not(loom))]
 pub mod os;
 pub mod page;
@@ -17,6 +20,8 @@ pub mod read_only;
 pub mod sim;
 pub mod space;
 pub mod tree;
+#[cfg(not(loom))]
+pub mod unit;
 
 #[cfg(all(test, not(loom)))]
 mod disk_tests;

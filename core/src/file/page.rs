@@ -203,6 +203,11 @@ pub fn kind_of(unit: &[u8]) -> Option<PageKind> {
     PageKind::from_u8(unit[KIND_AT])
 }
 
+/// Checkpoint that wrote the unit as its header says, unchecked.
+pub fn generation_of(unit: &[u8]) -> u64 {
+    get_u64(unit, GENERATION_AT)
+}
+
 /// Tree of the unit as its header says, unchecked.
 pub fn tree_of(unit: &[u8]) -> u64 {
     get_u64(unit, TREE_AT)

@@ -691,45 +691,54 @@ impl Space {
         page: &mut dyn FnMut(PageNo) -> Result<()>,
         used: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
+        Space::walk_where(src, root, region_pages, file_pages, &mut |at| page(at).map(|()| true), used)
+    }
+
+    /// [`Space::walk`] that leaves out the chunks for which `page` says false.
+    pub fn walk_where(
+        src: &dyn PageSource,
+        root: SpaceRoot,
+        region_pages: u32,
+        file_pages: u64,
+        page: &mut dyn FnMut(PageNo) -> Result<bool>,
+        used: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
         let mut space = Space::open(root, region_pages, 0, file_pages);
         if root.height > MAX_HEIGHT {
             return Err(Error::corrupt("space tree (height)", root.page.0, 0, MAX_HEIGHT.into(), root.height.into()));
         }
         // Not by the file's length: where that was cut, empty chunks stay in the tree.
-        space.walk_part(src, root.height, 0, root.page, page, used)
+        space.walk_part(src, (root.height, 0, root.page), None, page, used)
     }
 
-    /// [`Space::walk`] below one page; calls itself at most `level` deep.
+    /// [`Space::walk_where`] below one page; calls itself at most `level` deep. `free`: what the node above says of
+    /// a chunk.
     fn walk_part(
         &mut self,
         src: &dyn PageSource,
-        level: u8,
-        index: u64,
-        at: PageNo,
-        page: &mut dyn FnMut(PageNo) -> Result<()>,
+        at: (u8, u64, PageNo),
+        free: Option<u16>,
+        page: &mut dyn FnMut(PageNo) -> Result<bool>,
         used: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
-        if at.is_none() {
+        let (level, index, at) = at;
+        if at.is_none() || !page(at)? {
             return Ok(());
         }
-        page(at)?;
-        if level == 0 {
-            let chunk = self.decode_chunk(src, at, index)?;
-            return for_runs(&chunk.used, |first, pages| used(index * CHUNK_PAGES + first, pages));
-        }
-        for (i, child) in decode_node(src, at, level, index)?.into_iter().enumerate() {
-            let below = index * NODE_CHILDREN + i as u64;
-            if level == 1 && !child.page.is_none() {
-                let chunk = self.decode_chunk(src, child.page, below)?;
-                let counted = CHUNK_PAGES - u64::from(chunk.used_pages());
-                if u64::from(child.free) != counted {
-                    let free = child.free.into();
-                    return Err(Error::corrupt("space node (free count)", child.page.0, 0, counted, free));
-                }
+        if level > 0 {
+            for (i, child) in decode_node(src, at, level, index)?.into_iter().enumerate() {
+                let below = index * NODE_CHILDREN + i as u64;
+                let free = (level == 1).then_some(child.free);
+                self.walk_part(src, (level - 1, below, child.page), free, page, used)?;
             }
-            self.walk_part(src, level - 1, below, child.page, page, used)?;
+            return Ok(());
         }
-        Ok(())
+        let chunk = self.decode_chunk(src, at, index)?;
+        let counted = CHUNK_PAGES - u64::from(chunk.used_pages());
+        if let Some(free) = free.map(u64::from).filter(|free| *free != counted) {
+            return Err(Error::corrupt("space node (free count)", at.0, 0, counted, free));
+        }
+        for_runs(&chunk.used, |first, pages| used(index * CHUNK_PAGES + first, pages))
     }
 }
 

@@ -108,3 +108,29 @@ pub fn step(db: &crate::Database) -> crate::Result<()> {
 pub fn abandon(db: crate::Database) {
     db.shared().abandon();
 }
+
+/// [`Database::backup_with`](crate::Database::backup_with) to the file `name` on a disk of the test's choice.
+pub fn backup(
+    db: &crate::Database,
+    disk: std::sync::Arc<dyn Disk>,
+    name: &str,
+    options: &crate::BackupOptions,
+    control: crate::Control<'_>,
+) -> crate::Result<crate::BackupReport> {
+    crate::backup::backup_file(db, &disk, name, options, control)
+}
+
+/// [`restore`](crate::restore) on a disk and in an environment of the test's choice: `backups` are files there.
+pub fn restore(
+    disk: std::sync::Arc<dyn Disk>,
+    env: std::sync::Arc<dyn Env>,
+    name: &str,
+    backups: &[&str],
+    options: &crate::RestoreOptions,
+    control: crate::Control<'_>,
+) -> crate::Result<crate::VerifyReport> {
+    let sources = backups.iter().enumerate();
+    let sources = sources.map(|(at, name)| crate::backup::open_source(&*disk, name, (*name).to_owned(), at == 0));
+    let sources = sources.collect::<crate::Result<Vec<_>>>()?;
+    crate::backup::restore_file(disk.clone(), env, name, sources, options, control)
+}

@@ -4,6 +4,7 @@
 //! ```text
 //!   api         every public call and what its documentation promises
 //!   background  what the background threads promise
+//!   backup      full and incremental backups, restored
 //!   bad_input   each mistake of a caller, each failure of the machine, each error code
 //!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
 //!   inspect     what the inspectors tell of whole files, damaged ones and ones in use
@@ -17,14 +18,15 @@
 
 mod api;
 mod background;
+mod backup;
 mod bad_input;
 mod common;
 mod hostile;
 mod inspect;
 mod isolation;
 mod model;
-mod space;
 mod repair;
+mod space;
 
 #[global_allocator]
 static ALLOCATOR: hostile::Counting = hostile::Counting;

@@ -13,7 +13,7 @@
 mod allocator;
 pub mod files;
 
-pub use allocator::Counting;
+pub use allocator::{peak_since, watch, Counting};
 
 use files::{put_u64, u64_at, Files, PAGE};
 use nyro::testing::{Rng, TempDir};
