@@ -23,6 +23,7 @@ pub(crate) mod error;
 #[cfg(not(loom))]
 pub(crate) mod events;
 pub(crate) mod file;
+pub(crate) mod fork;
 #[cfg(all(test, not(loom)))]
 mod format_tests;
 #[cfg(not(loom))]
@@ -57,6 +58,8 @@ pub use document::{
 };
 #[cfg(not(loom))]
 pub use engine::verify::VerifyReport;
+#[cfg(not(loom))]
+pub use engine::warm::WarmUpReport;
 #[cfg(not(loom))]
 pub use engine::Durability;
 pub use error::{Damage, Error, ErrorKind, Result};

@@ -50,7 +50,7 @@ pub struct Options {
     /// Largest document in bytes. Default: 16 MiB; at most 30 MiB.
     pub max_document_bytes: u64,
     /// Open for reading only, beside other readers: nothing is written, and a file that was not closed has
-    /// its log replayed in memory. Default: false.
+    /// its log replayed in memory. `create` means nothing then. Default: false.
     pub read_only: bool,
     /// How pages are read. Default: [`ReadMode::Mapped`].
     pub read_mode: ReadMode,
@@ -87,6 +87,7 @@ impl Options {
         range(self.log_max_bytes >= 16 << 10, "log_max_bytes must be at least 16384")?;
         let documents = 64..=LARGEST_DOCUMENT_BYTES;
         range(documents.contains(&self.max_document_bytes), "max_document_bytes must be from 64 to 31457280")?;
+        range(!(memory && self.read_only), "read_only needs a file: a database in memory is new and empty")?;
         Ok(Config {
             durability: self.durability,
             cache_bytes: self.cache_bytes,
@@ -97,6 +98,10 @@ impl Options {
             segment_bytes: (self.log_max_bytes / 8).clamp(64 << 10, 16 << 20).next_multiple_of(4096),
             memory,
             create: self.create || memory,
+            read_only: self.read_only,
+            // What lives in memory has no device that could fail.
+            pread: self.read_mode == ReadMode::Pread && !memory,
+            allow_network_file_system: self.allow_network_file_system,
         })
     }
 }

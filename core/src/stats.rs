@@ -43,6 +43,9 @@ pub struct Stats {
     pub log_bytes_written: u64,
     /// Bytes of pages written by checkpoints.
     pub page_bytes_written: u64,
+    /// Bytes of pages read that are in memory under [`ReadMode::Pread`](crate::ReadMode::Pread); 0 where the file
+    /// is mapped.
+    pub cached_bytes: u64,
     /// Units whose checksum was verified.
     pub pages_verified: u64,
     /// Microseconds that writers were slowed down.
@@ -78,6 +81,7 @@ impl Stats {
             log_syncs: log.map_or(0, |log| log.counters().syncs),
             log_bytes_written: log.map_or(0, |log| log.counters().appended_bytes),
             page_bytes_written: get(&counters.page_bytes_written),
+            cached_bytes: engine.pages.cached_bytes(),
             pages_verified: engine.pages.verified_units(),
             paced_micros: get(&counters.paced_micros),
             replayed_commits: get(&counters.replayed),

@@ -20,6 +20,7 @@ use super::writer::{Counts, Heap};
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
+use crate::file::cache::Hold;
 use crate::file::meta::Meta;
 use crate::file::page::{self, PageBuf, PageKind, PageNo, PageSink, PageSource, PAGE_BYTES};
 use crate::log::Lsn;
@@ -80,6 +81,7 @@ impl Engine {
     /// Runs one checkpoint. `clean`: this is the last one before closing. Returns false if there was
     /// nothing to do. Blocks until done; writers go on meanwhile.
     pub fn checkpoint(&self, clean: bool) -> Result<bool> {
+        self.check_writable()?;
         let mut slot = self.work.lock();
         self.check_latch()?;
         // Invariant 15: commits may have come since an earlier freeze whose checkpoint failed.
@@ -296,6 +298,7 @@ impl Engine {
 
     /// Gives back what no state in use can reach any more (Invariant 4).
     pub fn let_go(&self) {
+        let _hold = self.pages.hold();
         let oldest = self.published.let_go();
         let mut list = self.retired.lock();
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut *list).into_iter().partition(|(n, _)| *n <= oldest);
@@ -348,6 +351,8 @@ pub struct Sink<'a> {
     buffer: Vec<u8>,
     first: PageNo,
     failed: Option<Error>,
+    /// What the fold reads stays while it may look at it.
+    hold: Option<Hold>,
 }
 
 /// Bytes gathered before they are written.
@@ -355,7 +360,8 @@ const GATHER_BYTES: usize = 1 << 20;
 
 impl<'a> Sink<'a> {
     fn new(engine: &'a Engine, generation: u64) -> Sink<'a> {
-        Sink { engine, generation, buffer: Vec::new(), first: PageNo::NONE, failed: None }
+        let hold = engine.pages.hold();
+        Sink { engine, generation, buffer: Vec::new(), first: PageNo::NONE, failed: None, hold }
     }
 
     /// The page table.
@@ -371,6 +377,11 @@ impl<'a> Sink<'a> {
     /// Gives back a run of pages of the checkpoint before.
     pub fn retire(&mut self, page: PageNo, pages: u64) -> Result<()> {
         self.engine.space.lock().retire(&self.engine.pages, page, pages)
+    }
+
+    /// Nothing that was read so far is looked at again.
+    pub fn let_go_of_pages(&mut self) {
+        self.hold.iter_mut().for_each(Hold::renew);
     }
 
     fn check(&mut self) -> Result<()> {

@@ -52,6 +52,7 @@ pub fn fold(sink: &mut Sink<'_>, work: &Work, old: &Meta, outcome: &mut Outcome)
         changes.entry(tree).or_default();
     }
     for (tree, change) in changes {
+        sink.let_go_of_pages();
         let entry = match tree::get(sink.pages(), &old.tree_table, tree.into())? {
             Some(bytes) => TreeEntry::decode(bytes, tree)?,
             None => TreeEntry::default(),

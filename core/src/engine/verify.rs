@@ -20,6 +20,7 @@ use super::state::{self, State};
 use super::trees::{self, TreeEntry, CATALOG};
 use super::Engine;
 use crate::error::{Error, Result};
+use crate::file::cache::Hold;
 use crate::file::meta::META_PAGES;
 use crate::file::page::{self, Address, PageNo, UNIT_HEADER_BYTES};
 use crate::file::pages::Pages;
@@ -29,6 +30,7 @@ use crate::hash;
 use crate::record::block;
 use crate::record::directory::Entry;
 use crate::sync::Arc;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was checked.
@@ -53,6 +55,9 @@ pub struct VerifyReport {
 
 /// What tells a document from other bytes: the layers above know, not this one.
 pub type IsDocument<'a> = &'a dyn Fn(&[u8]) -> std::result::Result<(), u64>;
+
+/// Lets go of what was read so far.
+type Renew<'a> = &'a dyn Fn();
 
 /// Pages reached so far, a bit each.
 struct Reached {
@@ -90,25 +95,29 @@ impl Engine {
     /// Checks everything; see the module's text. `is_document` is given the bytes of every document, and
     /// answers with the offset of the first that can't be right.
     pub fn verify(&self, is_document: IsDocument<'_>) -> Result<VerifyReport> {
+        let hold = RefCell::new(self.pages.hold());
+        // Called where nothing that was read is looked at any more: a file of any size is checked in bounded memory.
+        let renew = &|| hold.borrow_mut().iter_mut().for_each(Hold::renew);
         let (state, commit) = self.published.snapshot();
         let meta = &state.meta;
         let mut report = VerifyReport { file_pages: meta.file_pages, commit, ..VerifyReport::default() };
         let mut reached = Reached::new(meta.file_pages);
         reached.claim(PageNo(0), META_PAGES)?;
-        let entries = self.verify_table(&state, &mut reached)?;
+        let entries = self.verify_table(&state, &mut reached, renew)?;
         for (&tree, entry) in &entries {
-            self.verify_tree(tree, entry, &state, &mut reached, &mut report)?;
+            self.verify_tree(tree, entry, &state, &mut reached, &mut report, renew)?;
         }
         self.verify_catalog_of_roots(&state, &entries)?;
         self.verify_space(&state, &mut reached)?;
         report.used_pages = reached.count;
-        self.verify_snapshot(&state, commit, is_document, &mut report)?;
+        self.verify_snapshot(&state, commit, is_document, &mut report, renew)?;
         Ok(report)
     }
 
-    fn verify_table(&self, state: &State, reached: &mut Reached) -> Result<BTreeMap<u32, TreeEntry>> {
+    fn verify_table(&self, state: &State, reached: &mut Reached, renew: Renew<'_>) -> Result<BTreeMap<u32, TreeEntry>> {
         let mut entries = BTreeMap::new();
         let mut claim = |page: PageNo| {
+            renew();
             self.pages.forget(page);
             reached.claim(page, 1)
         };
@@ -128,15 +137,18 @@ impl Engine {
         state: &State,
         reached: &mut Reached,
         report: &mut VerifyReport,
+        renew: Renew<'_>,
     ) -> Result<()> {
         let pages = &self.pages;
         let mut indexed = 0u64;
         let mut claim = |page: PageNo| {
+            renew();
             pages.forget(page);
             reached.claim(page, 1)
         };
         hash::walk(pages, &entry.trie, &mut claim, &mut |indexed_entry| {
             indexed += 1;
+            renew();
             let at = indexed_entry.address;
             let key = state::read(pages, at)?.record.key();
             if key.is_some_and(|key| indexed_entry.matches(state::hash_of(&state.meta, key))) {
@@ -151,6 +163,7 @@ impl Engine {
         })?;
         let (mut live, mut bytes, mut last) = (0, 0, 0);
         for (base, block) in &blocks {
+            renew();
             pages.forget(block.page);
             reached.claim(block.page, 1 << block.order)?;
             bytes += self.verify_block(tree, *base, block, entry, state, reached, report, &mut last)?;
@@ -305,6 +318,7 @@ impl Engine {
         commit: u64,
         is_document: IsDocument<'_>,
         report: &mut VerifyReport,
+        renew: Renew<'_>,
     ) -> Result<()> {
         let pages = &self.pages;
         for tree in catalog(state, pages, commit)?.into_values() {
@@ -327,6 +341,7 @@ impl Engine {
                     Error::corrupt("record (its document is malformed from the byte on)", at.page().0, slot, 0, offset)
                 })?;
                 count += 1;
+                renew();
             }
             let counted = state.count(pages, commit, tree)?;
             if count != counted {

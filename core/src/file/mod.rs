@@ -1,5 +1,6 @@
 //! The file: pages, the seam under all access to it, free space, page trees, the mapping.
 
+pub mod cache;
 pub mod disk;
 pub mod fault;
 #[cfg(not(loom))]

@@ -38,7 +38,7 @@ pub use key::{HashKey, KeyHash};
 pub use shortcut::Shortcut;
 #[cfg(test)]
 use trie::WalkEntry;
-pub use trie::{find_leaf, lookup, walk, Leaf, TrieRoot};
+pub use trie::{by_level, find_leaf, lookup, walk, Leaf, TrieRoot};
 
 use crate::error::{Error, Result};
 use crate::file::fault::Fault;

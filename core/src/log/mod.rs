@@ -29,9 +29,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
-use replay::ReplayEnd;
-pub use replay::{replay, ReplayStart};
+pub use replay::{replay, ReplayEnd, ReplayStart};
 pub use writer::{Log, LogConfig};
 
 #[cfg(test)]

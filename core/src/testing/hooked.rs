@@ -12,6 +12,7 @@ type Hook = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 pub struct HookedDisk {
     disk: Arc<dyn Disk>,
     hook: Hook,
+    network: Option<String>,
 }
 
 #[derive(Clone)]
@@ -36,7 +37,12 @@ impl std::fmt::Debug for HookedFile {
 impl HookedDisk {
     /// A disk over `disk` that calls `hook` with the name of a file before that is synced.
     pub fn new(disk: Arc<dyn Disk>, hook: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> HookedDisk {
-        HookedDisk { disk, hook: Arc::new(hook) }
+        HookedDisk { disk, hook: Arc::new(hook), network: None }
+    }
+
+    /// The same disk, which says that it lies on a network file system of this kind.
+    pub fn on_network_file_system(self, kind: &str) -> HookedDisk {
+        HookedDisk { network: Some(kind.to_owned()), ..self }
     }
 
     fn wrap(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
@@ -55,7 +61,10 @@ impl Disk for HookedDisk {
         self.disk.rename(from, to)
     }
     fn network_file_system(&self) -> io::Result<Option<String>> {
-        self.disk.network_file_system()
+        match &self.network {
+            Some(kind) => Ok(Some(kind.clone())),
+            None => self.disk.network_file_system(),
+        }
     }
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         Ok(self.wrap(name, self.disk.create(name)?))
@@ -120,6 +129,9 @@ impl DiskFile for HookedFile {
     }
     fn unlock(&self) {
         self.file.unlock()
+    }
+    fn forsake(&self) {
+        self.file.forsake()
     }
     fn is_linked(&self) -> bool {
         self.file.is_linked()
