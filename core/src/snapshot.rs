@@ -234,7 +234,10 @@ impl<T> Scan<T> {
                 let document = state::document(&engine.pages, &item.found)?;
                 Ok(Some(RawDocument::from_stored(document)))
             }
-            None => Ok(None),
+            None => {
+                (self.inner, self.hold) = (None, None);
+                Ok(None)
+            }
         }
     }
 }

@@ -8,6 +8,9 @@
 //!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
 //!   isolation   what a snapshot shows while others commit and sync
 //!   model       random operations of several threads against a plain map
+//!   opening     reading only, network file systems, warming up
+//!   pread       reading without a mapping
+//!   fixtures    files kept from earlier
 //! ```
 //!
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
@@ -16,9 +19,13 @@ mod api;
 mod background;
 mod bad_input;
 mod common;
+mod fixtures;
 mod hostile;
 mod isolation;
 mod model;
+mod opening;
+mod pread;
+mod sealed;
 
 #[global_allocator]
 static ALLOCATOR: hostile::Counting = hostile::Counting;
