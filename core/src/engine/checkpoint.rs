@@ -364,7 +364,8 @@ impl<'a> Sink<'a> {
         Sink { engine, generation, buffer: Vec::new(), first: PageNo::NONE, failed: None, hold }
     }
 
-    /// The page table.
+    /// The page table. What is read through it directly must not be held over a [`PageSink::write`] or
+    /// [`Sink::let_go_of_pages`].
     pub fn pages(&self) -> &'a crate::file::pages::Pages {
         &self.engine.pages
     }
@@ -432,6 +433,8 @@ impl PageSink for Sink<'_> {
 
     fn write(&mut self, page: PageNo, unit: PageBuf) -> Result<()> {
         let pages = (unit.len() / PAGE_BYTES) as u64;
+        // What was read through this sink is borrowed from it, so nobody holds any of it now.
+        self.let_go_of_pages();
         self.copy(page, &unit, page::seal)?;
         // A page that is used again may have been verified in its earlier life.
         self.engine.pages.unit_written(page, pages);

@@ -52,7 +52,6 @@ pub fn fold(sink: &mut Sink<'_>, work: &Work, old: &Meta, outcome: &mut Outcome)
         changes.entry(tree).or_default();
     }
     for (tree, change) in changes {
-        sink.let_go_of_pages();
         let entry = match tree::get(sink.pages(), &old.tree_table, tree.into())? {
             Some(bytes) => TreeEntry::decode(bytes, tree)?,
             None => TreeEntry::default(),
@@ -143,6 +142,7 @@ fn old_blocks(
     let mut marks = work.frozen.marked();
     marks.sort_unstable();
     for part in marks.chunk_by(|a, b| a.page() == b.page()) {
+        sink.let_go_of_pages();
         let pages = sink.pages();
         let memory = pages.block(part[0].page())?;
         let base = block::base_ordinal(&memory);
@@ -250,6 +250,7 @@ fn retire_tree(sink: &mut Sink<'_>, number: u32, entry: &TreeEntry) -> Result<()
         Ok(())
     })?;
     for entry in blocks {
+        sink.let_go_of_pages();
         let memory = pages.block(entry.page)?;
         let mut position = block::RECORDS_AT;
         for slot in 0..usize::from(entry.slots) {
