@@ -14,7 +14,7 @@ mod imp {
 mod imp {
     //! loom's types behind `parking_lot`'s signatures (no poisoning).
     pub(crate) use loom::sync::atomic::{fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
-    pub(crate) use loom::sync::Arc;
+    pub(crate) use loom::sync::{Arc, MutexGuard};
 
     /// `parking_lot::Mutex`, as far as we use it.
     #[derive(Debug, Default)]
@@ -26,9 +26,6 @@ mod imp {
         }
         pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().expect("a thread of the model panicked")
-        }
-        pub(crate) fn try_lock(&self) -> Option<loom::sync::MutexGuard<'_, T>> {
-            self.0.try_lock().ok()
         }
     }
 

@@ -9,7 +9,6 @@
 
 use super::delta::{Delta, NewVersion};
 use super::published::{Numbered, Published};
-use crate::file::cache::Readers;
 use crate::file::page::Address;
 use crate::sync::{Arc, AtomicU64, Ordering};
 use loom::cell::UnsafeCell;

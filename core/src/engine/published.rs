@@ -220,6 +220,27 @@ impl<T: Numbered> Published<T> {
         states.front().map_or(0, |oldest| oldest.number())
     }
 
+    /// From here on those who pin are told from those who did before.
+    pub fn turn(&self) {
+        let _states = self.states.lock();
+        let current = self.current.load(Ordering::Relaxed);
+        self.current.store(current.map_addr(|address| address ^ 1), Ordering::SeqCst);
+        // What was done before the turn is seen by all who pin after it: they come after this fence, or are met
+        // in their slot with the turn before.
+        fence(Ordering::SeqCst);
+    }
+
+    /// True when nobody is left who pinned before the last turn.
+    pub fn have_turned(&self) -> bool {
+        fence(Ordering::SeqCst);
+        let before = turn_of(self.current.load(Ordering::Relaxed)) ^ 1;
+        let is_before = |slot: &Slot<T>| {
+            let state = slot.0.load(Ordering::SeqCst);
+            !state.is_null() && turn_of(state) == before
+        };
+        self.counted[before].load(Ordering::SeqCst) == 0 && !self.slots.iter().any(is_before)
+    }
+
     /// Number of states kept, the current one included.
     pub fn kept(&self) -> usize {
         self.states.lock().len()
@@ -233,22 +254,11 @@ impl<T: Numbered> Published<T> {
 
 impl<T: Numbered + Send + Sync + 'static> Readers for Published<T> {
     fn turn(&self) {
-        let _states = self.states.lock();
-        let current = self.current.load(Ordering::Relaxed);
-        self.current.store(current.map_addr(|address| address ^ 1), Ordering::SeqCst);
-        // What was done before the turn is seen by all who pin after it: they come after this fence, or are met
-        // in their slot with the turn before.
-        fence(Ordering::SeqCst);
+        self.turn();
     }
 
     fn have_turned(&self) -> bool {
-        fence(Ordering::SeqCst);
-        let before = turn_of(self.current.load(Ordering::Relaxed)) ^ 1;
-        let is_before = |slot: &Slot<T>| {
-            let state = slot.0.load(Ordering::SeqCst);
-            !state.is_null() && turn_of(state) == before
-        };
-        self.counted[before].load(Ordering::SeqCst) == 0 && !self.slots.iter().any(is_before)
+        self.have_turned()
     }
 }
 

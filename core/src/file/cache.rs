@@ -29,9 +29,10 @@ use super::page::{PageNo, PAGE_BYTES};
 use crate::error::{Error, Result};
 use crate::fork;
 use crate::int_map::IntMap;
-use crate::sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use lent::Lent;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Those who read for the length of a call.
 pub trait Readers: Send + Sync + 'static {
