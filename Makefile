@@ -12,7 +12,7 @@ CFLAGS_STRICT := -std=c11 -O1 -g -Wall -Wextra -Werror -pedantic
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-c test-examples test-loom test-asan test-miri \
-        fmt lint docs header bench clean
+        fmt lint docs header fixtures bench clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,8 +24,9 @@ test: test-rust test-c test-examples test-loom ## everything that must pass befo
 	@echo
 	@echo "make test: all passed"
 
-test-rust: ## unit, integration, documentation and layer tests
+test-rust: ## unit, integration, documentation and layer tests; those of the public calls without a mapping, too
 	$(CARGO) test --workspace
+	NYRO_READ_MODE=pread $(CARGO) test -p nyro --test engine -- api model
 
 test-c: ## compile the C example strictly and run it, with the shared and the static library
 	$(CARGO) build -p nyro-ffi
@@ -69,6 +70,9 @@ docs: ## the documentation of the Rust crates, no warning allowed
 
 header: ## write include/nyro.h anew from the Rust source
 	NYRO_WRITE_HEADER=1 $(CARGO) test --quiet -p nyro-ffi --test header
+
+fixtures: ## make the kept files of a format that is not released yet anew
+	$(CARGO) test --quiet -p nyro --test engine -- --ignored make_the_fixtures
 
 bench: ## measure the engine
 	$(CARGO) bench -p nyro --bench engine

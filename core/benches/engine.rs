@@ -1,13 +1,13 @@
 //! A quick self-measurement through the public API:
 //! `cargo bench -p nyro --bench engine -- [documents …] [load|get|scan|commit|sequential|kilobytes|collections|repair …]`
-//! (without a name, all of them).
+//! (without a name, all of them; `opening`, the ways to open a file, only by its name).
 //!
 //! Prints one line a figure: what, how many a second or how long, and the aim it is held against. One
 //! thread calls; checkpoints run on the engine's own. Figures of a shared machine are noisy: read them
 //! as an order of magnitude, and compare within one run.
 
 use nyro::{doc, Control, Database, Document, Durability, InsertManyOptions};
-use nyro::{Options, RawDocument, RawDocumentBuf, RepairOptions};
+use nyro::{Options, RawDocument, RawDocumentBuf, ReadMode, RepairOptions};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -98,6 +98,47 @@ fn load(path: &Path, documents: &[RawDocumentBuf], what: &str, aim: &str) -> Dat
         println!("    slowed down for {} ms; {} checkpoints", stats.paced_micros / 1000, stats.checkpoints);
     }
     db
+}
+
+/// Opening, warming up, and reading by id, in each way to open the same file.
+fn openings(path: &Path, ids: &[u64], documents: &[RawDocumentBuf], random: &mut Random) {
+    load(path, documents, "load, random ids, batches of 1000", "").close().expect("close");
+    file_size(path, documents, "file", "");
+    let open = |options: &Options| Database::open_with(path, options.clone()).expect("open");
+    let read_only = Options { read_only: true, ..options() };
+    for (what, options) in [("open and close, read only", &read_only), ("open and close", &options())] {
+        let start = Clock::start();
+        (0..200).for_each(|_| open(options).close().expect("close"));
+        report(what, 200, start.elapsed(), "");
+    }
+    let count = 500_000;
+    let picks: Vec<u64> = (0..count).map(|_| ids[(random.next() % ids.len() as u64) as usize]).collect();
+    let pread = Options { read_mode: ReadMode::Pread, cache_bytes: 4 << 30, ..read_only.clone() };
+    let small = Options { cache_bytes: 16 << 20, ..pread.clone() };
+    for (name, options) in [("Mapped", &read_only), ("Pread", &pread), ("Pread, 16 MiB of cache", &small)] {
+        let db = open(options);
+        let start = Clock::start();
+        let warm = db.warm_up_with(u64::MAX, Control::new()).expect("warm up");
+        report(&format!("warm_up, a page, {name}"), warm.index_pages + warm.block_pages, start.elapsed(), "");
+        let people = db.collection::<Document>("people");
+        for _ in 0..2 {
+            let start = Clock::start();
+            for id in &picks {
+                black_box(people.get_raw_with(*id, |d| touch(d.as_bytes())).expect("get").expect("there"));
+            }
+            report(&format!("random get_raw_with, {name}"), count, start.elapsed(), "");
+        }
+        let start = Clock::start();
+        let mut scan = people.scan().expect("scan");
+        while let Some(document) = scan.next_raw().expect("next") {
+            black_box(touch(document.as_bytes()));
+        }
+        report(&format!("scan, {name}"), ids.len() as u64, start.elapsed(), "");
+        println!("    {} MB of pages in memory of its own", db.stats().expect("stats").cached_bytes >> 20);
+        drop((scan, people));
+        db.close().expect("close");
+    }
+    std::fs::remove_file(path).expect("remove");
 }
 
 fn file_size(path: &Path, documents: &[RawDocumentBuf], what: &str, aim: &str) {
@@ -299,6 +340,9 @@ fn main() {
         warm_up(&base.join("warm-up.nyro"), &documents[..documents.len().min(1_000_000)]);
         if run("load") || run("get") || run("scan") {
             random_load(&base.join("random.nyro"), &ids, &documents, &mut random, &run);
+        }
+        if wanted.iter().any(|w| *w == "opening") {
+            openings(&base.join("openings.nyro"), &ids, &documents, &mut random);
         }
         if run("commit") {
             commits(&base.join("commits.nyro"), &documents);

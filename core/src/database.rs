@@ -7,6 +7,7 @@ use crate::engine::compact::CompactReport;
 use crate::engine::open::Place;
 use crate::engine::transaction::Transaction as EngineTransaction;
 use crate::engine::verify::VerifyReport;
+use crate::engine::warm::WarmUpReport;
 use crate::engine::{verify, Committed, Engine};
 use crate::env::{Env, SystemEnv};
 use crate::error::{Error, Result};
@@ -14,6 +15,7 @@ use crate::events::Event;
 use crate::file::disk::Disk;
 use crate::file::memory::MemoryDisk;
 use crate::file::os::OsDisk;
+use crate::fork;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
@@ -21,7 +23,7 @@ use crate::transaction::Transaction;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -61,6 +63,9 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        if self.shared.engine.is_forked() {
+            return self.shared.forsake();
+        }
         // The last clone went without `close`: nobody is there to be told of a failure, and a file that
         // was not closed is recovered when it is next opened.
         let _ = self.close();
@@ -69,6 +74,7 @@ impl Drop for Handle {
 
 impl Handle {
     fn close(&self) -> Result<()> {
+        self.shared.engine.check_fork()?;
         self.shared.engine.check_not_writing()?;
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
@@ -130,6 +136,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if self.shared.engine.is_forked() {
+            return self.shared.forsake();
+        }
         let last = self.shared.leases.fetch_sub(1, Ordering::SeqCst) == 1;
         if last && self.shared.closed.load(Ordering::SeqCst) {
             self.shared.leave();
@@ -140,13 +149,43 @@ impl Drop for Lease {
 /// Names in [`Error::Locked`] what of this process keeps a closed file.
 const KEPT_BY_SNAPSHOT: &str = "this program: a snapshot or scan of the closed database is still alive";
 
-/// The databases open in this process, by resolved path.
-static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Shared>>>> = Mutex::new(None);
+/// The databases open in a process, by resolved path.
+struct Open {
+    /// Generation of the process.
+    process: u64,
+    databases: Mutex<HashMap<PathBuf, Weak<Shared>>>,
+}
+
+/// The table of this process. A forked child makes one of its own: its parent's may be locked for ever, and
+/// names databases that are not the child's.
+static OPEN: AtomicPtr<Open> = AtomicPtr::new(std::ptr::null_mut());
 
 fn with_open<R>(f: impl FnOnce(&mut HashMap<PathBuf, Weak<Shared>>) -> R) -> R {
     // A panic while the lock was held left a map of weak handles, which is always whole.
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    f(open.get_or_insert_with(HashMap::new))
+    let mut open = table().databases.lock().unwrap_or_else(PoisonError::into_inner);
+    f(&mut open)
+}
+
+fn table() -> &'static Open {
+    let process = fork::generation();
+    let found = OPEN.load(Ordering::Acquire);
+    // SAFETY: tables are leaked when they are made, so one that was published is valid for ever.
+    if let Some(table) = unsafe { found.as_ref() }.filter(|table| table.process == process) {
+        return table;
+    }
+    let made = Box::into_raw(Box::new(Open { process, databases: Mutex::default() }));
+    match OPEN.compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: leaked just now.
+        Ok(_) => unsafe { &*made },
+        // Another thread of this process was first.
+        Err(other) => {
+            // SAFETY: `made` came from a box and was never shared; `other` was published, as above.
+            unsafe {
+                drop(Box::from_raw(made));
+                &*other
+            }
+        }
+    }
 }
 
 impl Shared {
@@ -178,6 +217,13 @@ impl Shared {
         });
     }
 
+    /// In a forked child: only the descriptor that holds the parent's lock goes. The rest is a copy of what other
+    /// threads were in the middle of, and is never looked at, nor freed.
+    fn forsake(self: &Arc<Self>) {
+        self.engine.file.forsake();
+        std::mem::forget(self.clone());
+    }
+
     /// Ends without writing anything, as a crash of the process would.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn abandon(&self) {
@@ -193,14 +239,23 @@ impl Database {
     ///
     /// Blocks for recovery if the file was not closed: about a second for a full log.
     ///
-    /// Errors: `Locked`, `NotADatabase`, `UnknownFormat`, `Corrupt`, `LogMissing`, I/O errors. A file that
-    /// is not ours is refused before a byte of it is written.
+    /// Errors: `Locked`, `NotADatabase`, `UnknownFormat`, `Corrupt`, `LogMissing`, `NetworkFileSystem`, I/O
+    /// errors. A file that is not ours is refused before a byte of it is written.
+    ///
+    /// After `fork` the child's handles refuse every call with `Forked`, and dropping them there touches nothing:
+    /// the child opens a database anew if it needs one.
     pub fn open(path: impl AsRef<Path>) -> Result<Database> {
         Database::open_with(path, Options::default())
     }
 
     /// [`Database::open`] with options. A path already open in this process gives the same database, and
     /// `OptionsDiffer` if the options are others.
+    ///
+    /// With [`Options::read_only`] nothing is written, anywhere, ever: a read-only file in a read-only directory
+    /// will do. Any number of processes may have a file open so at a time; a writer excludes them, and they
+    /// exclude a writer (`Locked`). A file that was not closed has its log replayed in memory, which takes about
+    /// as much memory as the log is long; [`Stats::replayed_commits`] says how many commits that were. A
+    /// missing file is `NoSuchFile`; every call that would write is `ReadOnly`.
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Database> {
         let path = path.as_ref();
         if path == Path::new(MEMORY) {
@@ -227,6 +282,9 @@ impl Database {
                 }
                 Err(Error::NotADatabase { reason, .. }) => {
                     return Err(Error::NotADatabase { path: path.display().to_string(), reason });
+                }
+                Err(Error::NetworkFileSystem { file_system, .. }) => {
+                    return Err(Error::NetworkFileSystem { path: path.display().to_string(), file_system });
                 }
                 Err(Error::NoSuchFile(_)) => return Err(Error::NoSuchFile(path.display().to_string())),
                 other => return other,
@@ -311,7 +369,6 @@ impl Database {
     /// acknowledged is lost. Inside [`Database::write`] it is the error `NestedTransaction`, and nothing is
     /// closed.
     pub fn close(&self) -> Result<()> {
-        self.engine().check_not_writing()?;
         self.handle.close()
     }
 
@@ -434,7 +491,8 @@ impl Database {
         self.write_one(|tx| tx.drop_collection(name))
     }
 
-    /// Makes every commit so far durable, whatever the durability. Blocks for one sync of the log.
+    /// Makes every commit so far durable, whatever the durability. Blocks for one sync of the log. Error:
+    /// `ReadOnly` where it can't: a read-only opening may show commits that a power loss would still take.
     pub fn sync(&self) -> Result<()> {
         self.open_engine()?.sync()
     }
@@ -462,6 +520,24 @@ impl Database {
         self.open_engine()?.verify(&is_document, &mut control)
     }
 
+    /// Brings pages of the file into memory and verifies their checksums, so that the reads to come need not: the
+    /// index first, then record blocks, up to [`Options::cache_bytes`] in all. Useful after opening. Blocks until
+    /// done; reads and writes go on meanwhile. Error: `Corrupt`, with the first damage found.
+    pub fn warm_up(&self) -> Result<WarmUpReport> {
+        self.warm_up_with(self.shared().options.cache_bytes, Control::new())
+    }
+
+    /// [`Database::warm_up`], with a limit in bytes, told how far it is and stopped by `control`.
+    ///
+    /// Under [`ReadMode::Mapped`](crate::ReadMode::Mapped) the pages come into the system's page cache, and stay as
+    /// long as that sees fit: a limit far above the free memory is of no use. Under
+    /// [`ReadMode::Pread`](crate::ReadMode::Pread) they come into the database's own memory, of which there is no
+    /// more than `cache_bytes`, whatever the limit. Errors: `Cancelled` and `DeadlineExceeded`, which leave what was
+    /// brought so far.
+    pub fn warm_up_with(&self, limit_bytes: u64, mut control: Control<'_>) -> Result<WarmUpReport> {
+        self.open_engine()?.warm_up(limit_bytes, &mut control)
+    }
+
     /// Figures about the database as of now. Cheap; reads no page that is not in memory.
     pub fn stats(&self) -> Result<Stats> {
         Ok(Stats::of(self.open_engine()?))
@@ -470,6 +546,9 @@ impl Database {
     /// Tells `hook` about checkpoints, pacing and background failures from now on; one hook at a time.
     /// It is called with no lock held, from the thread where the thing happened, and must return soon.
     pub fn on_event(&self, hook: impl Fn(&Event) + Send + Sync + 'static) {
+        if self.engine().is_forked() {
+            return;
+        }
         *self.engine().hook.write() = Some(Arc::new(hook));
     }
 }
@@ -505,6 +584,7 @@ impl Ticket {
     /// Waits until the commit is on the disk, whatever the durability; closing the database puts it there,
     /// so it may be asked afterwards too. Error: `OutcomeUnknown`.
     pub fn wait(&self) -> Result<()> {
+        self.shared.engine.check_fork()?;
         match self.shared.engine.log.get() {
             Some(log) => log.sync_through(crate::log::Lsn(self.committed.lsn)),
             None => Ok(()),
@@ -513,7 +593,8 @@ impl Ticket {
 
     /// True once it is on the disk. Never blocks.
     pub fn is_durable(&self) -> bool {
-        self.shared.engine.log.get().is_none_or(|log| log.durable().0 >= self.committed.lsn)
+        !self.shared.engine.is_forked()
+            && self.shared.engine.log.get().is_none_or(|log| log.durable().0 >= self.committed.lsn)
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) mod error;
 #[cfg(not(loom))]
 pub(crate) mod events;
 pub(crate) mod file;
+pub(crate) mod fork;
 #[cfg(all(test, not(loom)))]
 mod format_tests;
 #[cfg(not(loom))]
@@ -69,6 +70,8 @@ pub use engine::backup::BackupReport;
 pub use engine::compact::CompactReport;
 #[cfg(not(loom))]
 pub use engine::verify::VerifyReport;
+#[cfg(not(loom))]
+pub use engine::warm::WarmUpReport;
 #[cfg(not(loom))]
 pub use engine::Durability;
 pub use error::{Damage, Error, ErrorKind, Result};

@@ -56,7 +56,7 @@ pub struct Options {
     /// Largest document in bytes. Default: 16 MiB; at most 30 MiB.
     pub max_document_bytes: u64,
     /// Open for reading only, beside other readers: nothing is written, and a file that was not closed has
-    /// its log replayed in memory. Default: false.
+    /// its log replayed in memory. `create` means nothing then. Default: false.
     pub read_only: bool,
     /// How pages are read. Default: [`ReadMode::Mapped`].
     pub read_mode: ReadMode,
@@ -93,6 +93,7 @@ impl Options {
         range(self.log_max_bytes >= 16 << 10, "log_max_bytes must be at least 16384")?;
         let documents = 64..=LARGEST_DOCUMENT_BYTES;
         range(documents.contains(&self.max_document_bytes), "max_document_bytes must be from 64 to 31457280")?;
+        range(!(memory && self.read_only), "read_only needs a file: a database in memory is new and empty")?;
         Ok(Config {
             durability: self.durability,
             cache_bytes: self.cache_bytes,
@@ -105,6 +106,10 @@ impl Options {
             create: self.create || memory,
             reclaim_bytes: (self.log_max_bytes / 64).clamp(16 << 10, MAX_RECLAIM_BYTES),
             slice_pages: SLICE_PAGES,
+            read_only: self.read_only,
+            // What lives in memory has no device that could fail.
+            pread: self.read_mode == ReadMode::Pread && !memory,
+            allow_network_file_system: self.allow_network_file_system,
         })
     }
 }

@@ -5,7 +5,8 @@ use crate::document::{from_msgpack, Id, Key, RawDocument};
 use crate::engine::scan::Scan as EngineScan;
 use crate::engine::state::{self, State, BATCH};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::file::cache::Hold;
 use crate::hash::KeyHash;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
@@ -18,6 +19,9 @@ pub struct Snapshot {
     lease: Arc<Lease>,
     state: Arc<State>,
     commit: u64,
+    /// Without a mapping: documents that were borrowed stay in memory.
+    #[expect(dead_code, reason = "held for its drop")]
+    hold: Option<Arc<Hold>>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -29,8 +33,14 @@ impl std::fmt::Debug for Snapshot {
 impl Snapshot {
     pub(crate) fn new(shared: &Arc<Shared>) -> Snapshot {
         let lease = Lease::new(shared);
+        let hold = shared.engine.pages.hold().map(Arc::new);
         let (state, commit) = shared.engine.published.snapshot();
-        Snapshot { lease, state, commit }
+        Snapshot { lease, state, commit, hold }
+    }
+
+    /// The same for a scan, which holds on to one document at a time by itself.
+    fn for_scan(&self) -> Snapshot {
+        Snapshot { hold: None, ..self.clone() }
     }
 
     /// The commit number that it shows.
@@ -169,7 +179,7 @@ impl<T: DeserializeOwned> SnapshotCollection<'_, T> {
 
     /// The documents after the one whose [token](Scan::token) this is.
     pub fn scan_after(&self, token: u64) -> Scan<T> {
-        Scan::over(self.snapshot.clone(), self.tree, token)
+        Scan::over(self.snapshot, self.tree, token)
     }
 }
 
@@ -178,6 +188,7 @@ impl<T: DeserializeOwned> SnapshotCollection<'_, T> {
 /// It ends after its first error.
 pub struct Scan<T> {
     inner: Option<EngineScan>,
+    hold: Option<Hold>,
     snapshot: Snapshot,
     token: u64,
     documents: PhantomData<fn() -> T>,
@@ -192,12 +203,13 @@ impl<T> std::fmt::Debug for Scan<T> {
 impl<T> Scan<T> {
     pub(crate) fn new(snapshot: &Snapshot, name: &str, token: u64) -> Result<Scan<T>> {
         let tree = snapshot.tree_of(name)?;
-        Ok(Scan::over(snapshot.clone(), tree, token))
+        Ok(Scan::over(snapshot, tree, token))
     }
 
-    fn over(snapshot: Snapshot, tree: Option<u32>, token: u64) -> Scan<T> {
+    fn over(snapshot: &Snapshot, tree: Option<u32>, token: u64) -> Scan<T> {
         let inner = tree.map(|tree| EngineScan::new(tree, snapshot.commit, token));
-        Scan { inner, snapshot, token, documents: PhantomData }
+        let hold = snapshot.engine().pages.hold();
+        Scan { inner, hold, snapshot: snapshot.for_scan(), token, documents: PhantomData }
     }
 
     /// Where the scan is: give it to `scan_after`, now or after reopening, to go on behind the last
@@ -210,17 +222,22 @@ impl<T> Scan<T> {
     pub fn next_raw(&mut self) -> Result<Option<&RawDocument>> {
         let Some(inner) = &mut self.inner else { return Ok(None) };
         let engine = &self.snapshot.lease.shared().engine;
-        if engine.check_open().is_err() {
+        if let Err(e) = engine.check_open() {
             self.inner = None;
-            return Err(Error::Closed);
+            return Err(e);
         }
+        // The document before is not looked at any more.
+        self.hold.iter_mut().for_each(Hold::renew);
         match inner.next(&self.snapshot.state, &engine.pages)? {
             Some(item) => {
                 self.token = item.ordinal;
                 let document = state::document(&engine.pages, &item.found)?;
                 Ok(Some(RawDocument::from_stored(document)))
             }
-            None => Ok(None),
+            None => {
+                (self.inner, self.hold) = (None, None);
+                Ok(None)
+            }
         }
     }
 }

@@ -57,6 +57,9 @@ pub struct Stats {
     /// The background has more to reclaim without any further commit: garbage in blocks, or what is left of a
     /// dropped collection.
     pub reclaim_pending: bool,
+    /// Bytes of pages read that are in memory under [`ReadMode::Pread`](crate::ReadMode::Pread); 0 where the file
+    /// is mapped.
+    pub cached_bytes: u64,
     /// Units whose checksum was verified.
     pub pages_verified: u64,
     /// Microseconds that writers were slowed down.
@@ -98,6 +101,7 @@ impl Stats {
             relocated_bytes: get(&counters.relocated_bytes),
             punched_bytes: get(&counters.punched_bytes),
             reclaim_pending: engine.reclaim.lock().pending,
+            cached_bytes: engine.pages.cached_bytes(),
             pages_verified: engine.pages.verified_units(),
             paced_micros: get(&counters.paced_micros),
             replayed_commits: get(&counters.replayed),

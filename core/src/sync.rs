@@ -14,7 +14,7 @@ mod imp {
 mod imp {
     //! loom's types behind `parking_lot`'s signatures (no poisoning).
     pub(crate) use loom::sync::atomic::{fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
-    pub(crate) use loom::sync::Arc;
+    pub(crate) use loom::sync::{Arc, MutexGuard};
 
     /// `parking_lot::Mutex`, as far as we use it.
     #[derive(Debug, Default)]

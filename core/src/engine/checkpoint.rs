@@ -23,6 +23,7 @@ use super::writer::{Counts, Heap};
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
+use crate::file::cache::Hold;
 use crate::file::meta::Meta;
 use crate::file::page::{self, PageBuf, PageKind, PageNo, PageSink, PageSource, PAGE_BYTES};
 use crate::file::tree::Cursor;
@@ -124,6 +125,7 @@ impl Engine {
 
     /// [`Engine::checkpoint`] with more to say about it, and more told of it.
     pub fn checkpoint_as(&self, order: Order) -> Result<Option<Summary>> {
+        self.check_writable()?;
         let mut slot = self.work.lock();
         self.check_latch()?;
         // Invariant 15: commits may have come since an earlier freeze whose checkpoint failed.
@@ -473,6 +475,7 @@ impl Engine {
 
     /// Gives back what no state in use can reach any more (Invariant 4).
     pub fn let_go(&self) {
+        let _hold = self.pages.hold();
         let oldest = self.published.let_go();
         let mut list = self.retired.lock();
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut *list).into_iter().partition(|(n, _)| *n <= oldest);
@@ -535,6 +538,8 @@ pub struct Sink<'a> {
     buffer: Vec<u8>,
     first: PageNo,
     failed: Option<Error>,
+    /// What the fold reads stays while it may look at it.
+    hold: Option<Hold>,
 }
 
 /// Regions given back to the file system by one checkpoint.
@@ -556,10 +561,12 @@ const GATHER_BYTES: usize = 1 << 20;
 
 impl<'a> Sink<'a> {
     fn new(engine: &'a Engine, generation: u64) -> Sink<'a> {
-        Sink { engine, generation, buffer: Vec::new(), first: PageNo::NONE, failed: None }
+        let hold = engine.pages.hold();
+        Sink { engine, generation, buffer: Vec::new(), first: PageNo::NONE, failed: None, hold }
     }
 
-    /// The page table.
+    /// The page table. What is read through it directly must not be held over a [`PageSink::write`] or
+    /// [`Sink::let_go_of_pages`].
     pub fn pages(&self) -> &'a crate::file::pages::Pages {
         &self.engine.pages
     }
@@ -596,6 +603,11 @@ impl<'a> Sink<'a> {
         self.copy(extent.page, extent.unit.bytes(), extent::seal)?;
         self.engine.pages.unit_written(extent.page, extent.pages as u64);
         Ok(())
+    }
+
+    /// Nothing that was read so far is looked at again.
+    pub fn let_go_of_pages(&mut self) {
+        self.hold.iter_mut().for_each(Hold::renew);
     }
 
     fn check(&mut self) -> Result<()> {
@@ -647,6 +659,8 @@ impl PageSink for Sink<'_> {
 
     fn write(&mut self, page: PageNo, unit: PageBuf) -> Result<()> {
         let pages = (unit.len() / PAGE_BYTES) as u64;
+        // What was read through this sink is borrowed from it, so nobody holds any of it now.
+        self.let_go_of_pages();
         self.copy(page, &unit, page::seal)?;
         // A page that is used again may have been verified in its earlier life.
         self.engine.pages.unit_written(page, pages);

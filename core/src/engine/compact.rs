@@ -119,6 +119,7 @@ impl Engine {
 
     /// Pages in use, and one past the highest of them.
     fn used(&self) -> Result<(u64, u64)> {
+        let _hold = self.pages.hold();
         let mut space = self.space.lock();
         let end = space.used_end(&self.pages)?;
         Ok((space.used_pages(), end))

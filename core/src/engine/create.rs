@@ -8,7 +8,7 @@
 //! beside it is thrown away and made anew, names included. What an attempt before left may be visible
 //! without being on the disk, and where one of its syncs failed it may never get there.
 
-use super::open::{lock, open_file, read_metas, FoundMeta, Place};
+use super::open::{lock, lock_shared, open_file, read_metas, FoundMeta, Place};
 use super::Config;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -63,7 +63,37 @@ pub(super) fn find_or_create(place: &Place, config: &Config) -> Result<(Arc<dyn 
         };
         return Ok((file, found));
     }
-    Err(Error::io("opening the file", io::Error::other("it is removed again and again")))
+    Err(vanishes())
+}
+
+/// Opens the file for reading, beside other readers, and reads its meta pages. Makes, removes and writes nothing.
+pub(super) fn find(place: &Place) -> Result<(Arc<dyn DiskFile>, FoundMeta)> {
+    let (disk, name) = (&*place.disk, place.name.as_str());
+    let marker = format!("{name}-creating");
+    for _ in 0..ATTEMPTS {
+        let file = disk.open_read(name).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Error::NoSuchFile(name.to_owned()),
+            _ => Error::io("opening the file", e),
+        })?;
+        lock_shared(&*file, name)?;
+        if !file.is_linked() {
+            continue;
+        }
+        let length = file.len().map_err(|e| Error::io("reading the file's length", e))?;
+        let marked = disk.list(&marker).map_err(|e| Error::io("listing the directory", e))?.contains(&marker);
+        return match read_metas(&*file, name, length) {
+            Err(_) if marked && length <= FIRST_PAGES * PAGE_BYTES as u64 => Err(Error::NotADatabase {
+                path: name.to_owned(),
+                reason: "its making was cut short, so it holds nothing: open it for writing once".to_owned(),
+            }),
+            found => Ok((file, found?)),
+        };
+    }
+    Err(vanishes())
+}
+
+fn vanishes() -> Error {
+    Error::io("opening the file", io::Error::other("it is removed again and again"))
 }
 
 /// The data file first: the marker alone is harmless, a half-made file without it is not.

@@ -255,6 +255,7 @@ fn old_blocks(
     }
     marks.sort_unstable();
     for part in marks.chunk_by(|a, b| a.page() == b.page()) {
+        sink.let_go_of_pages();
         let pages = sink.pages();
         let memory = pages.block(part[0].page())?;
         let base = block::base_ordinal(&memory);

@@ -167,6 +167,42 @@ fn loom_a_reader_without_a_slot_holds_its_state_all_the_same() {
     });
 }
 
+/// What the cache does with a unit: readers may look at its memory while its code is set, or while they hold on to
+/// what they saw then. It goes after a turn.
+#[test]
+fn loom_what_is_taken_back_after_a_turn_has_no_reader_left() {
+    model(3, || {
+        let (world, _) = world();
+        let unit = std::sync::Arc::new((AtomicU64::new(1), UnsafeCell::new(()), AtomicBool::new(false)));
+        let readers: Vec<_> = [1, 2]
+            .into_iter()
+            .map(|pins| {
+                let (world, unit) = (world.clone(), unit.clone());
+                thread::spawn(move || {
+                    for _ in 0..pins {
+                        let pin = world.published.pin();
+                        if unit.0.load(Ordering::Acquire) != 0 {
+                            unit.1.with(|_| assert!(!unit.2.load(Ordering::Relaxed), "read after it was taken back"));
+                        }
+                        drop(pin);
+                    }
+                })
+            })
+            .collect();
+        unit.0.store(0, Ordering::Release);
+        world.published.turn();
+        let mut taken = false;
+        for _ in 0..2 {
+            if !taken && world.published.have_turned() {
+                unit.1.with_mut(|_| unit.2.store(true, Ordering::Relaxed));
+                taken = true;
+            }
+        }
+        readers.into_iter().for_each(|reader| reader.join().expect("a reader"));
+        assert!(world.published.have_turned(), "all have gone");
+    });
+}
+
 // ---- delta -----------------------------------------------------------------------------------------
 
 const TREE: u32 = 7;

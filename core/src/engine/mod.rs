@@ -30,6 +30,7 @@ pub mod state;
 pub mod transaction;
 pub mod trees;
 pub mod verify;
+pub mod warm;
 pub mod writer;
 pub mod writer_lock;
 
@@ -40,6 +41,7 @@ use crate::file::disk::{Disk, DiskFile};
 use crate::file::meta::Meta;
 use crate::file::pages::Pages;
 use crate::file::space::Space;
+use crate::fork;
 use crate::log::{Log, Lsn};
 use crate::memory::Pool;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, Ordering, RwLock};
@@ -91,6 +93,12 @@ pub struct Config {
     pub reclaim_bytes: u64,
     /// Pages of dropped collections that one checkpoint frees.
     pub slice_pages: u64,
+    /// Nothing is ever written.
+    pub read_only: bool,
+    /// Pages are read by positioned reads, not through a mapping.
+    pub pread: bool,
+    /// A network file system is no reason to refuse.
+    pub allow_network_file_system: bool,
 }
 
 impl Config {
@@ -142,6 +150,8 @@ pub struct Engine {
     pub(crate) pins: pins::PagePins,
     latched: Mutex<Option<Error>>,
     closed: AtomicBool,
+    /// Generation of the process that opened it.
+    born: u64,
     /// One more for each change of the catalog, and the last commit that made one.
     pub(crate) catalog_version: AtomicU64,
     pub(crate) catalog_commit: AtomicU64,
@@ -202,8 +212,26 @@ impl Engine {
         }
     }
 
-    /// An error if the database was closed.
+    /// True in a process forked from the one that opened the database: what is here is a copy that nobody
+    /// keeps in order, with locks in whatever state they were.
+    #[inline]
+    pub fn is_forked(&self) -> bool {
+        fork::generation() != self.born
+    }
+
+    /// An error if this process was forked from the one that opened the database.
+    #[inline]
+    pub fn check_fork(&self) -> Result<()> {
+        if self.is_forked() {
+            return Err(Error::Forked);
+        }
+        Ok(())
+    }
+
+    /// An error if the database was closed, or opened by another process.
+    #[inline]
     pub fn check_open(&self) -> Result<()> {
+        self.check_fork()?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
@@ -233,15 +261,25 @@ impl Engine {
 
     /// Waits until the commit is as durable as this database promises.
     pub fn wait(&self, committed: Committed) -> Result<()> {
+        self.check_fork()?;
         match (self.config.durability, self.log.get()) {
             (Durability::Sync, Some(log)) => log.sync_through(Lsn(committed.lsn)),
             _ => Ok(()),
         }
     }
 
+    /// An error if the database was opened for reading only.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.config.read_only {
+            return Err(Error::ReadOnly);
+        }
+        Ok(())
+    }
+
     /// Makes everything committed so far durable, whatever the durability.
     pub fn sync(&self) -> Result<()> {
         self.check_open()?;
+        self.check_writable()?;
         match self.log.get() {
             Some(log) => log.sync_through(log.end()),
             None => self.check_latch(),
@@ -312,8 +350,11 @@ impl Engine {
         done.map(|_| ())
     }
 
-    /// Starts the background threads, where the environment has threads.
+    /// Starts the background threads, where the environment has threads. Who only reads has no use for them.
     pub(crate) fn start_worker(self: &Arc<Self>) {
+        if self.config.read_only {
+            return;
+        }
         let engine = Arc::downgrade(self);
         let checkpoints = move || worker(&engine, &CHECKPOINTS, IDLE);
         let mut handles: Vec<_> = self.env.spawn("nyro-background", Box::new(checkpoints)).into_iter().collect();
@@ -377,6 +418,9 @@ impl Engine {
             if self.closed.swap(true, Ordering::AcqRel) {
                 return Ok(());
             }
+        }
+        if self.config.read_only {
+            return Ok(());
         }
         self.check_latch()?;
         while self.checkpoint(true)? {}

@@ -8,6 +8,7 @@
 //!                         write the chosen meta page again, then the other      (both durable)
 //!                         checkpoint what was replayed, marked clean            (log not needed)
 //!                         remove the log
+//!   for reading only  --> a shared lock; not clean: replay the log in memory; nothing is written
 //! ```
 //!
 //! What is read after an unclean open may sit in the system's cache and not on the disk (a sync may have
@@ -17,11 +18,14 @@
 //! Commit numbers and ordinals move ahead by 2^32 (Invariant 9), so that no number given out before a power
 //! loss is given out again.
 //!
+//! Who opens for reading only gives no number out, so the replayed commits keep theirs. A read-only opening sees
+//! what is visible now; what of it a power loss would take is known only to the next opening for writing.
+//!
 //! The first commit after opening starts a log of a new epoch and makes both meta pages say so before it
 //! is acknowledged.
 
 use super::checkpoint::Reclaim;
-use super::create::find_or_create;
+use super::create::{find, find_or_create};
 use super::delta::Delta;
 use super::pins::PagePins;
 use super::published::Published;
@@ -32,12 +36,13 @@ use super::{Config, Counters, Durability, Engine, Signal};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::events::{Event, Hook};
+use crate::file::cache::Cache;
 use crate::file::disk::{Disk, DiskFile, LockError};
 use crate::file::meta::{Meta, MetaError, META_PAGES};
 use crate::file::page::PAGE_BYTES;
 use crate::file::pages::Pages;
 use crate::file::space::Space;
-use crate::log::{self, Log, LogConfig, Lsn, ReplayStart};
+use crate::log::{self, Log, LogConfig, Lsn, ReplayEnd, ReplayStart};
 use crate::memory::Pool;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 use std::io;
@@ -75,21 +80,30 @@ pub struct Place {
 impl Engine {
     /// Opens or creates the database. Blocks for as long as recovery takes, if the file was not closed.
     pub fn open(place: Place, config: Config) -> Result<Arc<Engine>> {
-        let (file, found) = find_or_create(&place, &config)?;
-        let engine = Arc::new(Engine::new(place, config, file, &found.meta));
+        let born = crate::fork::watch()?;
+        check_file_system(&place, &config)?;
+        let (file, found) = match config.read_only {
+            true => find(&place)?,
+            false => find_or_create(&place, &config)?,
+        };
+        let engine = Arc::new(Engine::new(place, config, file, &found.meta, born));
         engine.bring_up(&found)?;
         engine.start_worker();
         Ok(engine)
     }
 
     /// An engine over the checkpoint of a meta page, its background work not started yet.
-    pub(super) fn new(place: Place, mut config: Config, file: Arc<dyn DiskFile>, meta: &Meta) -> Engine {
+    pub(super) fn new(place: Place, mut config: Config, file: Arc<dyn DiskFile>, meta: &Meta, born: u64) -> Engine {
         config.region_pages = meta.region_pages;
         let meta = Arc::new(meta.clone());
-        let pages = Pages::new(file.clone(), meta.seed(), meta.file_pages);
         let space = Space::open(meta.space, meta.region_pages, meta.used_pages, meta.file_pages);
-        let pool = Pool::new(usize::try_from(config.cache_bytes / 2).unwrap_or(usize::MAX));
+        // Who only reads makes no checkpoint that would use the memory again.
+        let kept = if config.read_only { 0 } else { config.cache_bytes / 2 };
+        let pool = Pool::new(usize::try_from(kept).unwrap_or(usize::MAX));
         let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(&pool, meta.commit, 0))));
+        let published = Arc::new(Published::new(state.clone(), meta.commit));
+        let cache = config.pread.then(|| Cache::new(file.clone(), published.clone(), config.cache_bytes));
+        let pages = Pages::over(file.clone(), cache, meta.seed(), meta.file_pages);
         Engine {
             config,
             disk: place.disk,
@@ -99,7 +113,7 @@ impl Engine {
             pages,
             space: Mutex::new(space),
             pool,
-            published: Arc::new(Published::new(state.clone(), meta.commit)),
+            published,
             writer: WriterLock::new(Writer::new(state)),
             log: OnceLock::new(),
             work: Mutex::new(None),
@@ -108,6 +122,7 @@ impl Engine {
             pins: PagePins::default(),
             latched: Mutex::new(None),
             closed: AtomicBool::new(false),
+            born,
             catalog_version: AtomicU64::new(1),
             catalog_commit: AtomicU64::new(meta.commit),
             active_bytes: AtomicU64::new(0),
@@ -129,11 +144,16 @@ impl Engine {
         if !self.config.durable() {
             return Ok(());
         }
-        self.check_mapping(found)?;
+        if !self.config.pread {
+            self.check_mapping(found)?;
+        }
         let have = self.file.len().map_err(|e| Error::io("reading the file's length", e))? / PAGE_BYTES as u64;
         if have < found.meta.file_pages {
             let expected = found.meta.file_pages;
             return Err(Error::corrupt("file length (pages; the file was cut)", have, 0, expected, have));
+        }
+        if self.config.read_only {
+            return if found.meta.clean { Ok(()) } else { self.replay_in_memory(found) };
         }
         self.metas_durable.store(found.durable, Ordering::Relaxed);
         if !found.meta.clean {
@@ -176,16 +196,34 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes the commits of the log into the writer's state.
+    fn replay(&self, meta: &Meta, writer: &mut Writer) -> Result<ReplayEnd> {
+        let from = ReplayStart { identity: meta.identity, epoch: meta.epoch, lsn: Lsn(meta.lsn), chain: meta.chain };
+        let end = log::replay(&*self.disk, &self.name, &from, &mut |frame| {
+            self.replay_frame(writer, frame.commit, frame.payload)
+        })?;
+        self.counters.replayed.store(end.frames, Ordering::Relaxed);
+        Ok(end)
+    }
+
+    /// What the log holds becomes visible, and stays in memory. No number is given out, so none moves ahead.
+    fn replay_in_memory(&self, found: &FoundMeta) -> Result<()> {
+        let mut writer = self.writer.lock(Duration::MAX)?;
+        let end = self.replay(&found.meta, &mut writer)?;
+        let memory = writer.heap.bytes + writer.state.active.bytes();
+        self.active_bytes.store(memory, Ordering::Relaxed);
+        self.tip_lsn.store(end.end.0, Ordering::Relaxed);
+        self.catalog_commit.store(writer.tip, Ordering::Release);
+        self.published.publish_commit(writer.tip);
+        Ok(())
+    }
+
     fn recover(&self, found: &FoundMeta) -> Result<()> {
         let start = self.env.monotonic();
         let meta = &found.meta;
-        let from = ReplayStart { identity: meta.identity, epoch: meta.epoch, lsn: Lsn(meta.lsn), chain: meta.chain };
         let end = {
             let mut writer = self.writer.lock(Duration::MAX)?;
-            let end = log::replay(&*self.disk, &self.name, &from, &mut |frame| {
-                self.replay_frame(&mut writer, frame.commit, frame.payload)
-            })?;
-            self.counters.replayed.store(end.frames, Ordering::Relaxed);
+            let end = self.replay(meta, &mut writer)?;
             writer.tip += JUMP;
             writer.next_ordinal += JUMP;
             self.published.publish_commit(writer.tip);
@@ -247,8 +285,9 @@ impl Engine {
             commit: meta.commit,
             segment_bytes: self.config.segment_bytes,
             // With a sync after every frame a positioned write is cheaper than a store: the store would
-            // fault on the page that the sync before made clean.
-            use_store: !sync,
+            // fault on the page that the sync before made clean. And who reads without a mapping wants no signal
+            // from one.
+            use_store: !sync && !self.config.pread,
         })?);
         if sync {
             // Invariant 14: nobody sees a commit that a power loss could take back.
@@ -267,6 +306,17 @@ impl Engine {
     }
 }
 
+/// Refuses a network file system, before anything is opened or made.
+fn check_file_system(place: &Place, config: &Config) -> Result<()> {
+    if !config.durable() || config.allow_network_file_system {
+        return Ok(());
+    }
+    match place.disk.network_file_system().map_err(|e| Error::io("asking for the file system", e))? {
+        Some(file_system) => Err(Error::NetworkFileSystem { path: place.name.clone(), file_system }),
+        None => Ok(()),
+    }
+}
+
 pub(super) fn open_file(disk: &dyn Disk, name: &str, create: bool) -> Result<Arc<dyn DiskFile>> {
     match disk.open(name) {
         Ok(file) => Ok(file),
@@ -280,6 +330,10 @@ pub(super) fn open_file(disk: &dyn Disk, name: &str, create: bool) -> Result<Arc
 
 pub(super) fn lock(file: &dyn DiskFile, name: &str) -> Result<()> {
     file.lock().map_err(|e| lock_error(e, name))
+}
+
+pub(super) fn lock_shared(file: &dyn DiskFile, name: &str) -> Result<()> {
+    file.lock_shared().map_err(|e| lock_error(e, name))
 }
 
 fn lock_error(e: LockError, name: &str) -> Error {

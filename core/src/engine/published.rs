@@ -13,10 +13,15 @@
 //! everything a reader may touch hangs from it. What was reachable from an older state (heap buffers,
 //! pages, deltas) is given back only when that state and all before it are gone.
 //!
+//! **Turns** tell readers of before a moment from those of after it, without a new state: the lowest bit of `current`
+//! changes, and a slot that still has the other bit is of before. Who gives memory back under readers' feet
+//! (`file/cache.rs`) waits for a turn; all others look past the bit.
+//!
 //! **One struct, one interval** (Invariant 1): a reader loads the state, then the commit number, then looks
 //! whether the state is still current, and starts again if it is not; so a commit number is never read
 //! with another state's roots.
 
+use crate::file::cache::Readers;
 use crate::sync::{fence, Arc, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering};
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -38,7 +43,10 @@ struct Slot<T>(AtomicPtr<T>);
 
 /// The current state, the states before it that are still in use, and the published commit number.
 pub struct Published<T> {
+    /// The current state, and the turn in the lowest bit.
     current: AtomicPtr<T>,
+    /// Pins without a slot, of each turn.
+    counted: [AtomicUsize; 2],
     commit: AtomicU64,
     /// Where commits wait for the disk: the last one applied, the last one durable.
     applied: AtomicU64,
@@ -76,10 +84,23 @@ fn own_slot() -> usize {
     0
 }
 
+/// The pointer without the turn.
+#[inline(always)]
+fn plain<T>(tagged: *mut T) -> *mut T {
+    tagged.map_addr(|address| address & !1)
+}
+
+/// The turn of a pointer, 0 or 1.
+fn turn_of<T>(tagged: *mut T) -> usize {
+    tagged.addr() & 1
+}
+
 impl<T: Numbered> Published<T> {
     /// Publishes the first state, at commit number `commit`.
     pub fn new(first: Arc<T>, commit: u64) -> Published<T> {
+        const { assert!(std::mem::align_of::<T>() > 1, "the lowest bit is the turn") }
         Published {
+            counted: [AtomicUsize::new(0), AtomicUsize::new(0)],
             current: AtomicPtr::new(Arc::as_ptr(&first).cast_mut()),
             commit: AtomicU64::new(commit),
             applied: AtomicU64::new(commit),
@@ -120,7 +141,8 @@ impl<T: Numbered> Published<T> {
         debug_assert!(states.back().is_none_or(|last| last.number() < state.number()));
         let raw = Arc::as_ptr(&state).cast_mut();
         states.push_back(state);
-        self.current.store(raw, Ordering::Release);
+        let turn = turn_of(self.current.load(Ordering::Relaxed));
+        self.current.store(raw.map_addr(|address| address | turn), Ordering::Release);
         fence(Ordering::SeqCst);
     }
 
@@ -147,7 +169,7 @@ impl<T: Numbered> Published<T> {
             // Invariant 1: the number belongs to this state only if it is current before and after.
             let commit = self.commit.load(Ordering::Acquire);
             if self.current.load(Ordering::Acquire) == state {
-                return Pin { state, commit, hold: Hold::Slot(slot) };
+                return Pin { state: plain(state), commit, hold: Hold::Slot(slot) };
             }
         }
     }
@@ -155,25 +177,19 @@ impl<T: Numbered> Published<T> {
     /// All slots are taken: hold the state by its counter.
     #[cold]
     fn pin_counted(&self) -> Pin<'_, T> {
-        let (state, commit) = self.snapshot_slow();
-        Pin { state: Arc::as_ptr(&state).cast_mut(), commit, hold: Hold::Counted(state) }
-    }
-
-    fn snapshot_slow(&self) -> (Arc<T>, u64) {
         let states = self.states.lock();
-        // States change only under this lock, so the commit number belongs to the last one.
-        let last = states.back().cloned();
+        // States and turns change only under this lock, so the commit number belongs to the last one.
+        let Some(state) = states.back().cloned() else { unreachable!("the current state is always in the list") };
+        let counter = &self.counted[turn_of(self.current.load(Ordering::Relaxed))];
+        counter.fetch_add(1, Ordering::SeqCst);
         let commit = self.commit.load(Ordering::Acquire);
-        match last {
-            Some(state) => (state, commit),
-            None => unreachable!("the current state is always in the list"),
-        }
+        Pin { state: Arc::as_ptr(&state).cast_mut(), commit, hold: Hold::Counted(state, counter) }
     }
 
     /// A state and commit number held by a counter, for as long as the caller likes.
     pub fn snapshot(&self) -> (Arc<T>, u64) {
         let pin = self.pin();
-        if let Hold::Counted(state) = &pin.hold {
+        if let Hold::Counted(state, _) = &pin.hold {
             return (state.clone(), pin.commit);
         }
         // SAFETY: the pointer came from `Arc::as_ptr` of an `Arc` that `states` holds, and the pin
@@ -195,13 +211,34 @@ impl<T: Numbered> Published<T> {
             let raw = Arc::as_ptr(oldest).cast_mut();
             // The slots first, then the counter: a reader that turns its slot into a counted hold
             // raises the counter before it empties the slot.
-            let announced = self.slots.iter().any(|slot| slot.0.load(Ordering::SeqCst) == raw);
+            let announced = self.slots.iter().any(|slot| plain(slot.0.load(Ordering::SeqCst)) == raw);
             if announced || Arc::strong_count(oldest) > 1 {
                 break;
             }
             states.pop_front();
         }
         states.front().map_or(0, |oldest| oldest.number())
+    }
+
+    /// From here on those who pin are told from those who did before.
+    pub fn turn(&self) {
+        let _states = self.states.lock();
+        let current = self.current.load(Ordering::Relaxed);
+        self.current.store(current.map_addr(|address| address ^ 1), Ordering::SeqCst);
+        // What was done before the turn is seen by all who pin after it: they come after this fence, or are met
+        // in their slot with the turn before.
+        fence(Ordering::SeqCst);
+    }
+
+    /// True when nobody is left who pinned before the last turn.
+    pub fn have_turned(&self) -> bool {
+        fence(Ordering::SeqCst);
+        let before = turn_of(self.current.load(Ordering::Relaxed)) ^ 1;
+        let is_before = |slot: &Slot<T>| {
+            let state = slot.0.load(Ordering::SeqCst);
+            !state.is_null() && turn_of(state) == before
+        };
+        self.counted[before].load(Ordering::SeqCst) == 0 && !self.slots.iter().any(is_before)
     }
 
     /// Number of states kept, the current one included.
@@ -215,9 +252,19 @@ impl<T: Numbered> Published<T> {
     }
 }
 
+impl<T: Numbered + Send + Sync + 'static> Readers for Published<T> {
+    fn turn(&self) {
+        self.turn();
+    }
+
+    fn have_turned(&self) -> bool {
+        self.have_turned()
+    }
+}
+
 enum Hold<'a, T> {
     Slot(&'a AtomicPtr<T>),
-    Counted(Arc<T>),
+    Counted(Arc<T>, &'a AtomicUsize),
 }
 
 /// A state held for reading, and the commit number to read at.
@@ -245,8 +292,11 @@ impl<T> Deref for Pin<'_, T> {
 
 impl<T> Drop for Pin<'_, T> {
     fn drop(&mut self) {
-        if let Hold::Slot(slot) = &self.hold {
-            slot.store(std::ptr::null_mut(), Ordering::Release);
+        match &self.hold {
+            Hold::Slot(slot) => slot.store(std::ptr::null_mut(), Ordering::Release),
+            Hold::Counted(_, counter) => {
+                counter.fetch_sub(1, Ordering::SeqCst);
+            }
         }
     }
 }

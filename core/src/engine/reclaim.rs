@@ -188,6 +188,7 @@ pub fn reclaim(
         if !relocate(sink, old, job.goal, group, changes, totals, &mut done)? {
             continue;
         }
+        sink.let_go_of_pages();
         budget = budget.saturating_sub(group.live_bytes);
         excess = excess.saturating_sub(group.gain * PAGE_BYTES as u64);
     }

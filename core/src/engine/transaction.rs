@@ -109,6 +109,7 @@ impl Engine {
     /// Begins a write transaction: waits for the writer's turn, at most the configured time.
     pub fn begin(&self) -> Result<Transaction<'_>> {
         self.check_open()?;
+        self.check_writable()?;
         let held = Held::new(self)?;
         self.admit()?;
         let mut writer = self.writer.lock(self.config.writer_timeout)?;
@@ -146,6 +147,7 @@ impl Engine {
 
     /// For recovery: replays a frame into the writer.
     pub(crate) fn replay_frame(&self, writer: &mut Writer, commit: u64, payload: &[u8]) -> Result<()> {
+        let _hold = self.pages.hold();
         writer.replay(self.context(), commit, payload)?;
         writer.names.clear();
         Ok(())
@@ -169,6 +171,7 @@ impl<'e> Transaction<'e> {
 
     /// The tree of a collection, if there is one.
     pub fn resolve(&mut self, name: &str) -> Result<Option<u32>> {
+        self.engine.check_fork()?;
         if !self.catalog_changed {
             if let Some(tree) = self.writer.names.get(name) {
                 return Ok(Some(*tree));
@@ -260,6 +263,8 @@ impl<'e> Transaction<'e> {
 
     /// The document as this transaction sees it, copied.
     pub fn get(&self, tree: u32, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.engine.check_fork()?;
+        let _hold = self.engine.pages.hold();
         let hash = state::hash_of(&self.writer.state.meta, key);
         if let Some(own) = self.own_change(tree, key, hash) {
             let change = &self.changes[own];
@@ -274,6 +279,8 @@ impl<'e> Transaction<'e> {
 
     /// True when the id has a document as this transaction sees it.
     pub fn contains(&self, tree: u32, key: &[u8]) -> Result<bool> {
+        self.engine.check_fork()?;
+        let _hold = self.engine.pages.hold();
         let hash = state::hash_of(&self.writer.state.meta, key);
         Ok(match self.own_change(tree, key, hash) {
             Some(own) => self.changes[own].put,
@@ -311,6 +318,8 @@ impl<'e> Transaction<'e> {
         put: bool,
         wanted: impl FnOnce(bool) -> Result<bool>,
     ) -> Result<bool> {
+        self.engine.check_fork()?;
+        let _hold = self.engine.pages.hold();
         let key = if put { key::key_of(bytes) } else { Some(bytes) };
         let key = key.ok_or_else(|| Error::Internal("a document that is not in stored form".into()))?;
         let hash = hash.unwrap_or_else(|| self.prefetch(tree, key));
@@ -353,6 +362,7 @@ impl<'e> Transaction<'e> {
 
     /// Asks for the memory that a change of this id will touch, all of it at once; gives the hash.
     pub fn prefetch(&self, tree: u32, key: &[u8]) -> KeyHash {
+        let _hold = self.engine.pages.hold();
         let state = &self.writer.state;
         let hash = state::hash_of(&state.meta, key);
         state.prefetch_tip(&self.engine.pages, tree, hash);
@@ -375,6 +385,7 @@ impl<'e> Transaction<'e> {
 
     /// The next integer id of a collection: above any it has ever held, this transaction's included.
     pub fn next_id(&mut self, tree: u32, name: &str) -> Result<u64> {
+        let _hold = self.engine.pages.hold();
         let committed = self.writer.tree(&self.engine.pages, tree)?.counts.max_id;
         let own = self.largest.iter().find(|(other, _)| *other == tree).map_or(0, |(_, id)| *id);
         committed.max(own).checked_add(1).ok_or_else(|| Error::IdsExhausted(name.to_owned()))
@@ -385,12 +396,14 @@ impl<'e> Transaction<'e> {
     /// Commits: place, log, apply (Invariant 13). The result is what to wait for before telling anyone.
     pub fn commit(mut self) -> Result<Committed> {
         let engine = self.engine;
+        engine.check_fork()?;
         self.changes.retain(|change| !change.replaced && (change.put || change.tip.live().is_some()));
         if self.changes.is_empty() && self.dropped.is_empty() {
             return Ok(self.nothing());
         }
         engine.check_latch()?;
         engine.begin_log(&mut self.writer)?;
+        let hold = engine.pages.hold();
         let commit = self.writer.tip + 1;
         let first_ordinal = self.writer.next_ordinal;
         let mut addresses = std::mem::take(&mut self.writer.scratch.addresses);
@@ -418,7 +431,7 @@ impl<'e> Transaction<'e> {
         } else {
             engine.published.publish_commit(commit);
         }
-        drop(self);
+        drop((self, hold));
         engine.after_commit();
         Ok(Committed { commit, lsn })
     }

@@ -23,6 +23,7 @@ use super::trees::{self, TreeEntry, CATALOG};
 use super::Engine;
 use crate::control::{Control, Progress};
 use crate::error::{Error, Result};
+use crate::file::cache::Hold;
 use crate::file::meta::META_PAGES;
 use crate::file::page::{self, Address, PageNo, UNIT_HEADER_BYTES};
 use crate::file::pages::Pages;
@@ -32,6 +33,7 @@ use crate::hash;
 use crate::record::block;
 use crate::record::directory::Entry;
 use crate::sync::Arc;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was checked.
@@ -60,6 +62,9 @@ pub type IsDocument<'a> = &'a dyn Fn(&[u8]) -> std::result::Result<(), u64>;
 /// Pages and documents between two steps.
 const STEP_PAGES: u64 = 256;
 const STEP_DOCUMENTS: u64 = 1024;
+
+/// Lets go of what was read so far.
+type Renew<'a> = &'a dyn Fn();
 
 /// Pages reached so far, a bit each; each page that is reached was, or is about to be, checked.
 struct Reached<'w, 'c> {
@@ -110,15 +115,18 @@ impl Engine {
     /// Checks everything; see the module's text. `is_document` is given the bytes of every document, and
     /// answers with the offset of the first that can't be right.
     pub fn verify(&self, is_document: IsDocument<'_>, control: &mut Control<'_>) -> Result<VerifyReport> {
+        let hold = RefCell::new(self.pages.hold());
+        // Called where nothing that was read is looked at any more: a file of any size is checked in bounded memory.
+        let renew = &|| hold.borrow_mut().iter_mut().for_each(Hold::renew);
         let (state, commit) = self.published.snapshot();
         let meta = &state.meta;
         let mut report = VerifyReport { file_pages: meta.file_pages, commit, ..VerifyReport::default() };
         let mut reached = Reached::new(meta.file_pages, meta.used_pages, control);
         reached.claim(PageNo(0), META_PAGES)?;
         let mut blocks = Totals { pages: 0, live_bytes: 0 };
-        let entries = self.verify_table(&state, &mut reached, &mut blocks)?;
+        let entries = self.verify_table(&state, &mut reached, &mut blocks, renew)?;
         for (&tree, entry) in &entries {
-            self.verify_tree(tree, entry, &state, &mut reached, &mut blocks, &mut report)?;
+            self.verify_tree(tree, entry, &state, &mut reached, &mut blocks, &mut report, renew)?;
         }
         let same = |what, expected, got| match expected == got {
             true => Ok(()),
@@ -131,7 +139,7 @@ impl Engine {
         report.used_pages = reached.count;
         reached.step()?;
         drop(reached);
-        self.verify_snapshot(&state, commit, is_document, &mut report, control)?;
+        self.verify_snapshot(&state, commit, is_document, &mut report, control, renew)?;
         Ok(report)
     }
 
@@ -140,9 +148,11 @@ impl Engine {
         state: &State,
         reached: &mut Reached<'_, '_>,
         blocks: &mut Totals,
+        renew: Renew<'_>,
     ) -> Result<BTreeMap<u32, TreeEntry>> {
         let mut entries = BTreeMap::new();
         let mut claim = |page: PageNo| {
+            renew();
             self.pages.forget(page);
             reached.claim(page, 1)
         };
@@ -164,6 +174,7 @@ impl Engine {
         Ok(entries)
     }
 
+    #[allow(clippy::too_many_arguments, reason = "one step of the walk above, split off for its length")]
     fn verify_tree(
         &self,
         tree: u32,
@@ -172,15 +183,18 @@ impl Engine {
         reached: &mut Reached<'_, '_>,
         totals: &mut Totals,
         report: &mut VerifyReport,
+        renew: Renew<'_>,
     ) -> Result<()> {
         let pages = &self.pages;
         let mut indexed = 0u64;
         let mut claim = |page: PageNo| {
+            renew();
             pages.forget(page);
             reached.claim(page, 1)
         };
         hash::walk(pages, &entry.trie, &mut claim, &mut |indexed_entry| {
             indexed += 1;
+            renew();
             let at = indexed_entry.address;
             let key = state::read(pages, at)?.record.key();
             if key.is_some_and(|key| indexed_entry.matches(state::hash_of(&state.meta, key))) {
@@ -195,6 +209,7 @@ impl Engine {
         })?;
         let (mut live, mut bytes, mut last) = (0, 0, 0);
         for (base, block) in &blocks {
+            renew();
             pages.forget(block.page);
             reached.claim(block.page, 1 << block.order)?;
             bytes += self.verify_block(tree, *base, block, entry, state, reached, report, &mut last)?;
@@ -387,6 +402,7 @@ impl Engine {
         is_document: IsDocument<'_>,
         report: &mut VerifyReport,
         control: &mut Control<'_>,
+        renew: Renew<'_>,
     ) -> Result<()> {
         let pages = &self.pages;
         let (mut done, mut total) = (0, 0);
@@ -417,6 +433,7 @@ impl Engine {
                 if done % STEP_DOCUMENTS == 0 {
                     control.step(Progress::new("documents", done, total, "documents"))?;
                 }
+                renew();
             }
             let counted = state.count(pages, commit, tree)?;
             if count != counted {

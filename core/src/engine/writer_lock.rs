@@ -7,6 +7,7 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::fork;
 use crate::sync::{Arc, Condvar, Mutex};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ struct Turn {
 /// A fair lock around the writer's state.
 #[derive(Debug)]
 pub struct WriterLock<T> {
+    /// Generation of the process that made it.
+    born: u64,
     queue: Mutex<Queue>,
     value: Mutex<T>,
 }
@@ -41,7 +44,7 @@ pub struct WriterGuard<'a, T> {
 impl<T> WriterLock<T> {
     /// A free lock.
     pub fn new(value: T) -> WriterLock<T> {
-        WriterLock { queue: Mutex::new(Queue::default()), value: Mutex::new(value) }
+        WriterLock { born: fork::generation(), queue: Mutex::new(Queue::default()), value: Mutex::new(value) }
     }
 
     /// Waits for the lock, at most `timeout`.
@@ -93,6 +96,12 @@ impl<T> std::ops::DerefMut for WriterGuard<'_, T> {
 
 impl<T> Drop for WriterGuard<'_, T> {
     fn drop(&mut self) {
+        if fork::generation() != self.lock.born {
+            // A child forked inside a transaction: those who waited are not here, and the locks may be held for
+            // ever.
+            std::mem::forget(self.value.take());
+            return;
+        }
         self.value = None;
         let mut queue = self.lock.queue.lock();
         match queue.waiting.pop_front() {

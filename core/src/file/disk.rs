@@ -141,6 +141,10 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     /// Gives the lock back before the file is dropped. Does nothing where this handle has none.
     fn unlock(&self);
 
+    /// In a process forked from the one that opened the file: gives the descriptor up, so that the lock ends with
+    /// the process that took it. Every later call on this handle fails there; memory that was lent stays.
+    fn forsake(&self) {}
+
     /// False if the file has no name any more: somebody removed it while it was being opened here.
     fn is_linked(&self) -> bool {
         true

@@ -1,6 +1,7 @@
 //! The file: pages, the seam under all access to it, free space, page trees, the mapping.
 
 pub mod backups;
+pub mod cache;
 #[cfg(not(loom))]
 pub mod copies;
 pub mod disk;

@@ -18,11 +18,14 @@
 //! number, kind) when it is first touched after opening or after it was written; every later touch pays
 //! a load and a compare.
 //!
+//! Without a mapping (`ReadMode::Pread`) the memory is the [`Cache`]'s, and the first touch reads the unit into it.
+//!
 //! What comes from the file is verified first (Invariant 17); units in the heap are trusted, as this process
 //! made them. A unit leaves the heap for the mapping after a successful data sync (Invariant 5;
 //! [`Pages::unit_written`]); its buffer lives on until no reader can hold it (the engine's retire list sees
 //! to that).
 
+use super::cache::{Cache, Hold};
 use super::disk::DiskFile;
 use super::fault::Fault;
 use super::page::{self, get_u32, get_u64, PageKind, PageNo, PageSource, PAGE_BYTES};
@@ -126,6 +129,8 @@ struct Middle {
 /// The page table of one open file. See the module's text.
 pub struct Pages {
     file: Arc<dyn DiskFile>,
+    /// Where units are read to; none where the file is mapped.
+    cache: Option<Arc<Cache>>,
     seed: u64,
     segment_pages: u64,
     /// Pages that the file has; nothing beyond is touched through the mapping.
@@ -205,11 +210,18 @@ pub struct Unit {
 }
 
 impl Pages {
-    /// A table for `file`, which has `len` pages and the checksum seed `seed`.
+    /// A table for `file`, which has `len` pages and the checksum seed `seed`; the file is mapped.
+    #[cfg(test)]
     pub fn new(file: Arc<dyn DiskFile>, seed: u64, len: u64) -> Pages {
+        Pages::over(file, None, seed, len)
+    }
+
+    /// A table for `file`, whose units are read into `cache`, where there is one.
+    pub fn over(file: Arc<dyn DiskFile>, cache: Option<Arc<Cache>>, seed: u64, len: u64) -> Pages {
         let segment_pages = file.segment_bytes() / PAGE_BYTES as u64;
         Pages {
             file,
+            cache,
             seed,
             segment_pages,
             len: AtomicU64::new(len),
@@ -241,6 +253,18 @@ impl Pages {
     /// Units whose checksum was verified since opening.
     pub fn verified_units(&self) -> u64 {
         self.verified.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of units in memory of our own: 0 where the file is mapped.
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.as_ref().map_or(0, |cache| cache.bytes())
+    }
+
+    /// Keeps what is read while it lives; none is needed where the file is mapped. To be had before the first
+    /// page is looked at by whoever is not pinned to a published state.
+    #[inline]
+    pub fn hold(&self) -> Option<Hold> {
+        self.cache.as_ref().map(Cache::hold)
     }
 
     #[inline]
@@ -302,6 +326,14 @@ impl Pages {
         }
     }
 
+    /// Where the memory of a segment begins.
+    fn segment(&self, index: u64) -> Result<*const u8> {
+        match &self.cache {
+            Some(cache) => cache.segment(index),
+            None => self.file.segment(index).map_err(|e| Error::io("mapping the file", e)),
+        }
+    }
+
     /// Memory of `pages` pages of the mapping from `page`, inside the file and inside one segment.
     fn mapped(&self, page: PageNo, pages: u64) -> Result<*const u8> {
         let len = self.len();
@@ -313,15 +345,29 @@ impl Pages {
         if within + pages > self.segment_pages {
             return Err(Error::corrupt("unit across segments", page.0, 0, self.segment_pages, within + pages));
         }
-        let base = self.file.segment(segment).map_err(|e| Error::io("mapping the file", e))?;
-        Ok(base.wrapping_add(within as usize * PAGE_BYTES))
+        Ok(self.segment(segment)?.wrapping_add(within as usize * PAGE_BYTES))
     }
 
     #[cold]
     fn verify_unit(&self, page: PageNo) -> Result<Unit> {
         let ptr = self.mapped(page, 1)?;
+        if let Some(cache) = &self.cache {
+            let code = self.load(cache, page, |unit| self.read_unit(cache, page, unit))?;
+            return Ok(Unit { ptr, code, heap: false });
+        }
         // SAFETY: `mapped` checked that the page lies inside the file and its segment.
         let head = unsafe { std::slice::from_raw_parts(ptr, PAGE_BYTES) };
+        let (code, covered) = self.shape(page, head)?;
+        // SAFETY: the line before checked that all `covered` bytes lie inside file and segment.
+        let unit = unsafe { std::slice::from_raw_parts(ptr, covered) };
+        page::check(unit, page, self.seed)?;
+        self.set_verified(page, code)?;
+        Ok(Unit { ptr, code, heap: false })
+    }
+
+    /// What the unit is, and how many bytes its first checksum covers, from a header that is not verified yet; all
+    /// of them lie inside the file and its segment.
+    fn shape(&self, page: PageNo, head: &[u8]) -> Result<(Code, usize)> {
         let kind = page::UnitHeader::decode(head, page)?.kind;
         let order = page::order_of(head);
         let covered = match kind {
@@ -331,12 +377,46 @@ impl Pages {
             _ => return Err(Error::corrupt("unit header (order)", page.0, 15, 0, order.into())),
         };
         self.mapped(page, (covered / PAGE_BYTES) as u64)?;
-        // SAFETY: the line before checked that all `covered` bytes lie inside file and segment.
-        let unit = unsafe { std::slice::from_raw_parts(ptr, covered) };
+        Ok((code_of(kind, order), covered))
+    }
+
+    /// Reads a unit (of an extent, the part under its first checksum) and verifies it.
+    fn read_unit(&self, cache: &Cache, page: PageNo, unit: &mut Vec<u8>) -> Result<Code> {
+        cache.read(page, 0, PAGE_BYTES, unit)?;
+        let (code, covered) = self.shape(page, unit)?;
+        cache.read(page, 1, covered, unit)?;
         page::check(unit, page, self.seed)?;
-        let code = code_of(kind, order);
-        self.set_verified(page, code)?;
-        Ok(Unit { ptr, code, heap: false })
+        Ok(code)
+    }
+
+    /// Brings what begins at `page` into memory, if it is not there, by `read`, which verifies it, too.
+    fn load(&self, cache: &Cache, page: PageNo, read: impl FnOnce(&mut Vec<u8>) -> Result<Code>) -> Result<Code> {
+        let mut shard = cache.shard(page);
+        let code = match shard.get_mut(&page.0) {
+            Some(loaded) if !loaded.check_again => loaded.code,
+            Some(loaded) => {
+                // Others may read what is in memory, so the file is compared with it and not read over it.
+                let code = read(&mut Vec::new())?;
+                if code != loaded.code {
+                    return Err(Error::corrupt("unit header (kind)", page.0, 14, loaded.code.into(), code.into()));
+                }
+                loaded.check_again = false;
+                self.verified.fetch_add(1, Ordering::Relaxed);
+                code
+            }
+            None => {
+                let mut unit = Vec::with_capacity(PAGE_BYTES);
+                let code = read(&mut unit)?;
+                cache.insert(&mut shard, page, code, &unit)?;
+                self.verified.fetch_add(1, Ordering::Relaxed);
+                code
+            }
+        };
+        self.set_code(page, code)?;
+        let kept = cache.keep(&mut shard, page);
+        drop(shard);
+        cache.make_room(kept, |page| self.clear_code(page));
+        Ok(code)
     }
 
     /// Bytes of an extent under its first checksum, from a header that is not verified yet.
@@ -350,16 +430,21 @@ impl Pages {
     }
 
     fn set_verified(&self, page: PageNo, code: Code) -> Result<()> {
+        self.set_code(page, code)?;
+        self.verified.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn set_code(&self, page: PageNo, code: Code) -> Result<()> {
         let group = self.group_or_make(page)?;
         if group.base.load(Ordering::Acquire).is_null() {
             let first = PageNo(page.0 & !(GROUP_PAGES as u64 - 1));
             let segment = first.0 / self.segment_pages;
-            let base = self.file.segment(segment).map_err(|e| Error::io("mapping the file", e))?;
+            let base = self.segment(segment)?;
             let at = (first.0 % self.segment_pages) as usize * PAGE_BYTES;
             group.base.store(base.wrapping_add(at).cast_mut(), Ordering::Release);
         }
         group.set_code(page.0 as usize % GROUP_PAGES, code);
-        self.verified.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -382,6 +467,10 @@ impl Pages {
     /// The unit at `page` was written to the file (and synced, if it was in the heap): readers take it
     /// from the mapping from now on and verify it when they first touch it. `pages` is its length.
     pub fn unit_written(&self, page: PageNo, pages: u64) {
+        if let Some(cache) = &self.cache {
+            // First, and all of it: what is loaded once the heap's pointer is gone has readers.
+            cache.discard(page, pages);
+        }
         for number in page.0..page.0 + pages {
             if let Some(group) = self.group(PageNo(number)) {
                 let at = number as usize % GROUP_PAGES;
@@ -397,6 +486,13 @@ impl Pages {
 
     /// The unit at `page` is verified again when it is next touched.
     pub fn forget(&self, page: PageNo) {
+        match &self.cache {
+            Some(cache) => cache.check_again(page, || self.clear_code(page)),
+            None => self.clear_code(page),
+        }
+    }
+
+    fn clear_code(&self, page: PageNo) {
         if let Some(group) = self.group(page) {
             group.clear_code(page.0 as usize % GROUP_PAGES);
         }
@@ -454,14 +550,18 @@ impl Pages {
             if self.group(first).is_some_and(|g| g.code(first.0 as usize % GROUP_PAGES) == EXTENT_PIECE) {
                 continue;
             }
-            // SAFETY: the caller checked that the whole extent lies inside file and segment.
-            let data = unsafe { std::slice::from_raw_parts(ptr.add(at), EXTENT_PIECE_BYTES.min(bytes - at)) };
+            let length = EXTENT_PIECE_BYTES.min(bytes - at);
             let expected = get_u64(head, EXTENT_HEADER_BYTES + (piece - 1) * 8);
-            let got = xxhash_rust::xxh3::xxh3_64_with_seed(data, self.seed);
-            if expected != got {
-                return Err(Error::corrupt("extent piece", first.0, 0, expected, got));
+            let check = |data: &[u8]| match xxhash_rust::xxh3::xxh3_64_with_seed(data, self.seed) {
+                got if got == expected => Ok(EXTENT_PIECE),
+                got => Err(Error::corrupt("extent piece", first.0, 0, expected, got)),
+            };
+            if let Some(cache) = &self.cache {
+                self.load(cache, first, |data| cache.read(first, 0, length, data).and_then(|()| check(data)))?;
+                continue;
             }
-            self.set_verified(first, EXTENT_PIECE)?;
+            // SAFETY: the caller checked that the whole extent lies inside file and segment.
+            self.set_verified(first, check(unsafe { std::slice::from_raw_parts(ptr.add(at), length) })?)?;
         }
         Ok(())
     }
@@ -470,6 +570,18 @@ impl Pages {
     fn wrong_kind(&self, page: PageNo, expected: PageKind) -> Error {
         let got = self.resolve(page).map_or(0, |u| u.code);
         Error::corrupt("unit header (kind)", page.0, 14, expected as u64, got.into())
+    }
+
+    /// Brings the unit at `page` into memory, verified; gives its number of pages. Of an extent, the head alone.
+    pub fn touch(&self, page: PageNo) -> Result<u64> {
+        let unit = self.resolve(page)?;
+        let pages = if unit.code <= LAST_BLOCK { 1 << (unit.code - BLOCK) } else { 1 };
+        for at in 0..pages {
+            // SAFETY: the pages of a resolved unit are valid memory. A unit verified long ago may have left the
+            // memory of the system: it is back once a byte of each page was read.
+            unsafe { unit.ptr.add(at as usize * PAGE_BYTES).read_volatile() };
+        }
+        Ok(pages)
     }
 
     /// Number of pages of the unit at `page`, and its kind, as verified.

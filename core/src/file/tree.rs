@@ -32,7 +32,7 @@ pub mod salvage;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use super::page::{get_u48, put_u48, PageNo, PageSource};
+use super::page::{get_u48, put_u48, PageKind, PageNo, PageSource};
 use crate::error::Result;
 use node::{Fence, Node, MAX_LEVEL};
 
@@ -178,7 +178,7 @@ impl Cursor {
 }
 
 /// Visits the whole tree in key order and checks every rule on the way: `page` sees each page before
-/// it is read, `entry` each entry.
+/// it is read, `entry` each entry. Holds nothing of the source while either runs.
 pub fn walk<S: PageSource + ?Sized>(
     src: &S,
     root: &TreeRoot,
@@ -201,6 +201,15 @@ pub fn walk_where<S: PageSource + ?Sized>(
     walk_node(src, root.page, root.level, Fence::ROOT, page, entry)
 }
 
+/// One page, copied.
+struct Copied(Box<[u8]>);
+
+impl PageSource for Copied {
+    fn unit(&self, _: PageNo, _: PageKind) -> Result<&[u8]> {
+        Ok(&self.0)
+    }
+}
+
 /// [`walk_where`] below one page; calls itself at most `level` deep.
 fn walk_node<S: PageSource + ?Sized>(
     src: &S,
@@ -213,7 +222,8 @@ fn walk_node<S: PageSource + ?Sized>(
     if !page(at)? {
         return Ok(());
     }
-    let node = Node::open(src, at, level, fence.first)?;
+    let copy = Copied(src.unit(at, node::kind_of_level(level))?.into());
+    let node = Node::open(&copy, at, level, fence.first)?;
     node.validate(fence)?;
     for index in 0..node.count() {
         match level {

@@ -41,7 +41,7 @@ pub use moves::{cut, evacuate};
 pub use shortcut::Shortcut;
 #[cfg(test)]
 use trie::WalkEntry;
-pub use trie::{find_leaf, lookup, walk, walk_where, Leaf, TrieRoot};
+pub use trie::{by_level, find_leaf, lookup, walk, walk_where, Leaf, TrieRoot};
 
 use crate::error::{Error, Result};
 use crate::file::fault::Fault;

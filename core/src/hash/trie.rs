@@ -6,6 +6,7 @@ use super::{look, read, top, KeyHash, Page, Shortcut, MAX_LEVEL};
 use crate::error::{Error, Result};
 use crate::file::fault::Fault;
 use crate::file::page::{get_u48, get_u64, put_u48, put_u64, Address, PageKind, PageNo, PageSource};
+use std::collections::BTreeMap;
 
 /// Where a trie begins; 16 bytes in the catalog entry of its collection.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -169,7 +170,7 @@ impl WalkEntry {
 }
 
 /// Calls `page` with the number of every page of the trie, before it is read, and `entry` with every
-/// entry, in the order of the path; checks each page completely.
+/// entry, in the order of the path; checks each page completely. Holds nothing of the source while either runs.
 ///
 /// An error of either ends the walk. A damaged trie that reaches a page twice ends it too, at the
 /// latest when more entries have been met than the root says there are.
@@ -203,6 +204,31 @@ pub fn walk_where<S: PageSource + ?Sized>(
     let mut walk = Walk { src, root, page, entry, entries: 0, pages_left };
     walk.visit(Slot { prefix: 0, depth: 0, page: root.page }, root.level)?;
     Ok(walk.entries)
+}
+
+/// Calls `visit` with the number of every page of the trie but those that leaves go on in, before it is read: level
+/// by level from the root, each in the order of the file.
+pub fn by_level<S: PageSource + ?Sized>(
+    src: &S,
+    root: &TrieRoot,
+    visit: &mut dyn FnMut(PageNo) -> Result<()>,
+) -> Result<()> {
+    root.check::<Error>()?;
+    // By page, so that a damaged trie that leads to a page many times gets there once.
+    let mut slots = BTreeMap::from([(root.page, Slot { prefix: 0, depth: 0, page: root.page })]);
+    for level in (0..=root.level).rev() {
+        let mut below = BTreeMap::new();
+        for slot in slots.into_values().filter(|slot| !slot.page.is_none()) {
+            visit(slot.page)?;
+            if level > 0 {
+                let page = read(src, slot.page, PageKind::TrieNode)?;
+                let children = Node::open(page, slot.page, level, slot.depth)?.children(slot.prefix)?;
+                below.extend(children.into_iter().map(|child| (child.page, child)));
+            }
+        }
+        slots = below;
+    }
+    Ok(())
 }
 
 struct Walk<'w, S: ?Sized> {
@@ -246,13 +272,16 @@ impl<S: PageSource + ?Sized> Walk<'_, S> {
             return Ok(());
         }
         let mut no = at.page;
-        let mut page = read(self.src, no, PageKind::TrieLeaf)?;
-        let mut head = leaf::check(page, no, at.depth)?;
+        // Copied, so that nothing of the source is held while `entry` runs.
+        let mut page = *read(self.src, no, PageKind::TrieLeaf)?;
+        let mut head = leaf::check(&page, no, at.depth)?;
         loop {
             self.entries += u64::from(head.entries);
             // The bits of the path to the leaf, those of the tag, and the slot bits.
             let known = top(at.depth.max(head.known_bits())) | 0xffff;
-            leaf::for_each(page, no, at.prefix, &mut |bits, address| (self.entry)(WalkEntry { address, bits, known }))?;
+            leaf::for_each(&page, no, at.prefix, &mut |bits, address| {
+                (self.entry)(WalkEntry { address, bits, known })
+            })?;
             if head.rest == 0 {
                 return Ok(());
             }
@@ -260,8 +289,8 @@ impl<S: PageSource + ?Sized> Walk<'_, S> {
             if !self.enter(no)? {
                 return Ok(());
             }
-            page = read(self.src, no, PageKind::TrieLeaf)?;
-            let next = leaf::check(page, no, at.depth)?;
+            page = *read(self.src, no, PageKind::TrieLeaf)?;
+            let next = leaf::check(&page, no, at.depth)?;
             head.expect_next(no, &next)?;
             head = next;
         }

@@ -31,9 +31,7 @@ mod writer;
 mod tests;
 
 pub use inspect::{first_start, identities, inspect_segment, segments, FrameView};
-#[cfg(test)]
-use replay::ReplayEnd;
-pub use replay::{replay, ReplayStart};
+pub use replay::{replay, ReplayEnd, ReplayStart};
 pub use writer::{Log, LogConfig};
 
 #[cfg(test)]

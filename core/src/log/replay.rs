@@ -189,7 +189,7 @@ impl<'a> EpochFiles<'a> {
     }
 
     fn open(&self, sequence: u32) -> Result<Arc<dyn crate::file::disk::DiskFile>> {
-        self.disk.open(&self.name(sequence)).map_err(|e| match e.kind() {
+        self.disk.open_read(&self.name(sequence)).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => self.missing(sequence, "no such file"),
             _ => reading(e),
         })

@@ -70,7 +70,7 @@ impl Entry {
         let mut head = [0; HEAD_BYTES];
         put_u48(&mut head, 0, self.page.0);
         head[6] = self.order;
-        head[7] = u8::from(!self.bitmap.is_empty()) * FLAG_BITMAP | u8::from(self.large) * FLAG_LARGE;
+        head[7] = (u8::from(!self.bitmap.is_empty()) * FLAG_BITMAP) | (u8::from(self.large) * FLAG_LARGE);
         put_u16(&mut head, 8, self.slots);
         put_u16(&mut head, 10, self.live);
         put_u32(&mut head, 12, self.live_bytes);

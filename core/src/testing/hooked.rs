@@ -2,6 +2,7 @@
 
 use crate::file::disk::{Disk, DiskFile, LockError};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 /// Called before each sync with the file's name.
@@ -12,6 +13,8 @@ type Hook = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 pub struct HookedDisk {
     disk: Arc<dyn Disk>,
     hook: Hook,
+    network: Option<String>,
+    fails_reads: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
@@ -19,6 +22,7 @@ struct HookedFile {
     file: Arc<dyn DiskFile>,
     name: String,
     hook: Hook,
+    fails_reads: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for HookedDisk {
@@ -36,11 +40,26 @@ impl std::fmt::Debug for HookedFile {
 impl HookedDisk {
     /// A disk over `disk` that calls `hook` with the name of a file before that is synced.
     pub fn new(disk: Arc<dyn Disk>, hook: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> HookedDisk {
-        HookedDisk { disk, hook: Arc::new(hook) }
+        HookedDisk { disk, hook: Arc::new(hook), network: None, fails_reads: Arc::default() }
+    }
+
+    /// The same disk, which says that it lies on a network file system of this kind.
+    pub fn on_network_file_system(self, kind: &str) -> HookedDisk {
+        HookedDisk { network: Some(kind.to_owned()), ..self }
+    }
+
+    /// From here on reads of files fail, or work again; what is read through a mapping is not asked.
+    pub fn fail_reads(&self, fail: bool) {
+        self.fails_reads.store(fail, Ordering::SeqCst);
     }
 
     fn wrap(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(HookedFile { file, name: name.to_owned(), hook: self.hook.clone() })
+        Arc::new(HookedFile {
+            file,
+            name: name.to_owned(),
+            hook: self.hook.clone(),
+            fails_reads: self.fails_reads.clone(),
+        })
     }
 }
 
@@ -55,7 +74,10 @@ impl Disk for HookedDisk {
         self.disk.rename(from, to)
     }
     fn network_file_system(&self) -> io::Result<Option<String>> {
-        self.disk.network_file_system()
+        match &self.network {
+            Some(kind) => Ok(Some(kind.clone())),
+            None => self.disk.network_file_system(),
+        }
     }
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         Ok(self.wrap(name, self.disk.create(name)?))
@@ -76,6 +98,9 @@ impl DiskFile for HookedFile {
         self.file.len()
     }
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.fails_reads.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
         self.file.read_at(buf, offset)
     }
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
@@ -120,6 +145,9 @@ impl DiskFile for HookedFile {
     }
     fn unlock(&self) {
         self.file.unlock()
+    }
+    fn forsake(&self) {
+        self.file.forsake()
     }
     fn is_linked(&self) -> bool {
         self.file.is_linked()

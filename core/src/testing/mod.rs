@@ -63,6 +63,14 @@ impl Default for TestConfig {
     }
 }
 
+/// How the tests read pages: `NYRO_READ_MODE=pread` runs those that ask here without a mapping.
+pub fn read_mode() -> crate::ReadMode {
+    match std::env::var("NYRO_READ_MODE").as_deref() {
+        Ok("pread") => crate::ReadMode::Pread,
+        _ => crate::ReadMode::Mapped,
+    }
+}
+
 /// Opens the database `name` on a disk and in an environment of the test's choice. With an environment
 /// without threads ([`SimEnv`]) all background work waits for [`step`].
 pub fn open(

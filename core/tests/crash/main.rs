@@ -14,6 +14,7 @@ mod crashes;
 mod errors;
 mod history;
 mod model;
+mod read_only;
 mod watch;
 mod workload;
 
@@ -102,6 +103,14 @@ fn a_crash_under_the_least_limits_leaves_a_prefix_of_the_commits() {
 fn a_crash_without_sync_on_commit_leaves_a_prefix_that_holds_the_last_sync() {
     crash_lane("crash manual", seed(500), 2, Parameters { durability: Durability::Manual, ..SYNC }, 1, 3);
     crash_lane("crash interval", seed(600), 1, Parameters { durability: Durability::Interval(5), ..SYNC }, 1, 3);
+}
+
+#[test]
+fn a_crash_at_any_operation_is_read_without_a_write_and_shows_what_the_next_writer_finds() {
+    for seed in seed(900)..seed(900) + 2 {
+        read_only::read_everywhere(&Parameters { seed, ..SYNC }, 1, 2);
+    }
+    read_only::read_everywhere(&Parameters { seed: seed(910), tight: true, ..SYNC }, 2, 1);
 }
 
 #[test]

@@ -44,7 +44,12 @@ pub struct Parameters {
 impl Parameters {
     pub fn config(&self) -> TestConfig {
         let log_max_bytes = if self.tight { 16 << 10 } else { 8 << 20 };
-        let options = Options { durability: self.durability, log_max_bytes, ..Options::default() };
+        let options = Options {
+            durability: self.durability,
+            log_max_bytes,
+            read_mode: nyro::testing::read_mode(),
+            ..Options::default()
+        };
         TestConfig { options, ..TestConfig::default() }
     }
 }

@@ -41,7 +41,12 @@ fn a_sync_that_is_due_does_not_wait_for_the_end_of_a_checkpoint() {
         }
         Ok(())
     });
-    let options = Options { durability: Durability::Interval(1), log_max_bytes: 1 << 20, ..Options::default() };
+    let options = Options {
+        durability: Durability::Interval(1),
+        log_max_bytes: 1 << 20,
+        read_mode: nyro::testing::read_mode(),
+        ..Options::default()
+    };
     let config = TestConfig { options, ..TestConfig::default() };
     let env = Arc::new(SystemEnv::new());
     let db = nyro::testing::open(Arc::new(disk), env, "test.nyro", &config).expect("opens");

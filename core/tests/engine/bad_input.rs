@@ -275,7 +275,8 @@ fn a_value_that_is_no_document_is_refused() {
 // ---- the machine -------------------------------------------------------------------------------------
 
 fn sim_config(durability: Durability) -> TestConfig {
-    let options = Options { durability, log_max_bytes: 32 << 10, ..Options::default() };
+    let options =
+        Options { durability, log_max_bytes: 32 << 10, read_mode: nyro::testing::read_mode(), ..Options::default() };
     TestConfig { options, ..TestConfig::default() }
 }
 

@@ -46,7 +46,12 @@ impl Place {
 
 /// Options for tests that are not about power loss: no sync for each commit, a small log.
 pub fn quick() -> Options {
-    Options { durability: Durability::Manual, log_max_bytes: 1 << 20, ..Options::default() }
+    Options {
+        durability: Durability::Manual,
+        log_max_bytes: 1 << 20,
+        read_mode: nyro::testing::read_mode(),
+        ..Options::default()
+    }
 }
 
 /// A database that is verified and closed when this handle goes, unless it was closed or the test failed.

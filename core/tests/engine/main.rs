@@ -12,6 +12,9 @@
 //!   model       random operations of several threads against a plain map
 //!   space       the bound of the file's size, what is given back, compaction
 //!   repair      thousands of damaged files, and what must be in the new one
+//!   opening     reading only, network file systems, warming up
+//!   pread       reading without a mapping
+//!   fixtures    files kept from earlier
 //! ```
 //!
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
@@ -21,11 +24,15 @@ mod background;
 mod backup;
 mod bad_input;
 mod common;
+mod fixtures;
 mod hostile;
 mod inspect;
 mod isolation;
 mod model;
+mod opening;
+mod pread;
 mod repair;
+mod sealed;
 mod space;
 
 #[global_allocator]

@@ -511,7 +511,13 @@ fn finish_phase(db: &Database, writers: &mut [Writer]) {
 }
 
 fn options(durability: Durability) -> Options {
-    Options { durability, log_max_bytes: 1 << 20, cache_bytes: 4 << 20, ..Options::default() }
+    Options {
+        durability,
+        log_max_bytes: 1 << 20,
+        cache_bytes: 4 << 20,
+        read_mode: nyro::testing::read_mode(),
+        ..Options::default()
+    }
 }
 
 /// Real files, background threads, several writers and a reader.
@@ -568,7 +574,13 @@ fn random_operations_agree_with_a_map_on_a_disk_without_threads() {
     let mut operations = 0;
     for phase in 0..12 {
         let durability = *rng.pick(&[Durability::Sync, Durability::Interval(5), Durability::Manual]);
-        let options = Options { durability, log_max_bytes: 64 << 10, cache_bytes: 1 << 20, ..Options::default() };
+        let options = Options {
+            durability,
+            log_max_bytes: 64 << 10,
+            cache_bytes: 1 << 20,
+            read_mode: nyro::testing::read_mode(),
+            ..Options::default()
+        };
         let config = TestConfig { options, ..TestConfig::default() };
         let env = Arc::new(SimEnv::new(seed + phase));
         let db = Db::new(testing::open(Arc::new(disk.clone()), env, "a", &config).expect("opens"));

@@ -13,6 +13,7 @@
 //! and some children are killed while they do.
 
 mod child;
+mod fork;
 mod workload;
 
 use child::{Orders, ORDERS};

@@ -27,7 +27,13 @@ impl Plan {
             1 => Durability::Interval(5),
             _ => Durability::Manual,
         };
-        Options { durability, log_max_bytes: self.log_max_bytes, cache_bytes: 8 << 20, ..Options::default() }
+        Options {
+            durability,
+            log_max_bytes: self.log_max_bytes,
+            cache_bytes: 8 << 20,
+            read_mode: nyro::testing::read_mode(),
+            ..Options::default()
+        }
     }
 }
 

@@ -159,6 +159,7 @@ impl Walk<'_, '_> {
 
 /// The pages of all units that the checkpoint of `meta` reaches and a checkpoint after `since` has written.
 pub fn changed(engine: &Engine, meta: &Meta, since: u64, control: &mut Control<'_>) -> Result<PageSet> {
+    let _hold = engine.pages.hold();
     let pages = &engine.pages;
     let found = PageSet::new(meta.file_pages);
     let walk = RefCell::new(Walk { engine, since, found, steps: 0, control });

@@ -309,7 +309,7 @@ fn verify(
     is_document: IsDocument<'_>,
     control: &mut Control<'_>,
 ) -> Result<VerifyReport> {
-    let engine = Engine::new(place, config, file.clone(), &meta);
+    let engine = Engine::new(place, config, file.clone(), &meta, crate::fork::generation());
     engine.bring_up(&FoundMeta { meta, slot: 0, twin: true, durable: true })?;
     engine.verify(is_document, control)
 }

@@ -109,3 +109,33 @@ fn readers_never_see_a_freed_state_or_a_commit_of_another() {
     assert_eq!(published.let_go(), states);
     assert_eq!(alive.load(Ordering::Relaxed), 1);
 }
+
+#[test]
+fn a_turn_waits_for_who_was_reading_before_it_and_for_nobody_else() {
+    let alive = Arc::new(AtomicU32::new(0));
+    let state = |number| Counted::new(number, &alive);
+    let published = Published::new(state(1), 0);
+    let before = published.pin();
+    published.turn();
+    assert!(!published.have_turned());
+    let after = published.pin();
+    drop(before);
+    assert!(published.have_turned(), "who came after the turn is no matter");
+    published.publish(state(2));
+    published.turn();
+    assert!(!published.have_turned());
+    drop(after);
+    assert!(published.have_turned());
+    // Pins beyond the slots, and a state that is kept.
+    let kept = published.snapshot();
+    let pins: Vec<_> = (0..SLOTS + 3).map(|_| published.pin()).collect();
+    published.turn();
+    assert!(!published.have_turned());
+    let (slots, counted): (Vec<_>, Vec<_>) = pins.into_iter().partition(|pin| matches!(pin.hold, Hold::Slot(_)));
+    assert_eq!(counted.len(), 3);
+    drop(slots);
+    assert!(!published.have_turned(), "some have no slot");
+    drop(counted);
+    assert!(published.have_turned(), "a snapshot is no matter");
+    assert_eq!(kept.0.number, 2);
+}

@@ -21,7 +21,7 @@ mod holder;
 mod sys;
 
 use crate::file::disk::{check_name, Disk, DiskFile, LockError};
-use crate::sync::Mutex;
+use crate::sync::{AtomicU32, Mutex, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -106,7 +106,7 @@ impl OsDisk {
             can_store,
             segments: Mutex::new(Vec::new()),
             writable: Mutex::new(None),
-            locked_by: Mutex::new(None),
+            locked_by: AtomicU32::new(0),
         })
     }
 }
@@ -178,8 +178,9 @@ struct OsFile {
     segments: Mutex<Vec<Option<MmapRaw>>>,
     /// Writable mapping of `[0, its length)`, never longer than the file; `store` runs under this lock.
     writable: Mutex<Option<MmapRaw>>,
-    /// Process that took the lock through this handle.
-    locked_by: Mutex<Option<u32>>,
+    /// Process that took the lock through this handle, 0 for none. Not behind a lock, which a forked child might
+    /// find held for ever.
+    locked_by: AtomicU32,
 }
 
 impl OsFile {
@@ -194,10 +195,9 @@ impl OsFile {
     }
 
     fn lock_as(&self, kind: i32) -> Result<(), LockError> {
-        let mut locked_by = self.locked_by.lock();
         match sys::lock(&self.file, kind) {
             Ok(true) => {
-                *locked_by = Some(std::process::id());
+                self.locked_by.store(std::process::id(), Ordering::Release);
                 Ok(())
             }
             Ok(false) => Err(LockError::Held(holder::find(&self.file).unwrap_or_default())),
@@ -324,10 +324,13 @@ impl DiskFile for OsFile {
     }
 
     fn unlock(&self) {
-        let mut locked_by = self.locked_by.lock();
-        if locked_by.take() == Some(std::process::id()) {
+        if self.locked_by.swap(0, Ordering::AcqRel) == std::process::id() {
             sys::unlock(&self.file);
         }
+    }
+
+    fn forsake(&self) {
+        sys::forsake(&self.file);
     }
 
     fn is_linked(&self) -> bool {

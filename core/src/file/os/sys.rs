@@ -69,6 +69,19 @@ pub(super) fn unlock(file: &File) {
     unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
 }
 
+/// Lets the descriptor mean the null device, for reading, so that it holds the file no more. The number stays
+/// taken until `file` is dropped.
+pub(super) fn forsake(file: &File) {
+    let Ok(null) = File::open("/dev/null") else { return };
+    // SAFETY: system calls on open descriptors; no memory is passed. The number goes on meaning an open
+    // descriptor that `file` owns.
+    unsafe {
+        if libc::dup2(null.as_raw_fd(), file.as_raw_fd()) >= 0 {
+            libc::fcntl(file.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
+}
+
 /// Gives `len` bytes from `offset` on back to the file system; false where it cannot.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn punch(file: &File, offset: u64, len: u64) -> io::Result<bool> {

@@ -32,13 +32,13 @@ fn disk_of_child() -> Option<OsDisk> {
 }
 
 /// A second handle of the same open file, as a forked child has it.
-fn inherited(file: &OsFile, locked_by: Option<u32>) -> OsFile {
+fn inherited(file: &OsFile, locked_by: u32) -> OsFile {
     OsFile {
         file: file.file.try_clone().unwrap(),
         can_store: false,
         segments: Mutex::new(Vec::new()),
         writable: Mutex::new(None),
-        locked_by: Mutex::new(locked_by),
+        locked_by: AtomicU32::new(locked_by),
     }
 }
 
@@ -83,12 +83,12 @@ fn a_forked_copy_of_a_handle_neither_releases_nor_prolongs_the_lock() {
     let (_directory, disk) = disk();
     let one = disk.open_file("a", How::Create).unwrap();
     one.lock().unwrap();
-    let parent = *one.locked_by.lock();
+    let parent = one.locked_by.load(Ordering::Relaxed);
     // What a forked child has: the same open file, and a record that its parent took the lock.
-    drop(inherited(&one, parent.map(|pid| pid + 1)));
+    drop(inherited(&one, parent + 1));
     let two = disk.open("a").unwrap();
     assert!(matches!(two.lock(), Err(LockError::Held(_))), "the child's drop left the lock alone");
-    let copy = inherited(&one, parent.map(|pid| pid + 1));
+    let copy = inherited(&one, parent + 1);
     drop(one);
     two.lock().expect("free although the child still has the descriptor");
     drop(copy);
@@ -133,7 +133,7 @@ fn a_full_disk_is_an_error_and_never_a_signal() {
         can_store: false,
         segments: Mutex::new(Vec::new()),
         writable: Mutex::new(None),
-        locked_by: Mutex::new(None),
+        locked_by: AtomicU32::new(0),
     };
     assert_eq!(file.write_at(b"x", 0).unwrap_err().kind(), ErrorKind::StorageFull);
     assert_eq!(file.write_zeros(0, 10).unwrap_err().kind(), ErrorKind::StorageFull);

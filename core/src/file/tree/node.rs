@@ -47,7 +47,7 @@ pub(crate) const LAYOUTS: [crate::format_tests::Layout; 3] = [
 pub const CAPACITY_BYTES: usize = PAGE_BYTES - SLOTS_AT;
 
 /// The kind of the pages of `level`.
-fn kind_of_level(level: u8) -> PageKind {
+pub(super) fn kind_of_level(level: u8) -> PageKind {
     if level == 0 {
         PageKind::TreeLeaf
     } else {

@@ -189,7 +189,7 @@ fn a_writer_gives_up_after_its_timeout_and_says_how_long_it_waited() {
 fn a_ticket_waits_until_its_commit_is_on_the_disk() {
     for durability in [Durability::Sync, Durability::Interval(60_000), Durability::Manual] {
         let place = Place::new();
-        let db = place.open_with(Options { durability, ..Options::default() });
+        let db = place.open_with(Options { durability, read_mode: nyro::testing::read_mode(), ..Options::default() });
         let mut last = 0;
         for n in 0..10 {
             let (result, ticket) =

@@ -132,13 +132,23 @@ pub fn put_u64(b: &mut [u8], at: usize, value: u64) {
 }
 
 pub fn config() -> TestConfig {
-    let options =
-        Options { durability: Durability::Manual, log_max_bytes: 1 << 20, cache_bytes: 8 << 20, ..Options::default() };
+    let options = Options {
+        durability: Durability::Manual,
+        log_max_bytes: 1 << 20,
+        cache_bytes: 8 << 20,
+        read_mode: nyro::testing::read_mode(),
+        ..Options::default()
+    };
     TestConfig { options, segment_bytes: 64 << 10, ..TestConfig::default() }
 }
 
 pub fn open(disk: &SimDisk) -> Result<Database> {
-    testing::open(Arc::new(disk.clone()), Arc::new(SimEnv::new(7)), NAME, &config())
+    open_with(disk, config().options)
+}
+
+pub fn open_with(disk: &SimDisk, options: Options) -> Result<Database> {
+    let config = TestConfig { options, ..config() };
+    testing::open(Arc::new(disk.clone()), Arc::new(SimEnv::new(7)), NAME, &config)
 }
 
 fn fill(db: &Database) -> Result<()> {

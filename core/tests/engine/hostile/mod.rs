@@ -17,7 +17,7 @@ pub use allocator::{peak_since, watch, Counting};
 
 use files::{put_u64, u64_at, Files, PAGE};
 use nyro::testing::{Rng, TempDir};
-use nyro::{doc, Database, Document, Error, Result, VerifyReport};
+use nyro::{doc, Database, Document, Error, Options, ReadMode, Result, VerifyReport};
 use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -107,6 +107,7 @@ fn use_it(db: Database) -> Result<VerifyReport> {
     let _ = read(&db);
     let _ = write(&db);
     let _ = db.checkpoint();
+    let _ = db.warm_up();
     let _ = read(&db);
     let _ = db.stats();
     let _ = db.verify();
@@ -371,6 +372,53 @@ fn damaged_files_on_the_real_disk_give_errors_at_most() {
             let (page, offset) = (rng.below(files.pages() as u64) as usize, rng.below(PAGE as u64) as usize);
             let damaged = with(&files, |files| files.data()[page * PAGE + offset] ^= 0x10);
             bench.case(&format!("{kind} page {page} offset {offset} flipped"), length, || run(&damaged));
+        }
+    }
+    bench.finish();
+}
+
+/// For reading only, with a mapping and without: nothing is written, and the answers are as careful.
+#[test]
+fn damaged_files_opened_for_reading_only_give_errors_at_most_and_stay_as_they_are() {
+    let (mut bench, mut rng) = (Bench::new(), Rng::new(nyro::testing::seed(7)));
+    for (kind, files) in [("clean", files::clean()), ("unclean", files::unclean())] {
+        for case in 0..700 {
+            let damaged = with(&files, |files| match case % 5 {
+                0 => {
+                    let (page, at) = (rng.below(2) as usize, rng.below(320) as usize);
+                    files.data()[page * PAGE + at] = rng.next_u64() as u8;
+                    files.reseal_meta(page);
+                }
+                1 => {
+                    let to = rng.below(files.bytes().len() as u64) as usize;
+                    files.data().truncate(to);
+                }
+                2 if files.0.len() > 1 => {
+                    let segment = *rng.pick(&files.segments());
+                    let at = rng.below(files.0[segment].1.len() as u64) as usize;
+                    files.0[segment].1[at] ^= 1 << rng.below(8);
+                }
+                _ => {
+                    let page = 2 + rng.below(files.pages() as u64 - 2) as usize;
+                    let (covered, is_unit) = (files.covered(page), files.is_unit(page));
+                    let at = page * PAGE + rng.below(covered as u64) as usize;
+                    files.data()[at] = rng.next_u64() as u8;
+                    if is_unit && case % 2 == 0 {
+                        files.reseal(page, covered);
+                    }
+                }
+            });
+            for read_mode in [ReadMode::Mapped, ReadMode::Pread] {
+                let disk = damaged.on_disk();
+                let digest = disk.digest();
+                let options = Options { read_only: true, read_mode, ..files::config().options };
+                bench.case(&format!("{kind} {case} {read_mode:?}"), files.total(), || {
+                    use_it(files::open_with(&disk, options)?)
+                });
+                if disk.operations() != 0 || disk.digest() != digest {
+                    bench.failures.push(format!("{kind} {case} {read_mode:?}: something was written"));
+                }
+            }
         }
     }
     bench.finish();
