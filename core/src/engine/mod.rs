@@ -21,7 +21,9 @@ pub mod open;
 pub mod pace;
 pub mod published;
 pub mod scan;
+pub mod snapshots;
 pub mod state;
+pub mod timing;
 pub mod transaction;
 pub mod trees;
 pub mod verify;
@@ -37,9 +39,11 @@ use crate::file::pages::Pages;
 use crate::file::space::Space;
 use crate::log::{Log, Lsn};
 use crate::memory::Pool;
+use crate::meter::Meter;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, Ordering, RwLock};
 use checkpoint::{Retired, Work};
 use published::Published;
+use snapshots::Snapshots;
 use state::State;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -81,6 +85,8 @@ pub struct Config {
     pub memory: bool,
     /// Make the file if it is not there.
     pub create: bool,
+    /// Snapshots older than this are ended.
+    pub snapshot_max_age: Option<Duration>,
 }
 
 impl Config {
@@ -94,6 +100,9 @@ impl Config {
 #[derive(Debug, Default)]
 pub struct Counters {
     pub(crate) commits: AtomicU64,
+    pub(crate) inserts: AtomicU64,
+    pub(crate) replaces: AtomicU64,
+    pub(crate) deletes: AtomicU64,
     pub(crate) rollbacks: AtomicU64,
     pub(crate) checkpoints_started: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
@@ -101,6 +110,7 @@ pub struct Counters {
     pub(crate) page_bytes_written: AtomicU64,
     pub(crate) paced_micros: AtomicU64,
     pub(crate) replayed: AtomicU64,
+    pub(crate) snapshots_ended: AtomicU64,
 }
 
 /// One open database.
@@ -124,6 +134,7 @@ pub struct Engine {
     pub(crate) metas_durable: AtomicBool,
     /// Waits for the states before the number to be gone.
     pub(crate) retired: Mutex<Vec<(u64, Retired)>>,
+    pub(crate) snapshots: Snapshots,
     latched: Mutex<Option<Error>>,
     closed: AtomicBool,
     /// One more for each change of the catalog, and the last commit that made one.
@@ -135,6 +146,9 @@ pub struct Engine {
     pub(crate) checkpoint_lsn: AtomicU64,
     pub(crate) tip_lsn: AtomicU64,
     pub(crate) counters: Counters,
+    pub(crate) meter: Meter,
+    /// When the last checkpoint was done, or the file was opened, by the clock of `env`, in microseconds.
+    pub(crate) checkpointed_at: AtomicU64,
     pub(crate) hook: RwLock<Option<Hook>>,
     pub(crate) signal: Signal,
     workers: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -245,6 +259,8 @@ impl Engine {
             let mut wants = self.signal.wants.lock();
             (std::mem::take(&mut wants.prepare), std::mem::take(&mut wants.sync))
         };
+        // Here, too: the other thread may be in a checkpoint for seconds.
+        self.end_old_snapshots();
         if self.pool.needs_prepare() {
             self.pool.prepare();
         }
@@ -263,6 +279,8 @@ impl Engine {
         if std::mem::take(&mut self.signal.wants.lock().checkpoint) {
             return self.background_checkpoint();
         }
+        self.end_old_snapshots();
+        self.let_go_of_snapshots();
         self.pool.trim();
         if let Some(log) = self.log.get().filter(|log| log.durable() == log.end()) {
             // The claim makes damage to what was synced last an error instead of a shorter log.
@@ -274,21 +292,11 @@ impl Engine {
     }
 
     fn background_checkpoint(&self) -> Result<()> {
-        let start = self.env.monotonic();
-        let done = self.checkpoint(false);
+        let done = self.timed_checkpoint(false);
         let mut wants = self.signal.wants.lock();
         wants.failure = done.as_ref().err().map(|e| e.to_string());
         drop(wants);
         self.signal.done.notify_all();
-        match &done {
-            Ok(true) => {
-                let meta = self.meta.lock().clone();
-                let micros = (self.env.monotonic() - start).as_micros() as u64;
-                self.event(Event::Checkpoint { generation: meta.generation, commit: meta.commit, micros });
-            }
-            Ok(false) => {}
-            Err(e) => self.event(Event::CheckpointFailed { error: e.clone() }),
-        }
         done.map(|_| ())
     }
 
@@ -360,7 +368,7 @@ impl Engine {
             }
         }
         self.check_latch()?;
-        while self.checkpoint(true)? {}
+        while self.timed_checkpoint(true)? {}
         if self.log.get().is_some() && self.config.durable() {
             crate::log::remove_segments(&*self.disk, &self.name, None)?;
             self.trim();

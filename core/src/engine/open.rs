@@ -23,6 +23,7 @@
 use super::create::find_or_create;
 use super::delta::Delta;
 use super::published::Published;
+use super::snapshots::Snapshots;
 use super::state::State;
 use super::writer::Writer;
 use super::writer_lock::WriterLock;
@@ -37,6 +38,7 @@ use crate::file::pages::Pages;
 use crate::file::space::Space;
 use crate::log::{self, Log, LogConfig, Lsn, ReplayStart};
 use crate::memory::Pool;
+use crate::meter::{Meter, Timer};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 use std::io;
 use std::sync::OnceLock;
@@ -86,6 +88,8 @@ impl Engine {
         let pages = Pages::new(file.clone(), meta.seed(), meta.file_pages);
         let space = Space::open(meta.space, meta.region_pages, meta.used_pages, meta.file_pages);
         let pool = Pool::new(usize::try_from(config.cache_bytes / 2).unwrap_or(usize::MAX));
+        let meter = Meter::new(config.durability == Durability::Sync && config.durable());
+        let checkpointed_at = AtomicU64::new(place.env.monotonic().as_micros() as u64);
         let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(&pool, meta.commit, 0))));
         Engine {
             config,
@@ -101,6 +105,7 @@ impl Engine {
             log: OnceLock::new(),
             work: Mutex::new(None),
             retired: Mutex::new(Vec::new()),
+            snapshots: Snapshots::new(),
             latched: Mutex::new(None),
             closed: AtomicBool::new(false),
             catalog_version: AtomicU64::new(1),
@@ -113,6 +118,8 @@ impl Engine {
             meta: Mutex::new(meta),
             metas_durable: AtomicBool::new(false),
             counters: Counters::default(),
+            meter,
+            checkpointed_at,
             hook: RwLock::new(place.hook),
             signal: Signal::default(),
             workers: Mutex::new(Vec::new()),
@@ -194,7 +201,7 @@ impl Engine {
         if self.file.len().map_err(|e| Error::io("reading the file's length", e))? > reached {
             self.file.truncate(reached).map_err(|e| Error::io("cutting the file", e))?;
         }
-        while self.checkpoint(true)? {}
+        while self.timed_checkpoint(true)? {}
         log::remove_segments(&*self.disk, &self.name, None)?;
         self.trim();
         let micros = (self.env.monotonic() - start).as_micros() as u64;
@@ -239,6 +246,7 @@ impl Engine {
             // With a sync after every frame a positioned write is cheaper than a store: the store would
             // fault on the page that the sync before made clean.
             use_store: !sync,
+            timer: Timer::new(self.env.clone(), self.meter.log_sync.clone()),
         })?);
         if sync {
             // Invariant 14: nobody sees a commit that a power loss could take back.
