@@ -2,16 +2,19 @@
 //! model under random operations.
 //!
 //! ```text
+//!   aging       snapshots with a largest age
 //!   api         every public call and what its documentation promises
 //!   background  what the background threads promise
 //!   bad_input   each mistake of a caller, each failure of the machine, each error code
 //!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
 //!   isolation   what a snapshot shows while others commit and sync
 //!   model       random operations of several threads against a plain map
+//!   watching    what `stats` counts and times, what the event hook is told
 //! ```
 //!
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
 
+mod aging;
 mod api;
 mod background;
 mod bad_input;
@@ -19,6 +22,7 @@ mod common;
 mod hostile;
 mod isolation;
 mod model;
+mod watching;
 
 #[global_allocator]
 static ALLOCATOR: hostile::Counting = hostile::Counting;
