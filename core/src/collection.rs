@@ -329,7 +329,8 @@ impl<T: DeserializeOwned> Collection<T> {
     /// The documents with these ids, in their order, `None` for each that is not there; all as of one
     /// commit. Faster than so many calls of `get`: their cache misses overlap.
     pub fn get_many<I: Into<Id>>(&self, ids: impl IntoIterator<Item = I>) -> Result<Vec<Option<T>>> {
-        self.db.snapshot()?.collection::<T>(&self.name)?.get_many(ids)
+        self.db.open_engine()?;
+        Snapshot::brief(self.db.shared()).collection::<T>(&self.name)?.get_many(ids)
     }
 
     /// All documents as of now, in the order they were last written.

@@ -114,8 +114,8 @@ impl Shared {
 /// writes to pages that a borrowed document may lie in.
 pub(crate) struct Lease {
     shared: Arc<Shared>,
-    /// The snapshot's place in the engine's list.
-    place: snapshots::Place,
+    /// The snapshot's place in the engine's list, if it lives longer than a call.
+    place: Option<snapshots::Place>,
 }
 
 impl Lease {
@@ -123,7 +123,14 @@ impl Lease {
     pub(crate) fn new(shared: &Arc<Shared>) -> (Arc<Lease>, Hold, u64) {
         shared.leases.fetch_add(1, Ordering::SeqCst);
         let (hold, commit, place) = shared.engine.take_snapshot();
-        (Arc::new(Lease { shared: shared.clone(), place }), hold, commit)
+        (Arc::new(Lease { shared: shared.clone(), place: Some(place) }), hold, commit)
+    }
+
+    /// [`Lease::new`] for a snapshot that is gone when the call ends that takes it: without an age.
+    pub(crate) fn brief(shared: &Arc<Shared>) -> (Arc<Lease>, Hold, u64) {
+        shared.leases.fetch_add(1, Ordering::SeqCst);
+        let (state, commit) = shared.engine.published.snapshot();
+        (Arc::new(Lease { shared: shared.clone(), place: None }), Hold::Free(state), commit)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -133,7 +140,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.shared.engine.snapshots.remove(self.place);
+        if let Some(place) = self.place {
+            self.shared.engine.snapshots.remove(place);
+        }
         let last = self.shared.leases.fetch_sub(1, Ordering::SeqCst) == 1;
         if last && self.shared.closed.load(Ordering::SeqCst) {
             self.shared.leave();

@@ -39,6 +39,12 @@ impl Snapshot {
         Snapshot { lease, hold, commit }
     }
 
+    /// One that is gone when the call ends that takes it.
+    pub(crate) fn brief(shared: &Arc<Shared>) -> Snapshot {
+        let (lease, hold, commit) = Lease::brief(shared);
+        Snapshot { lease, hold, commit }
+    }
+
     /// The commit number that it shows.
     pub fn commit(&self) -> u64 {
         self.commit
