@@ -119,6 +119,15 @@ Example:
   nyro verify app.nyro")]
     Verify(Look),
 
+    /// Make the file as small as its documents allow
+    #[command(after_help = "\
+Documents move together, pages move from the end of the file into free space, and the end is given back to \
+the file system. Ctrl-C stops it between two steps; what was gained stays.
+
+Example:
+  nyro compact app.nyro")]
+    Compact(Look),
+
     /// Measure what this disk does, in some seconds
     #[command(after_help = "\
 Loads documents of some 200 bytes into a file of its own in DIR, reads them, and updates them with each \

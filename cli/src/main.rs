@@ -6,6 +6,7 @@
 //!   export    documents -> JSON
 //!   documents get, put, delete, scan
 //!   inspect   collections, stats, verify             watch: stats again and again
+//!   maintain  compact
 //!   bench     what this disk does
 //!   torture   kills programs that write, and looks what is left
 //!   shell     completion scripts and manual pages
@@ -21,6 +22,7 @@ mod documents;
 mod export;
 mod import;
 mod inspect;
+mod maintain;
 mod progress;
 mod random;
 mod report;
@@ -70,6 +72,7 @@ fn run(cli: &Cli) -> report::Result<()> {
         Verb::Collections(args) => inspect::collections(args, cli.json),
         Verb::Stats(args) => inspect::stats(args, cli.json),
         Verb::Verify(args) => inspect::verify(args, cli.json),
+        Verb::Compact(args) => maintain::compact(args, cli.json),
         Verb::Bench(args) => bench::run(args, cli.json),
         Verb::Torture(args) => torture::run(args, cli.json),
         Verb::Completions(args) => shell::completions(args),

@@ -115,7 +115,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// What can be asked for.
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "import",
     "export",
     "get",
@@ -125,6 +125,7 @@ const VERBS: [&str; 13] = [
     "collections",
     "stats",
     "verify",
+    "compact",
     "bench",
     "torture",
     "completions",
@@ -547,6 +548,37 @@ mod watch {
         assert!(holder.0.wait().expect("it ends").success());
         assert!(said.map(|line| parse(&line.expect("text"))).any(|look| look["open_in_process"].is_null()));
         assert!(child.wait().expect("it ends").success());
+    }
+}
+
+mod maintain {
+    use super::*;
+
+    /// A file of which most was deleted.
+    fn sparse(folder: &Folder) -> String {
+        let db = folder.path("sparse.nyro");
+        let text = "x".repeat(500);
+        let input: String = (0..4000).map(|n| format!("{{\"_id\":{n},\"t\":\"{text}\"}}\n")).collect();
+        nyro_with_input(&["import", &db, "a"], input.as_bytes()).ok();
+        let ids: Vec<String> = (0..4000).filter(|n| n % 20 != 0).map(|n| n.to_string()).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        nyro(&[&["delete", &db, "a"][..], &ids].concat()).ok();
+        db
+    }
+
+    #[test]
+    fn compact_makes_the_file_smaller_and_says_by_how_much() {
+        let folder = Folder::new();
+        let db = sparse(&folder);
+        let length = || fs::metadata(&db).expect("the file").len();
+        let before = length();
+        let said = parse(&nyro(&["compact", "--json", &db]).ok());
+        assert!(length() < before / 2, "{before} bytes became {}: {said}", length());
+        assert_eq!(said["bytes_after"], length());
+        assert_eq!(nyro(&["export", &db, "a"]).ok().lines().count(), 200);
+        assert!(nyro(&["compact", &db]).ok().contains(" became "));
+        nyro(&["verify", &db]).ok();
+        nyro(&["compact", &folder.path("missing")]).ends(3).says("there is no file");
     }
 }
 

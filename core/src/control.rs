@@ -29,7 +29,6 @@ pub struct Progress {
     pub unit: &'static str,
 }
 
-#[allow(dead_code, reason = "the long calls come next")]
 impl Progress {
     pub(crate) fn new(phase: &'static str, done: u64, total: u64, unit: &'static str) -> Progress {
         Progress { phase, done, total, unit }
@@ -81,7 +80,6 @@ impl fmt::Debug for Control<'_> {
     }
 }
 
-#[allow(dead_code, reason = "the long calls come next")]
 impl<'a> Control<'a> {
     /// Tells nobody, never stops.
     pub fn new() -> Control<'a> {

@@ -1,7 +1,9 @@
 //! The database: opening, closing, transactions, snapshots, and the calls on the file as a whole.
 
 use crate::collection::Collection;
+use crate::control::Control;
 use crate::document::validate::validate;
+use crate::engine::compact::CompactReport;
 use crate::engine::open::Place as OpenAt;
 use crate::engine::snapshots::{self, Hold};
 use crate::engine::transaction::Transaction as EngineTransaction;
@@ -349,6 +351,25 @@ impl Database {
         self.handle.close()
     }
 
+    /// [`Database::compact_with`] without progress, to the end.
+    pub fn compact(&self) -> Result<CompactReport> {
+        self.compact_with(Control::new())
+    }
+
+    /// Makes the file as small as its documents allow: records move out of half-empty blocks, pages move from
+    /// the end of the file into free space, and the end is given back to the file system.
+    ///
+    /// Readers and writers go on meanwhile. Blocks until all is done, in steps of some tens of MiB, after each of
+    /// which progress is told and the call can be stopped; what was gained stays. The file is never longer
+    /// afterwards than a checkpoint before the call leaves it. Pages that a snapshot keeps can't be moved: what it
+    /// keeps is given back by later checkpoints.
+    ///
+    /// Errors: `Cancelled`, `DeadlineExceeded`, `NestedTransaction` inside [`Database::write`], `DiskFull` and
+    /// other I/O errors. After an error the file is as a checkpoint left it.
+    pub fn compact_with(&self, mut control: Control<'_>) -> Result<CompactReport> {
+        self.open_engine()?.compact(&mut control)
+    }
+
     /// The collection of that name, with documents of type `T` (your own serde type, or
     /// [`Document`](crate::Document)). Reads and writes nothing: a collection is made by its first write
     /// and is empty before. A bad name is an error of the first call.
@@ -462,7 +483,7 @@ impl Database {
     pub fn checkpoint(&self) -> Result<()> {
         let engine = self.open_engine()?;
         engine.check_not_writing()?;
-        engine.timed_checkpoint(false).map(|_| ())
+        engine.checkpoint(false).map(|_| ())
     }
 
     /// Checks the whole database: every page is reachable once or free, checksums, order, counters, and

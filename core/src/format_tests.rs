@@ -249,6 +249,8 @@ fn sample_meta() -> Meta {
         region_pages: 4,
         tree_table: TreeRoot { page: PageNo(20), level: 1 },
         space: SpaceRoot { page: PageNo(21), height: 0 },
+        block_pages: 16,
+        block_live_bytes: 60_000,
     }
 }
 
@@ -325,7 +327,7 @@ fn golden_directory_entries() {
     let mut text = String::new();
     for (what, dead) in [("all ten records live", None), ("record 1 is dead", Some(1))] {
         let mut builder = EntryBuilder::new(PageNo(5), 2, 10);
-        (0..10).filter(|i| Some(*i) != dead).for_each(|i| builder.live(i, 100));
+        (0..10).filter(|i| Some(*i) != dead).for_each(|i| builder.live(i, 100, dead.is_some() && i == 2));
         let (mut bytes, entry) = (Vec::new(), builder.finish().expect("live records"));
         entry.encode(&mut bytes);
         let mut all = fields("", 0, directory::LAYOUT);

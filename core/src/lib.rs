@@ -58,6 +58,8 @@ pub use document::{
     RawValue, Timestamp, Value, DEFAULT_MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ID_BYTES, RESERVED_EXT_CODES,
 };
 #[cfg(not(loom))]
+pub use engine::compact::CompactReport;
+#[cfg(not(loom))]
 pub use engine::verify::VerifyReport;
 #[cfg(not(loom))]
 pub use engine::Durability;

@@ -7,6 +7,12 @@ use std::time::Duration;
 /// Largest transaction in bytes.
 const MAX_TRANSACTION_BYTES: u64 = 64 << 20;
 
+/// Most garbage left alone, and most records moved by any checkpoint, in bytes; less with a small log.
+const MAX_RECLAIM_BYTES: u64 = 4 << 20;
+
+/// Pages of a dropped collection freed at once: 256 MiB.
+const SLICE_PAGES: u64 = 1 << 16;
+
 /// Largest value of `max_document_bytes`: an extent lies within one chunk of the free space.
 pub(crate) const LARGEST_DOCUMENT_BYTES: u64 = 30 << 20;
 
@@ -99,6 +105,8 @@ impl Options {
             memory,
             create: self.create || memory,
             snapshot_max_age: self.snapshot_max_age_ms.map(Duration::from_millis),
+            reclaim_bytes: (self.log_max_bytes / 64).clamp(16 << 10, MAX_RECLAIM_BYTES),
+            slice_pages: SLICE_PAGES,
         })
     }
 }

@@ -29,6 +29,10 @@ pub struct Stats {
     pub file_bytes: u64,
     /// Bytes of it in use by the last checkpoint.
     pub used_bytes: u64,
+    /// Bytes of all record blocks in it.
+    pub block_bytes: u64,
+    /// Bytes of them that live records take.
+    pub block_live_bytes: u64,
     /// Bytes of log since the last checkpoint.
     pub log_bytes: u64,
     /// What [`log_bytes`](Stats::log_bytes) may be before writers are slowed down: the option, in bytes.
@@ -86,6 +90,16 @@ pub struct Stats {
     pub log_bytes_written: u64,
     /// Bytes of pages written by checkpoints.
     pub page_bytes_written: u64,
+    /// Bytes of record blocks and large documents written by commits, through checkpoints.
+    pub block_bytes_written: u64,
+    /// Bytes of records moved so that half-empty blocks became free. By `block_bytes_written` it is the price of
+    /// the space bound.
+    pub relocated_bytes: u64,
+    /// Bytes inside the file whose space was given back to the file system.
+    pub punched_bytes: u64,
+    /// The background has more to reclaim without any further commit: garbage in blocks, or what is left of a
+    /// dropped collection.
+    pub reclaim_pending: bool,
     /// Units whose checksum was verified.
     pub pages_verified: u64,
     /// Microseconds that writers were slowed down.
@@ -127,6 +141,8 @@ impl Stats {
             checkpoint_age_ms: age_ms(Duration::from_micros(get(&engine.checkpointed_at))),
             file_bytes: engine.pages.len() * PAGE_BYTES as u64,
             used_bytes: meta.used_pages * PAGE_BYTES as u64,
+            block_bytes: meta.block_pages * PAGE_BYTES as u64,
+            block_live_bytes: meta.block_live_bytes,
             log_bytes: engine.log_bytes(),
             log_max_bytes: engine.config.log_max_bytes,
             log_disk_bytes: log.map_or(0, |log| log.disk_bytes()),
@@ -155,6 +171,10 @@ impl Stats {
             log_syncs: log.map_or(0, |log| log.counters().syncs),
             log_bytes_written: log.map_or(0, |log| log.counters().appended_bytes),
             page_bytes_written: get(&counters.page_bytes_written),
+            block_bytes_written: get(&counters.block_bytes_written),
+            relocated_bytes: get(&counters.relocated_bytes),
+            punched_bytes: get(&counters.punched_bytes),
+            reclaim_pending: engine.reclaim.lock().pending,
             pages_verified: engine.pages.verified_units(),
             paced_micros: get(&counters.paced_micros),
             replayed_commits: get(&counters.replayed),

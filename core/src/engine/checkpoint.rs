@@ -15,13 +15,18 @@
 //! frozen delta; one that fails after it stops all writing, since nobody can tell what is on the disk.
 
 use super::delta::Delta;
-use super::state::State;
+use super::fold::{Plan, Totals};
+use super::reclaim::{self, Goal, Job, Moved, Position};
+use super::state::{Moves, State};
+use super::trees::DROPPED;
 use super::writer::{Counts, Heap};
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::file::meta::Meta;
 use crate::file::page::{self, PageBuf, PageKind, PageNo, PageSink, PageSource, PAGE_BYTES};
+use crate::file::tree::Cursor;
+use crate::int_map::IntSet;
 use crate::log::Lsn;
 use crate::record::block::ClosedBlock;
 use crate::record::extent::{self, HeapExtent};
@@ -47,6 +52,8 @@ pub struct Work {
     pub next_ordinal: u64,
     /// The next tree number after it.
     pub next_tree: u32,
+    /// Records that it knows by their addresses before.
+    pub moved: Option<Arc<Moved>>,
 }
 
 /// What is given back when no state before a certain one is left (Invariant 4). Dropping it frees the memory.
@@ -93,30 +100,79 @@ pub struct Outcome {
     pub adopted: Vec<(PageNo, u64)>,
     /// Units with nothing alive in them.
     pub discarded: Vec<(PageNo, u64)>,
+    /// What reclaim did.
+    pub reclaimed: reclaim::Done,
+    /// Pages of dropped trees are left to free.
+    pub dropped_left: bool,
+}
+
+/// What a checkpoint is asked to do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Order {
+    /// It is the last one before closing.
+    pub clean: bool,
+    /// Make one even if nothing was committed.
+    pub force: bool,
+    /// Give back all free space at the end of the file.
+    pub shrink: bool,
+    /// What to move, if it is more than what holds the bound.
+    pub goal: Option<Goal>,
+    /// Where to begin with it.
+    pub from: Position,
+}
+
+/// What a checkpoint did beside folding.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Summary {
+    /// Where to go on with the order's goal; none when all is done.
+    pub next: Option<Position>,
+    /// Bytes of records that were moved.
+    pub moved_bytes: u64,
+    /// Pages of the blocks that were looked at.
+    pub seen_pages: u64,
+    /// Pages of dropped collections are left to free.
+    pub dropped_left: bool,
 }
 
 impl Engine {
     /// Runs one checkpoint. `clean`: this is the last one before closing. Returns false if there was
     /// nothing to do. Blocks until done; writers go on meanwhile.
     pub fn checkpoint(&self, clean: bool) -> Result<bool> {
+        Ok(self.checkpoint_as(Order { clean, ..Order::default() })?.is_some())
+    }
+
+    /// [`Engine::checkpoint`] with more to say about it, and more told of it.
+    pub fn checkpoint_as(&self, order: Order) -> Result<Option<Summary>> {
+        let start = self.env.monotonic();
+        let done = self.checkpoint_untold(order);
+        self.tell_of_checkpoint(start, &done);
+        done
+    }
+
+    fn checkpoint_untold(&self, order: Order) -> Result<Option<Summary>> {
         let mut slot = self.work.lock();
         self.check_latch()?;
         // Invariant 15: commits may have come since an earlier freeze whose checkpoint failed.
-        let clean = clean && slot.is_none();
+        let order = Order { clean: order.clean && slot.is_none(), ..order };
         if slot.is_none() {
-            *slot = self.freeze()?;
+            *slot = self.freeze(order.force)?;
         }
         let Some(work) = slot.take() else {
             self.let_go();
-            return if clean { self.mark_clean() } else { Ok(false) };
+            let marked = if order.clean { self.mark_clean()? } else { false };
+            return Ok(marked.then(Summary::default));
         };
         self.counters.checkpoints_started.fetch_add(1, Ordering::Relaxed);
-        match self.run(&work, clean) {
+        match self.run(&work, &order) {
             Ok(done) => {
-                self.swap(work, done)?;
+                let summary = self.swap(work, done, &order)?;
                 self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
                 self.let_go();
-                Ok(true)
+                if !order.clean {
+                    self.cut_end();
+                    self.punch_holes();
+                }
+                Ok(Some(summary))
             }
             Err(e) => {
                 *slot = Some(work);
@@ -126,21 +182,27 @@ impl Engine {
         }
     }
 
-    /// Freezes the active delta under the writer lock.
-    fn freeze(&self) -> Result<Option<Work>> {
+    /// Freezes the active delta under the writer lock. `force`: even if nothing was committed.
+    fn freeze(&self, force: bool) -> Result<Option<Work>> {
         // Made before the lock is taken: the memory may have to be cleared.
         let expected = self.published.pin().active.distinct() as usize;
         let mut active = Delta::new(&self.pool, 0, expected);
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
         let writer = &mut *writer;
         if writer.tip == writer.state.meta.commit && writer.dropped.is_empty() {
-            return Ok(None);
+            if !force {
+                return Ok(None);
+            }
+            // Invariant 15: a checkpoint that commits may follow is not clean.
+            self.begin_log(writer)?;
         }
         debug_assert!(writer.state.frozen.is_none());
         let frozen = writer.state.active.clone();
         active.set_base(writer.tip);
         let meta = writer.state.meta.clone();
         let state = State::new(writer.state.number + 1, meta, Some(frozen.clone()), Arc::new(active));
+        let moved = writer.state.moves.active.clone();
+        let state = state.with_moves(Moves { active: None, frozen: moved.clone() });
         let (lsn, chain) = match &writer.log {
             Some(log) => (log.end().0, log.chain()),
             None => (writer.state.meta.lsn, writer.state.meta.chain),
@@ -155,6 +217,7 @@ impl Engine {
             chain,
             next_ordinal: writer.next_ordinal,
             next_tree: writer.next_tree,
+            moved,
         };
         writer.state = Arc::new(state);
         self.published.publish(writer.state.clone());
@@ -165,10 +228,10 @@ impl Engine {
     }
 
     /// Fold, sync, name. On error everything is as before, or writing has stopped.
-    fn run(&self, work: &Work, clean: bool) -> Result<Done> {
+    fn run(&self, work: &Work, order: &Order) -> Result<Done> {
         let old = self.meta.lock().clone();
         self.space.lock().begin_checkpoint();
-        let folded = self.fold_all(work, &old, clean);
+        let folded = self.fold_all(work, &old, order);
         let synced = folded.and_then(|(meta, outcome)| {
             self.sync_data()?;
             if let (Some(log), true) = (self.log.get(), self.config.durable()) {
@@ -183,22 +246,26 @@ impl Engine {
                 return Err(e);
             }
         };
-        meta.clean = clean;
+        meta.clean = order.clean;
         let meta = self.install_meta(meta)?;
         let retired = self.space.lock().finish_checkpoint();
         Ok(Done { meta, outcome, retired })
     }
 
     /// Makes all new pages of the checkpoint and returns the meta page that names them.
-    fn fold_all(&self, work: &Work, old: &Meta, clean: bool) -> Result<(Meta, Outcome)> {
+    fn fold_all(&self, work: &Work, old: &Meta, order: &Order) -> Result<(Meta, Outcome)> {
         let generation = old.generation + 1;
         let mut sink = Sink::new(self, generation);
         let mut outcome = Outcome::default();
-        let tree_table = super::fold::fold(&mut sink, work, old, &mut outcome)?;
+        let plan = self.plan(order);
+        let (tree_table, blocks) = super::fold::fold(&mut sink, work, old, &plan, &mut outcome)?;
         sink.check()?;
         self.write_heap(&mut sink, &work.heap, &outcome)?;
         let space = {
             let mut space = self.space.lock();
+            if let Goal::Evacuate(cut) = plan.reclaim.goal {
+                space.evacuate(&self.pages, cut)?;
+            }
             // The bitmap is written by pages of its own, taken before it is encoded.
             let mut pages = Vec::new();
             let root = space.persist(&self.pages, &mut |page, unit| {
@@ -217,8 +284,7 @@ impl Engine {
             (space.used_pages(), space.end())
         };
         self.grow_to(end)?;
-        // The last checkpoint before closing gives back what the file was grown ahead.
-        let file_pages = if clean { self.space.lock().used_end(&self.pages)? } else { self.pages.len() };
+        let file_pages = self.end_to_name(order)?;
         let meta = Meta {
             generation,
             commit: work.commit,
@@ -230,6 +296,8 @@ impl Engine {
             used_pages,
             tree_table,
             space,
+            block_pages: blocks.pages,
+            block_live_bytes: blocks.live_bytes,
             ..old.clone()
         };
         Ok((meta, outcome))
@@ -253,8 +321,7 @@ impl Engine {
             return Ok(());
         }
         let region = u64::from(self.config.region_pages);
-        let ahead = (pages / 32).clamp(region.min(16), 1024);
-        let want = (pages + ahead).next_multiple_of(region.min(16));
+        let want = (pages + self.ahead(pages)).next_multiple_of(region.min(16));
         self.file.allocate(want * PAGE_BYTES as u64).map_err(|e| Error::io("growing the file", e))?;
         self.pages.set_len(want);
         Ok(())
@@ -270,23 +337,41 @@ impl Engine {
     }
 
     /// Replaces roots and frozen delta by the folded roots.
-    fn swap(&self, work: Work, done: Done) -> Result<()> {
+    fn swap(&self, work: Work, done: Done, order: &Order) -> Result<Summary> {
         let Done { meta, outcome, retired } = done;
+        let Outcome { adopted, discarded, reclaimed, dropped_left } = outcome;
+        self.note_reclaimed(&reclaimed, dropped_left, &meta, order);
+        let summary = Summary {
+            next: reclaimed.next,
+            moved_bytes: reclaimed.bytes,
+            seen_pages: reclaimed.seen_pages,
+            dropped_left,
+        };
+        let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
+        self.counters.block_bytes_written.fetch_add(written, Ordering::Relaxed);
+        let mut moved = reclaimed.moved;
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
         debug_assert!(self.published.commit() >= work.commit, "Invariant 1: the freeze is published before the swap");
         // Before the new state is published: whoever pins it finds no pointer to the heap memory that goes
         // with the states before it. Invariant 5: the file was synced in `run`.
-        for &(page, pages) in &outcome.adopted {
+        for &(page, pages) in &adopted {
             // Only the first page of a unit has an entry in the table, but an extent has its pieces.
             self.pages.unit_written(page, pages);
         }
+        // Invariant 3: the active delta goes on to know what it saw by the old addresses.
+        moved.hold(&writer.state.active);
+        let held: IntSet<PageNo> = moved.held.iter().map(|(page, _)| *page).collect();
+        let moved = (!moved.is_empty()).then(|| Arc::new(moved));
         let state = State::new(writer.state.number + 1, meta.clone(), None, writer.state.active.clone());
+        let state = state.with_moves(Moves { active: moved, frozen: None });
         writer.state = Arc::new(state);
         self.published.publish(writer.state.clone());
         let number = writer.state.number;
         drop(writer);
         let mut list = self.retired.lock();
-        let pages = retired.into_iter().chain(outcome.discarded.iter().copied());
+        let before = work.moved.iter().flat_map(|moved| moved.held.iter().copied());
+        let now = retired.into_iter().filter(|(page, _)| !held.contains(page));
+        let pages = now.chain(discarded.iter().copied()).chain(before);
         list.extend(pages.map(|(page, pages)| (number, Retired::Pages(page, pages))));
         list.extend(work.heap.blocks.into_iter().map(|block| (number, Retired::Block(block))));
         list.extend(work.heap.extents.into_iter().map(|extent| (number, Retired::Extent(extent))));
@@ -296,20 +381,116 @@ impl Engine {
         if let Some(log) = self.log.get() {
             log.release_before(Lsn(meta.lsn))?;
         }
-        Ok(())
+        Ok(summary)
     }
 
     /// Cuts the file to the length that both meta pages name, unless a reader may still hold a page
-    /// beyond: only states before the current one reach any (Invariant 12). A file that stays longer does no harm.
+    /// beyond: only states before the current one reach any (Invariant 12), and tombstones of the active delta. A file that stays longer does no harm.
     pub(super) fn trim(&self) {
         self.let_go();
+        self.cut_end();
+    }
+
+    /// [`Engine::trim`] for a database that stays open.
+    pub(super) fn trim_now(&self) {
+        let _turn = self.work.lock();
+        self.trim();
+    }
+
+    fn cut_end(&self) {
         let pages = self.meta.lock().file_pages;
-        if self.published.kept() > 1 || pages >= self.pages.len() {
+        let state = self.published.pin();
+        let held = state.moves.active.iter().flat_map(|moved| &moved.held);
+        let needed = held.map(|(page, pages)| page.0 + pages).max().unwrap_or(0);
+        if self.published.kept() > 1 || pages >= self.pages.len() || needed > pages {
             return;
         }
         self.pages.shrink(pages);
         if let Err(e) = self.file.truncate(pages * PAGE_BYTES as u64) {
             self.event(Event::BackgroundError { error: Error::io("cutting the file", e) });
+        }
+    }
+
+    /// What the next checkpoint moves and frees.
+    fn plan(&self, order: &Order) -> Plan {
+        let goal = order.goal.unwrap_or(Goal::Bound);
+        let least = self.config.reclaim_bytes;
+        // Where a user waits for it, more at once.
+        let budget = if goal == Goal::Bound { least } else { least * 8 };
+        let from = if order.goal.is_some() { order.from } else { self.reclaim.lock().from };
+        Plan { reclaim: Job { goal, from, budget, slack: least }, slice_pages: self.config.slice_pages }
+    }
+
+    /// Where reclaim goes on, and whether there is something left to do without any further commit.
+    fn note_reclaimed(&self, done: &reclaim::Done, dropped_left: bool, meta: &Meta, order: &Order) {
+        let blocks = Totals { pages: meta.block_pages, live_bytes: meta.block_live_bytes };
+        self.counters.relocated_bytes.fetch_add(done.bytes, Ordering::Relaxed);
+        let mut reclaim = self.reclaim.lock();
+        if order.goal.is_none() {
+            reclaim.from = done.next.unwrap_or_default();
+        }
+        let more = done.more && order.goal.is_none() && blocks.garbage() > self.config.reclaim_bytes;
+        reclaim.pending = dropped_left || more;
+        reclaim.known = true;
+    }
+
+    /// Whether the background has something to reclaim. Looked up once after opening; then checkpoints say so.
+    pub fn reclaim_pending(&self) -> Result<bool> {
+        let mut reclaim = self.reclaim.lock();
+        if !reclaim.known {
+            let state = self.published.pin();
+            let meta = &state.meta;
+            let left = Cursor::seek(&self.pages, &meta.tree_table, DROPPED)?.next(&self.pages)?.is_some();
+            let blocks = Totals { pages: meta.block_pages, live_bytes: meta.block_live_bytes };
+            reclaim.pending = left || blocks.excess(self.config.reclaim_bytes) > 0;
+            reclaim.known = true;
+        }
+        Ok(reclaim.pending)
+    }
+
+    /// The length that a checkpoint's meta pages name: the last one before closing gives back what the file was
+    /// grown ahead, and any one a large free part at the end.
+    fn end_to_name(&self, order: &Order) -> Result<u64> {
+        let len = self.pages.len();
+        let end = self.space.lock().used_end(&self.pages)?;
+        if order.clean || order.shrink {
+            return Ok(end);
+        }
+        let region = u64::from(self.config.region_pages);
+        let ahead = self.ahead(end);
+        let free = len.saturating_sub(end + ahead);
+        Ok(if free > (len / 4).max(region * 4) { (end + ahead).next_multiple_of(region.min(16)) } else { len })
+    }
+
+    /// Pages that the file is grown ahead.
+    fn ahead(&self, pages: u64) -> u64 {
+        (pages / 64).clamp(u64::from(self.config.region_pages).min(16), 1024)
+    }
+
+    /// Gives the space of free regions back to the file system where more than a quarter of the file is free,
+    /// but for the first ones, which are used next. Only pages are punched that neither the durable checkpoint nor
+    /// any state in use reaches (Invariant 12).
+    fn punch_holes(&self) {
+        let len = self.meta.lock().file_pages.min(self.pages.len());
+        let regions = {
+            let mut space = self.space.lock();
+            let free = len.saturating_sub(space.used_pages());
+            let keep = (len / 8).max(4 * u64::from(self.config.region_pages));
+            if free <= (len / 4).max(keep) {
+                return;
+            }
+            let most = (free - keep) / u64::from(self.config.region_pages);
+            space.free_regions(len, (most as usize).min(PUNCHED_AT_ONCE))
+        };
+        for (page, pages) in regions {
+            match self.file.punch(page.offset(), pages * PAGE_BYTES as u64) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(e) => {
+                    return self.event(Event::BackgroundError { error: Error::io("punching a hole", e) });
+                }
+            }
+            self.counters.punched_bytes.fetch_add(pages * PAGE_BYTES as u64, Ordering::Relaxed);
         }
     }
 
@@ -369,6 +550,20 @@ pub struct Sink<'a> {
     failed: Option<Error>,
 }
 
+/// Regions given back to the file system by one checkpoint.
+const PUNCHED_AT_ONCE: usize = 256;
+
+/// Where reclaim stands.
+#[derive(Debug, Default)]
+pub struct Reclaim {
+    /// Where the next checkpoint looks for blocks.
+    pub from: Position,
+    /// There is something to do without any further commit.
+    pub pending: bool,
+    /// Whether there is was looked at since opening.
+    pub known: bool,
+}
+
 /// Bytes gathered before they are written.
 const GATHER_BYTES: usize = 1 << 20;
 
@@ -392,6 +587,30 @@ impl<'a> Sink<'a> {
         self.engine.space.lock().retire(&self.engine.pages, page, pages)
     }
 
+    /// Memory for units in the making.
+    pub fn pool(&self) -> &'a crate::memory::Pool {
+        &self.engine.pool
+    }
+
+    /// A run of pages for a large document that moves.
+    pub fn allocate_extent(&mut self, pages: u64) -> Result<PageNo> {
+        self.engine.space.lock().take_extent(&self.engine.pages, pages)
+    }
+
+    /// Takes a block for writing.
+    pub fn write_block(&mut self, block: &ClosedBlock) -> Result<()> {
+        self.copy(block.page, block.unit.bytes(), page::seal)?;
+        self.engine.pages.unit_written(block.page, 1 << block.order);
+        Ok(())
+    }
+
+    /// Takes a large document for writing.
+    pub fn write_extent(&mut self, extent: &HeapExtent) -> Result<()> {
+        self.copy(extent.page, extent.unit.bytes(), extent::seal)?;
+        self.engine.pages.unit_written(extent.page, extent.pages as u64);
+        Ok(())
+    }
+
     fn check(&mut self) -> Result<()> {
         self.failed.take().map_or(Ok(()), Err)
     }
@@ -413,7 +632,8 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<()> {
+    /// Writes what was gathered.
+    pub fn flush(&mut self) -> Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
         }

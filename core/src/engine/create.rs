@@ -145,6 +145,8 @@ fn first_meta(env: &dyn Env, config: &Config) -> Meta {
         region_pages: config.region_pages,
         tree_table: TreeRoot::default(),
         space: SpaceRoot::default(),
+        block_pages: 0,
+        block_live_bytes: 0,
     }
 }
 

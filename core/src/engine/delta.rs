@@ -22,8 +22,8 @@
 //! and a reader takes the table's value with acquire order; commits not yet published are simply not
 //! seen, because their birth lies beyond every reader's S.
 
-use crate::file::page::Address;
-use crate::int_map::IntMap;
+use crate::file::page::{Address, PageNo};
+use crate::int_map::{IntMap, IntSet};
 use crate::memory::{Array, Plain, Pool};
 use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering, RwLock};
 
@@ -243,6 +243,8 @@ pub struct Delta {
     /// Tables that were outgrown; readers may still look at them.
     outgrown: Mutex<(Vec<*mut Table>, Vec<*mut Marks>)>,
     trees: RwLock<IntMap<u32, Arc<TreeDelta>>>,
+    /// Blocks before this delta in which a tombstone's record lies.
+    tombstones: Mutex<IntSet<PageNo>>,
 }
 
 // SAFETY: all shared state is atomic or locked; the raw pointers are owned by the delta, written by the
@@ -294,6 +296,7 @@ impl Delta {
             entries: Mutex::new(Vec::new()),
             outgrown: Mutex::new((Vec::new(), Vec::new())),
             trees: RwLock::new(IntMap::default()),
+            tombstones: Mutex::new(IntSet::default()),
         }
     }
 
@@ -453,6 +456,11 @@ impl Delta {
         }
     }
 
+    /// True when a tombstone is compared by a record in the block at `page`, which lies outside this delta.
+    pub fn has_tombstone_in(&self, page: PageNo) -> bool {
+        self.tombstones.lock().contains(&page)
+    }
+
     /// The part of the delta that belongs to one collection.
     pub fn tree(&self, tree: u32) -> Option<Arc<TreeDelta>> {
         self.trees.read().get(&tree).cloned()
@@ -519,6 +527,8 @@ impl Delta {
         self.put_in_table(&new, index);
         if !new.tombstone {
             self.link(part, index);
+        } else if new.previous.is_none() {
+            self.tombstones.lock().insert(new.address.page());
         }
         index
     }

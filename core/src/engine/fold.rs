@@ -4,7 +4,8 @@
 //!   frozen delta --+-- newest versions, sorted by tree and hash --> hash tries
 //!                  +-- entries alive at the freeze -------------->  directory entries of new blocks
 //!                  +-- marks (slots of the file that died) ------>  directory entries of old blocks
-//!   dropped trees ----------------------------------------------->  all their pages retired
+//!   blocks worth it ---- live records, to new blocks ------------>  both (`engine/reclaim.rs`)
+//!   dropped trees ------ a slice of their pages retired --------->  what is left (`engine/dropped.rs`)
 //!                                                                   |
 //!                                              tree table  <--------+
 //! ```
@@ -13,11 +14,13 @@
 //! belong to the next fold (Invariant 2).
 
 use super::checkpoint::{Outcome, Sink, Work};
+use super::dropped;
+use super::reclaim::{self, Goal, Job};
 use super::state;
 use super::trees::TreeEntry;
 use crate::error::{Error, Result};
 use crate::file::meta::Meta;
-use crate::file::page::{Address, PageNo};
+use crate::file::page::{Address, PageNo, PAGE_BYTES};
 use crate::file::pages::Pages;
 use crate::file::tree::{self, TreeRoot};
 use crate::hash::{self, KeyHash};
@@ -26,27 +29,95 @@ use crate::record::block;
 use crate::record::directory::{Entry, EntryBuilder};
 use std::collections::BTreeMap;
 
+/// Bytes of records that a checkpoint may move for each byte of new blocks.
+const RELOCATED_PER_WRITTEN: u64 = 2;
+
+/// Garbage that is left alone: a part of all blocks.
+const GARBAGE_PART: u64 = 6;
+
 /// Changes to one collection.
 #[derive(Default)]
-struct Changes {
-    trie: Vec<hash::Edit>,
-    directory: BTreeMap<u64, Option<Entry>>,
+pub struct Changes {
+    /// Entries of the trie, in the order of their hashes unless `relocated`.
+    pub trie: Vec<hash::Edit>,
+    /// Entries were added out of order.
+    pub relocated: bool,
+    /// New entries of the directory, none for a block that goes.
+    pub directory: BTreeMap<u64, Option<Entry>>,
 }
 
-/// Folds `work` into the checkpoint `old` and returns the new tree table.
-pub fn fold(sink: &mut Sink<'_>, work: &Work, old: &Meta, outcome: &mut Outcome) -> Result<TreeRoot> {
+/// The record blocks of all collections, as the meta page counts them.
+#[derive(Debug, Clone, Copy)]
+pub struct Totals {
+    /// Their pages.
+    pub pages: u64,
+    /// Bytes of the live records in them.
+    pub live_bytes: u64,
+}
+
+impl Totals {
+    /// A block more.
+    pub fn add(&mut self, entry: &Entry) {
+        self.pages += 1 << entry.order;
+        self.live_bytes += u64::from(entry.live_bytes);
+    }
+
+    /// A block less. The counts come from the meta page, and those of a hostile one may be too small.
+    pub fn remove(&mut self, entry: &Entry) {
+        self.pages = self.pages.saturating_sub(1 << entry.order);
+        self.live_bytes = self.live_bytes.saturating_sub(entry.live_bytes.into());
+    }
+
+    /// Bytes of the blocks.
+    pub fn bytes(&self) -> u64 {
+        self.pages * PAGE_BYTES as u64
+    }
+
+    /// Garbage above what is left alone: `slack`, and a part of all blocks.
+    pub fn excess(&self, slack: u64) -> u64 {
+        self.garbage().saturating_sub(slack.max(self.bytes() / GARBAGE_PART))
+    }
+
+    /// Bytes of them that no live record takes.
+    pub fn garbage(&self) -> u64 {
+        self.bytes().saturating_sub(self.live_bytes)
+    }
+}
+
+/// What a fold is to do beside taking in its delta.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Records to move.
+    pub reclaim: Job,
+    /// Most pages of dropped collections to free.
+    pub slice_pages: u64,
+}
+
+/// Folds `work` into the checkpoint `old` and returns the new tree table and the counts of blocks.
+pub fn fold(
+    sink: &mut Sink<'_>,
+    work: &Work,
+    old: &Meta,
+    plan: &Plan,
+    outcome: &mut Outcome,
+) -> Result<(TreeRoot, Totals)> {
     let dropped: IntSet<u32> = work.dropped.iter().copied().collect();
     let mut changes: BTreeMap<u32, Changes> = BTreeMap::new();
-    trie_edits(work, &dropped, &mut changes);
-    new_blocks(sink, work, &dropped, &mut changes, outcome)?;
-    old_blocks(sink, work, old, &dropped, &mut changes)?;
+    let mut totals = Totals { pages: old.block_pages, live_bytes: old.block_live_bytes };
+    let moved = work.moved.as_ref().map(|moved| moved.forward(sink.pages())).transpose()?.unwrap_or_default();
+    trie_edits(work, &dropped, &moved, &mut changes);
+    new_blocks(sink, work, &dropped, &mut changes, &mut totals, outcome)?;
+    old_blocks(sink, work, old, &dropped, &moved, &mut changes, &mut totals)?;
     let mut table: BTreeMap<u64, Option<Vec<u8>>> = BTreeMap::new();
-    for &tree in &dropped {
-        if let Some(bytes) = tree::get(sink.pages(), &old.tree_table, tree.into())? {
-            retire_tree(sink, tree, &TreeEntry::decode(bytes, tree)?)?;
-            table.insert(tree.into(), None);
-        }
+    outcome.dropped_left = dropped::free(sink, old, &dropped, plan.slice_pages, &mut table, &mut totals)?;
+    let fresh: IntSet<PageNo> = outcome.adopted.iter().map(|(page, _)| *page).collect();
+    let mut job = plan.reclaim;
+    if job.goal == Goal::Bound {
+        // As much as the garbage that this checkpoint's own blocks will become asks for.
+        let written: u64 = outcome.adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
+        job.budget = job.budget.max(written * RELOCATED_PER_WRITTEN);
     }
+    outcome.reclaimed = reclaim::reclaim(sink, old, &job, &fresh, &dropped, &mut changes, &mut totals)?;
     let counts: IntMap<u32, super::writer::Counts> = work.counts.iter().copied().collect();
     for &tree in counts.keys().filter(|tree| !dropped.contains(tree)) {
         changes.entry(tree).or_default();
@@ -60,11 +131,45 @@ pub fn fold(sink: &mut Sink<'_>, work: &Work, old: &Meta, outcome: &mut Outcome)
         table.insert(tree.into(), Some(new.encode()));
     }
     let edits: Vec<tree::Edit> = table.into_iter().map(|(key, value)| tree::Edit { key, value }).collect();
-    tree::fold(sink, 0, &old.tree_table, &edits)
+    let mut root = tree::fold(sink, 0, &old.tree_table, &edits)?;
+    if let Goal::Evacuate(cut) = plan.reclaim.goal {
+        root = evacuate(sink, &root, cut)?;
+    }
+    Ok((root, totals))
+}
+
+/// Moves the pages of all tries, directories and the tree table that lie at `cut` or beyond.
+fn evacuate(sink: &mut Sink<'_>, table: &TreeRoot, cut: PageNo) -> Result<TreeRoot> {
+    // What the fold wrote is read again here.
+    sink.flush()?;
+    let mut entries = Vec::new();
+    tree::walk(sink.pages(), table, &mut |_| Ok(()), &mut |number, bytes| {
+        entries.push((number, TreeEntry::decode(bytes, number as u32)?));
+        Ok(())
+    })?;
+    let mut edits = Vec::new();
+    for (number, entry) in entries {
+        let tree = number & u64::from(u32::MAX);
+        let trie = hash::evacuate(sink, tree, &entry.trie, cut)?;
+        let directory = tree::evacuate(sink, tree, &entry.directory, cut)?;
+        let moved = TreeEntry { trie, directory, ..entry };
+        if moved != entry {
+            edits.push(tree::Edit { key: number, value: Some(moved.encode()) });
+        }
+    }
+    let root = tree::fold(sink, 0, table, &edits)?;
+    sink.flush()?;
+    tree::evacuate(sink, 0, &root, cut)
 }
 
 /// The trie's part: old slot and new slot of every id that changed.
-fn trie_edits(work: &Work, dropped: &IntSet<u32>, changes: &mut BTreeMap<u32, Changes>) {
+fn trie_edits(
+    work: &Work,
+    dropped: &IntSet<u32>,
+    moved: &IntMap<Address, Address>,
+    changes: &mut BTreeMap<u32, Changes>,
+) {
+    let now = |address: Address| moved.get(&address).copied().unwrap_or(address);
     let mut newest: Vec<_> = work
         .frozen
         .newest()
@@ -72,7 +177,7 @@ fn trie_edits(work: &Work, dropped: &IntSet<u32>, changes: &mut BTreeMap<u32, Ch
         .collect();
     newest.sort_unstable_by_key(|n| (n.tree, n.hash));
     for part in newest.chunk_by(|a, b| a.tree == b.tree) {
-        let edits = part.iter().map(|n| hash::Edit { hash: KeyHash(n.hash), old: n.base, new: n.address });
+        let edits = part.iter().map(|n| hash::Edit { hash: KeyHash(n.hash), old: n.base.map(now), new: n.address });
         changes.entry(part[0].tree).or_default().trie = edits.collect();
     }
 }
@@ -84,6 +189,7 @@ fn new_blocks(
     work: &Work,
     dropped: &IntSet<u32>,
     changes: &mut BTreeMap<u32, Changes>,
+    totals: &mut Totals,
     outcome: &mut Outcome,
 ) -> Result<()> {
     let pages = sink.pages();
@@ -105,13 +211,14 @@ fn new_blocks(
         let slot = block::slot_index(&memory, closed.slots, address.slot())?;
         let slot = slot.ok_or_else(|| Error::Internal(format!("page {} has no slot {}", page.0, address.slot())))?;
         let record = block::read(&memory, address.slot())?;
-        builder.live(slot, record.bytes);
+        builder.live(slot, record.bytes, record.large);
         extents.extend(record.large.then(|| record.extent()).flatten().map(|(page, _)| page));
     }
     for closed in &work.heap.blocks {
         let run = (closed.page, 1 << closed.order);
         match builders.remove(&closed.page).and_then(|(tree, base, b)| b.finish().map(|entry| (tree, base, entry))) {
             Some((tree, base, entry)) => {
+                totals.add(&entry);
                 changes.entry(tree).or_default().directory.insert(base, Some(entry));
                 sink.adopt(run.0, run.1);
                 outcome.adopted.push(run);
@@ -137,9 +244,14 @@ fn old_blocks(
     work: &Work,
     old: &Meta,
     dropped: &IntSet<u32>,
+    moved: &IntMap<Address, Address>,
     changes: &mut BTreeMap<u32, Changes>,
+    totals: &mut Totals,
 ) -> Result<()> {
     let mut marks = work.frozen.marked();
+    for mark in &mut marks {
+        *mark = moved.get(mark).copied().unwrap_or(*mark);
+    }
     marks.sort_unstable();
     for part in marks.chunk_by(|a, b| a.page() == b.page()) {
         let pages = sink.pages();
@@ -156,6 +268,7 @@ fn old_blocks(
         let bytes = tree::get(pages, &directory, base)?;
         let bytes = bytes.ok_or_else(|| Error::corrupt("directory (block missing)", part[0].page().0, 0, base, 0))?;
         let mut entry = Entry::decode(bytes, base)?;
+        totals.remove(&entry);
         for address in part {
             kill(sink, &memory, &mut entry, *address)?;
         }
@@ -163,6 +276,7 @@ fn old_blocks(
             sink.retire(entry.page, 1 << entry.order)?;
             None
         } else {
+            totals.add(&entry);
             Some(entry)
         };
         changes.entry(tree).or_default().directory.insert(base, edit);
@@ -189,7 +303,8 @@ fn kill(
     }
 }
 
-fn retire_extent(sink: &mut Sink<'_>, page: PageNo) -> Result<()> {
+/// Retires the extent of a large document.
+pub fn retire_extent(sink: &mut Sink<'_>, page: PageNo) -> Result<()> {
     let (_, pages) = sink.pages().unit_shape(page)?;
     sink.retire(page, pages)
 }
@@ -203,9 +318,12 @@ fn fold_tree(
     old: &Meta,
     tree: u32,
     entry: TreeEntry,
-    change: Changes,
+    mut change: Changes,
     counts: Option<&super::writer::Counts>,
 ) -> Result<TreeEntry> {
+    if change.relocated {
+        change.trie.sort_unstable_by_key(|edit| edit.hash);
+    }
     let trie = if change.trie.is_empty() {
         entry.trie
     } else {
@@ -236,31 +354,4 @@ fn rehash(pages: &Pages, meta: &Meta, address: Address) -> Result<KeyHash> {
     let key = found.record.key();
     let key = key.ok_or_else(|| Error::corrupt("record (no _id)", address.page().0, address.slot().into(), 0xa3, 0))?;
     Ok(state::hash_of(meta, key))
-}
-
-/// Retires every page of a dropped collection.
-fn retire_tree(sink: &mut Sink<'_>, number: u32, entry: &TreeEntry) -> Result<()> {
-    let pages = sink.pages();
-    // Retired as they are met: a page that stands twice in a damaged file ends the walk.
-    hash::walk(pages, &entry.trie, &mut |page| sink.retire(page, 1), &mut |_| Ok(()))?;
-    let mut blocks = Vec::new();
-    tree::walk(pages, &entry.directory, &mut |page| sink.retire(page, 1), &mut |base, bytes| {
-        blocks.push(Entry::decode(bytes, base)?);
-        Ok(())
-    })?;
-    for entry in blocks {
-        let memory = pages.block(entry.page)?;
-        let mut position = block::RECORDS_AT;
-        for slot in 0..usize::from(entry.slots) {
-            let at =
-                u16::try_from(position).map_err(|_| Error::corrupt("record", entry.page.0, 0, number.into(), 0))?;
-            let record = block::read(&memory, at)?;
-            position += record.bytes;
-            if let Some((page, _)) = record.large.then(|| record.extent()).flatten().filter(|_| entry.is_live(slot)) {
-                retire_extent(sink, page)?;
-            }
-        }
-        sink.retire(entry.page, 1 << entry.order)?;
-    }
-    Ok(())
 }

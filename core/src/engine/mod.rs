@@ -13,13 +13,16 @@
 //! The numbered invariants are in `docs/architecture.md`.
 
 pub mod checkpoint;
+pub mod compact;
 mod create;
 pub mod delta;
+mod dropped;
 pub mod fold;
 pub mod frame;
 pub mod open;
 pub mod pace;
 pub mod published;
+pub mod reclaim;
 pub mod scan;
 pub mod snapshots;
 pub mod state;
@@ -41,7 +44,7 @@ use crate::log::{Log, Lsn};
 use crate::memory::Pool;
 use crate::meter::Meter;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, Ordering, RwLock};
-use checkpoint::{Retired, Work};
+use checkpoint::{Order, Reclaim, Retired, Work};
 use published::Published;
 use snapshots::Snapshots;
 use state::State;
@@ -87,6 +90,11 @@ pub struct Config {
     pub create: bool,
     /// Snapshots older than this are ended.
     pub snapshot_max_age: Option<Duration>,
+    /// Garbage in blocks below this many bytes is left alone, and so many bytes of records may be moved by any
+    /// checkpoint.
+    pub reclaim_bytes: u64,
+    /// Pages of dropped collections that one checkpoint frees.
+    pub slice_pages: u64,
 }
 
 impl Config {
@@ -111,6 +119,9 @@ pub struct Counters {
     pub(crate) paced_micros: AtomicU64,
     pub(crate) replayed: AtomicU64,
     pub(crate) snapshots_ended: AtomicU64,
+    pub(crate) relocated_bytes: AtomicU64,
+    pub(crate) punched_bytes: AtomicU64,
+    pub(crate) block_bytes_written: AtomicU64,
 }
 
 /// One open database.
@@ -135,6 +146,7 @@ pub struct Engine {
     /// Waits for the states before the number to be gone.
     pub(crate) retired: Mutex<Vec<(u64, Retired)>>,
     pub(crate) snapshots: Snapshots,
+    pub(crate) reclaim: Mutex<Reclaim>,
     latched: Mutex<Option<Error>>,
     closed: AtomicBool,
     /// One more for each change of the catalog, and the last commit that made one.
@@ -281,6 +293,10 @@ impl Engine {
         }
         self.end_old_snapshots();
         self.let_go_of_snapshots();
+        if self.reclaim_pending()? {
+            self.checkpoint_as(Order { force: true, ..Order::default() })?;
+            return Ok(());
+        }
         self.pool.trim();
         if let Some(log) = self.log.get().filter(|log| log.durable() == log.end()) {
             // The claim makes damage to what was synced last an error instead of a shorter log.
@@ -292,7 +308,7 @@ impl Engine {
     }
 
     fn background_checkpoint(&self) -> Result<()> {
-        let done = self.timed_checkpoint(false);
+        let done = self.checkpoint(false);
         let mut wants = self.signal.wants.lock();
         wants.failure = done.as_ref().err().map(|e| e.to_string());
         drop(wants);
@@ -368,7 +384,7 @@ impl Engine {
             }
         }
         self.check_latch()?;
-        while self.timed_checkpoint(true)? {}
+        while self.checkpoint(true)? {}
         if self.log.get().is_some() && self.config.durable() {
             crate::log::remove_segments(&*self.disk, &self.name, None)?;
             self.trim();

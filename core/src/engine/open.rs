@@ -20,6 +20,7 @@
 //! The first commit after opening starts a log of a new epoch and makes both meta pages say so before it
 //! is acknowledged.
 
+use super::checkpoint::Reclaim;
 use super::create::find_or_create;
 use super::delta::Delta;
 use super::published::Published;
@@ -106,6 +107,7 @@ impl Engine {
             work: Mutex::new(None),
             retired: Mutex::new(Vec::new()),
             snapshots: Snapshots::new(),
+            reclaim: Mutex::new(Reclaim::default()),
             latched: Mutex::new(None),
             closed: AtomicBool::new(false),
             catalog_version: AtomicU64::new(1),
@@ -201,7 +203,7 @@ impl Engine {
         if self.file.len().map_err(|e| Error::io("reading the file's length", e))? > reached {
             self.file.truncate(reached).map_err(|e| Error::io("cutting the file", e))?;
         }
-        while self.timed_checkpoint(true)? {}
+        while self.checkpoint(true)? {}
         log::remove_segments(&*self.disk, &self.name, None)?;
         self.trim();
         let micros = (self.env.monotonic() - start).as_micros() as u64;
@@ -257,6 +259,7 @@ impl Engine {
         let _ = self.log.set(log.clone());
         let meta = self.install_meta(Meta { clean: false, epoch: meta.epoch + 1, ..(*meta).clone() })?;
         let state = State::new(writer.state.number + 1, meta, writer.state.frozen.clone(), writer.state.active.clone());
+        let state = state.with_moves(writer.state.moves.clone());
         writer.state = Arc::new(state);
         self.published.publish(writer.state.clone());
         writer.log = Some(log);

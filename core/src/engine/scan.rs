@@ -41,6 +41,7 @@ struct BlockPosition {
     entry: Entry,
     base: u64,
     marked: bool,
+    moved: bool,
     slot: usize,
     position: usize,
 }
@@ -140,7 +141,8 @@ fn enter_block(state: &State, base: u64, bytes: &[u8]) -> Result<BlockPosition> 
     let entry = Entry::decode(bytes, base)?;
     let first = Address::new(PageNo(entry.page.0), 0);
     let marked = state.active.may_mark_block(first) || state.frozen.as_ref().is_some_and(|f| f.may_mark_block(first));
-    Ok(BlockPosition { entry, base, marked, slot: 0, position: block::RECORDS_AT })
+    let moved = state.moved_block(entry.page).is_some();
+    Ok(BlockPosition { entry, base, marked, moved, slot: 0, position: block::RECORDS_AT })
 }
 
 fn step_block<'a>(
@@ -163,8 +165,15 @@ fn step_block<'a>(
             continue;
         }
         let address = Address::new(block.page(), start);
-        let dead = position.marked
-            && (state.active.is_marked(address, at) || state.frozen.as_ref().is_some_and(|f| f.is_marked(address, at)));
+        let marked = |address| {
+            state.active.is_marked(address, at) || state.frozen.as_ref().is_some_and(|f| f.is_marked(address, at))
+        };
+        // The delta that was active when the record was moved knows it by its address before.
+        let marked_before = || {
+            let moved = position.moved.then(|| state.moved_block(block.page())).flatten();
+            moved.is_some_and(|(delta, olds)| olds.get(slot).is_some_and(|old| delta.is_marked(*old, at)))
+        };
+        let dead = (position.marked && marked(address)) || marked_before();
         if !dead {
             return Ok(Some(Item { ordinal, found: Found { address, record } }));
         }

@@ -16,11 +16,12 @@
 
 use super::delta::{Delta, Version};
 use super::published::Numbered;
+use super::reclaim::Moved;
 use super::trees::TreeEntry;
 use crate::error::{Error, Result};
 use crate::file::fault::{Fault, Slow};
 use crate::file::meta::Meta;
-use crate::file::page::Address;
+use crate::file::page::{Address, PageNo};
 use crate::file::pages::{BlockMemory, Pages};
 use crate::file::tree;
 use crate::hash::{self, HashKey, KeyHash, Leaf, Shortcut};
@@ -42,7 +43,19 @@ pub struct State {
     pub frozen: Option<Arc<Delta>>,
     /// The delta that commits go to.
     pub active: Arc<Delta>,
+    /// Where records were when the deltas began.
+    pub moves: Moves,
     remembered: Box<[OnceLock<Remembered>; REMEMBERED]>,
+}
+
+/// Records that the last relocation moved, for the one delta that knows them by their old addresses: the
+/// one that was active at its swap.
+#[derive(Debug, Default, Clone)]
+pub struct Moves {
+    /// That delta is the active one.
+    pub active: Option<Arc<Moved>>,
+    /// It is the frozen one.
+    pub frozen: Option<Arc<Moved>>,
 }
 
 /// A collection's roots, and the way to the leaves of its trie.
@@ -96,7 +109,23 @@ impl State {
     /// A state over the roots in `meta`.
     pub fn new(number: u64, meta: Arc<Meta>, frozen: Option<Arc<Delta>>, active: Arc<Delta>) -> State {
         let remembered = Box::new([const { OnceLock::new() }; REMEMBERED]);
-        State { number, meta, frozen, active, remembered }
+        State { number, meta, frozen, active, moves: Moves::default(), remembered }
+    }
+
+    /// This state with these moves.
+    pub fn with_moves(self, moves: Moves) -> State {
+        State { moves, ..self }
+    }
+
+    /// The old addresses of the records of a block that the last relocation made, with the delta that knows them
+    /// by those.
+    #[inline]
+    pub fn moved_block(&self, page: PageNo) -> Option<(&Delta, &[Address])> {
+        if let Some(moved) = &self.moves.active {
+            return Some((&self.active, moved.of_block(page)?));
+        }
+        let moved = self.moves.frozen.as_ref()?;
+        Some((self.frozen.as_ref()?, moved.of_block(page)?))
     }
 
     /// The roots of a collection in the checkpoint; empty roots where it has none yet.

@@ -59,23 +59,22 @@ impl Engine {
         Ok(committed)
     }
 
-    /// [`Engine::checkpoint`], timed and told.
-    pub fn timed_checkpoint(&self, clean: bool) -> Result<bool> {
-        let start = self.env.monotonic();
-        let done = self.checkpoint(clean);
-        match &done {
-            Ok(true) => {
+    /// A checkpoint that began at `start` is over, or there was none to make. Requires: no lock is held.
+    pub(super) fn tell_of_checkpoint<T>(&self, start: Duration, done: &Result<Option<T>>) {
+        match done {
+            Ok(Some(_)) => {
                 let meta = self.meta.lock().clone();
                 let now = self.env.monotonic();
                 self.checkpointed_at.store(now.as_micros() as u64, Ordering::Relaxed);
-                let micros = now.saturating_sub(start).as_micros() as u64;
+                let took = now.saturating_sub(start);
+                self.meter.checkpoint.record(took);
+                let micros = took.as_micros() as u64;
                 self.event(Event::Checkpoint { generation: meta.generation, commit: meta.commit, micros });
-                self.timed(Operation::Checkpoint, &self.meter.checkpoint, start);
+                self.tell_if_slow(Operation::Checkpoint, took);
             }
-            Ok(false) => {}
+            Ok(None) => {}
             Err(e) => self.event(Event::CheckpointFailed { error: e.clone() }),
         }
-        done
     }
 
     fn timed(&self, operation: Operation, times: &Histogram, start: Duration) {

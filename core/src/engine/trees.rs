@@ -16,6 +16,9 @@ use crate::file::tree::TreeRoot;
 use crate::hash::TrieRoot;
 use crate::record::key;
 
+/// Set in the key of a tree that was dropped and is not wholly freed yet.
+pub const DROPPED: u64 = 1 << 32;
+
 /// The tree of the catalog.
 pub const CATALOG: u32 = 0;
 

@@ -15,6 +15,7 @@
 //! checkpoint, whose pages the snapshot pins, and what the snapshot sees on top.
 
 use super::delta::Delta;
+use super::fold::Totals;
 use super::scan::Scan;
 use super::state::{self, State};
 use super::trees::{self, TreeEntry, CATALOG};
@@ -95,10 +96,17 @@ impl Engine {
         let mut report = VerifyReport { file_pages: meta.file_pages, commit, ..VerifyReport::default() };
         let mut reached = Reached::new(meta.file_pages);
         reached.claim(PageNo(0), META_PAGES)?;
-        let entries = self.verify_table(&state, &mut reached)?;
+        let mut blocks = Totals { pages: 0, live_bytes: 0 };
+        let entries = self.verify_table(&state, &mut reached, &mut blocks)?;
         for (&tree, entry) in &entries {
-            self.verify_tree(tree, entry, &state, &mut reached, &mut report)?;
+            self.verify_tree(tree, entry, &state, &mut reached, &mut blocks, &mut report)?;
         }
+        let same = |what, expected, got| match expected == got {
+            true => Ok(()),
+            false => Err(Error::corrupt(what, 0, 0, expected, got)),
+        };
+        same("meta page (block pages)", blocks.pages, meta.block_pages)?;
+        same("meta page (block live bytes)", blocks.live_bytes, meta.block_live_bytes)?;
         self.verify_catalog_of_roots(&state, &entries)?;
         self.verify_space(&state, &mut reached)?;
         report.used_pages = reached.count;
@@ -106,18 +114,32 @@ impl Engine {
         Ok(report)
     }
 
-    fn verify_table(&self, state: &State, reached: &mut Reached) -> Result<BTreeMap<u32, TreeEntry>> {
+    fn verify_table(
+        &self,
+        state: &State,
+        reached: &mut Reached,
+        blocks: &mut Totals,
+    ) -> Result<BTreeMap<u32, TreeEntry>> {
         let mut entries = BTreeMap::new();
         let mut claim = |page: PageNo| {
             self.pages.forget(page);
             reached.claim(page, 1)
         };
+        let mut dropped = Vec::new();
         tree::walk(&self.pages, &state.meta.tree_table, &mut claim, &mut |number, bytes| {
+            if number & trees::DROPPED != 0 {
+                let tree = (number & u64::from(u32::MAX)) as u32;
+                dropped.push((tree, TreeEntry::decode(bytes, tree)?));
+                return Ok(());
+            }
             let tree = u32::try_from(number).ok().filter(|_| number < state.meta.next_tree);
             let tree = tree.ok_or_else(|| Error::corrupt("tree table (number)", 0, 0, state.meta.next_tree, number))?;
             entries.insert(tree, TreeEntry::decode(bytes, tree)?);
             Ok(())
         })?;
+        for (tree, entry) in dropped {
+            self.verify_dropped(tree, &entry, reached, blocks)?;
+        }
         Ok(entries)
     }
 
@@ -127,6 +149,7 @@ impl Engine {
         entry: &TreeEntry,
         state: &State,
         reached: &mut Reached,
+        totals: &mut Totals,
         report: &mut VerifyReport,
     ) -> Result<()> {
         let pages = &self.pages;
@@ -155,6 +178,7 @@ impl Engine {
             reached.claim(block.page, 1 << block.order)?;
             bytes += self.verify_block(tree, *base, block, entry, state, reached, report, &mut last)?;
             live += u64::from(block.live);
+            totals.add(block);
         }
         report.blocks += blocks.len() as u64;
         let same = |what, expected, got| {
@@ -168,6 +192,33 @@ impl Engine {
         same("tree table entry (live bytes; tree in place of the page)", bytes, entry.live_bytes)?;
         same("hash trie (entries; tree in place of the page)", live, indexed)?;
         same("hash trie (count; tree in place of the page)", live, entry.trie.entries)
+    }
+
+    /// What is left of a dropped tree: its pages are its own, and nothing else is asked of them.
+    fn verify_dropped(&self, tree: u32, entry: &TreeEntry, reached: &mut Reached, totals: &mut Totals) -> Result<()> {
+        let pages = &self.pages;
+        let mut claim = |page: PageNo| {
+            pages.forget(page);
+            reached.claim(page, 1)
+        };
+        hash::walk(pages, &entry.trie, &mut claim, &mut |_| Ok(()))?;
+        let mut blocks = Vec::new();
+        tree::walk(pages, &entry.directory, &mut claim, &mut |base, bytes| {
+            blocks.push(Entry::decode(bytes, base)?);
+            Ok(())
+        })?;
+        for block in &blocks {
+            pages.forget(block.page);
+            reached.claim(block.page, 1 << block.order)?;
+            totals.add(block);
+            if block.large {
+                for extent in super::dropped::extents(tree, pages, block)? {
+                    let (_, length) = pages.unit_shape(extent)?;
+                    reached.claim(extent, length)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Checks a block against its directory entry and the trie; returns the bytes of its documents.
@@ -207,6 +258,9 @@ impl Engine {
             position += record.bytes;
             if !entry.is_live(slot) {
                 continue;
+            }
+            if record.large && !entry.large {
+                return Err(bad("directory entry (large)", 1, 0));
             }
             let ordinal = base.saturating_add(record.ordinal_delta);
             if ordinal <= *last {

@@ -47,7 +47,9 @@ const USED_PAGES_AT: usize = FILE_PAGES_AT + 8;
 const REGION_PAGES_AT: usize = USED_PAGES_AT + 8;
 const TREE_TABLE_AT: usize = REGION_PAGES_AT + 8;
 const SPACE_AT: usize = TREE_TABLE_AT + TreeRoot::BYTES;
-const END: usize = SPACE_AT + SpaceRoot::BYTES;
+const BLOCK_PAGES_AT: usize = SPACE_AT + SpaceRoot::BYTES;
+const BLOCK_LIVE_BYTES_AT: usize = BLOCK_PAGES_AT + 8;
+const END: usize = BLOCK_LIVE_BYTES_AT + 8;
 const CHECKSUM_AT: usize = PAGE_BYTES - 8;
 const _: () = assert!(END <= CHECKSUM_AT);
 
@@ -76,6 +78,8 @@ pub(crate) const LAYOUT: crate::format_tests::Layout = &[
     ("zero", REGION_PAGES_AT + 4),
     ("tree table", TREE_TABLE_AT),
     ("free space", SPACE_AT),
+    ("block pages", BLOCK_PAGES_AT),
+    ("block live bytes", BLOCK_LIVE_BYTES_AT),
     ("zero", END),
     ("checksum", CHECKSUM_AT),
     ("", PAGE_BYTES),
@@ -118,6 +122,10 @@ pub struct Meta {
     pub tree_table: TreeRoot,
     /// The free-space bitmap.
     pub space: SpaceRoot,
+    /// Pages of all record blocks.
+    pub block_pages: u64,
+    /// Bytes of the live records in them, heads included.
+    pub block_live_bytes: u64,
 }
 
 impl Meta {
@@ -149,7 +157,9 @@ impl Meta {
         put_u64(b, USED_PAGES_AT, self.used_pages);
         put_u32(b, REGION_PAGES_AT, self.region_pages);
         self.tree_table.encode(&mut b[TREE_TABLE_AT..SPACE_AT]);
-        self.space.encode(&mut b[SPACE_AT..END]);
+        self.space.encode(&mut b[SPACE_AT..BLOCK_PAGES_AT]);
+        put_u64(b, BLOCK_PAGES_AT, self.block_pages);
+        put_u64(b, BLOCK_LIVE_BYTES_AT, self.block_live_bytes);
         let sum = xxh3_64(&b[..CHECKSUM_AT]);
         put_u64(b, CHECKSUM_AT, sum);
         page
@@ -194,7 +204,9 @@ impl Meta {
             used_pages: get_u64(b, USED_PAGES_AT),
             region_pages: get_u32(b, REGION_PAGES_AT),
             tree_table: TreeRoot::decode(&b[TREE_TABLE_AT..SPACE_AT]),
-            space: SpaceRoot::decode(&b[SPACE_AT..END]),
+            space: SpaceRoot::decode(&b[SPACE_AT..BLOCK_PAGES_AT]),
+            block_pages: get_u64(b, BLOCK_PAGES_AT),
+            block_live_bytes: get_u64(b, BLOCK_LIVE_BYTES_AT),
         };
         meta.check_ranges(b, page).map_err(MetaError::Bad)?;
         Ok(meta)
@@ -216,6 +228,9 @@ impl Meta {
         range(self.file_pages >= META_PAGES, FILE_PAGES_AT, META_PAGES, self.file_pages)?;
         range(self.file_pages < super::pages::MAX_PAGES, FILE_PAGES_AT, super::pages::MAX_PAGES, self.file_pages)?;
         range(self.used_pages <= self.file_pages, USED_PAGES_AT, self.file_pages, self.used_pages)?;
+        range(self.block_pages <= self.file_pages, BLOCK_PAGES_AT, self.file_pages, self.block_pages)?;
+        let most = self.block_pages * PAGE_BYTES as u64;
+        range(self.block_live_bytes <= most, BLOCK_LIVE_BYTES_AT, most, self.block_live_bytes)?;
         let far = u64::MAX >> 1;
         range(self.commit < far, COMMIT_AT, far, self.commit)?;
         range(self.next_ordinal < far, NEXT_ORDINAL_AT, far, self.next_ordinal)?;
@@ -258,6 +273,8 @@ mod tests {
             region_pages: 256,
             tree_table: TreeRoot::default(),
             space: SpaceRoot::default(),
+            block_pages: 4,
+            block_live_bytes: 11,
         }
     }
 

@@ -111,6 +111,8 @@ struct Chunk {
     /// Not reached by it, and still not to be given out.
     busy: [u64; WORDS],
     kinds: Vec<RegionKind>,
+    /// Free regions that [`Space::free_regions`] has told, since they were last used.
+    told: Vec<bool>,
     /// Pages with neither bit.
     available: u32,
 }
@@ -121,6 +123,7 @@ impl Chunk {
             used: [0; WORDS],
             busy: [0; WORDS],
             kinds: vec![RegionKind::Free; regions],
+            told: vec![false; regions],
             available: CHUNK_PAGES as u32,
         })
     }
@@ -320,6 +323,65 @@ impl Space {
         self.set_used(page, 1 << order, true);
         self.note(page, 1 << order, Change::Taken);
         Ok(page)
+    }
+
+    /// A run of `pages` pages for a large document that the checkpoint in the making moves.
+    pub fn take_extent(&mut self, src: &dyn PageSource, pages: u64) -> Result<PageNo> {
+        let page = self.find_extent(src, pages)?;
+        self.set_used(page, pages, true);
+        self.note(page, pages, Change::Taken);
+        Ok(page)
+    }
+
+    /// Lets the next [`Space::persist`] write anew what of the bitmap lies at `limit` or beyond.
+    pub fn evacuate(&mut self, src: &dyn PageSource, limit: PageNo) -> Result<()> {
+        for index in 0..self.chunk_count {
+            let mut beyond = self.chunk_page(src, index)? >= limit;
+            let mut node = index;
+            for level in 1..=self.root.height {
+                if node % NODE_CHILDREN != 0 {
+                    break;
+                }
+                node /= NODE_CHILDREN;
+                let at = match level == self.root.height {
+                    true => self.root.page,
+                    false => self.child(src, level + 1, node)?.page,
+                };
+                beyond |= at >= limit;
+            }
+            if beyond {
+                self.load(src, index)?;
+                self.dirty.insert(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for the next runs from the front of the file: what became free is used first.
+    pub fn rewind(&mut self) {
+        self.hints = Default::default();
+        self.extent_hint = 0;
+    }
+
+    /// Regions of the file that nothing uses, neither the checkpoint nor anybody in memory, among the loaded
+    /// chunks: (first page, pages), the highest first, up to `most` of them that were not told before.
+    pub fn free_regions(&mut self, file_pages: u64, most: usize) -> Vec<(PageNo, u64)> {
+        let mut found = Vec::new();
+        let region_pages = self.region_pages;
+        for (index, chunk) in self.chunks.iter_mut().rev() {
+            for region in (0..chunk.kinds.len()).rev() {
+                let first = index * CHUNK_PAGES + region as u64 * region_pages;
+                if first + region_pages > file_pages || chunk.kinds[region] != RegionKind::Free || chunk.told[region] {
+                    continue;
+                }
+                if found.len() == most {
+                    return found;
+                }
+                chunk.told[region] = true;
+                found.push((PageNo(first), region_pages));
+            }
+        }
+        found
     }
 
     /// A heap unit becomes part of the checkpoint in the making.
@@ -697,6 +759,7 @@ fn find_run(chunk: &mut Chunk, order: u8, region_pages: u64, from_word: usize) -
             let region = at / region_pages;
             if chunk.kinds[region] != RegionKind::Extents {
                 chunk.kinds[region] = RegionKind::Pages;
+                chunk.told[region] = false;
                 return Some(at as u64);
             }
             let next = ((region + 1) * region_pages).saturating_sub(word * 64);
@@ -740,6 +803,7 @@ fn find_extent_run(chunk: &mut Chunk, pages: u64, region_pages: u64, from: u64) 
             let first = i - pages;
             for region in first / region_pages..=(i - 1) / region_pages {
                 chunk.kinds[region as usize] = RegionKind::Extents;
+                chunk.told[region as usize] = false;
             }
             return Some(first);
         }

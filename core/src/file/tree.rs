@@ -34,7 +34,7 @@ use super::page::{get_u48, put_u48, PageNo, PageSource};
 use crate::error::Result;
 use node::{Fence, Node, MAX_LEVEL};
 
-pub use fold::{fold, Edit};
+pub use fold::{evacuate, fold, Edit};
 #[cfg(test)]
 pub use node::MAX_VALUE_BYTES;
 

@@ -30,9 +30,11 @@ pub struct Entries {
     pub known: u8,
 }
 
-/// The error for an edit of an entry that is not in the trie.
+/// The error for an edit of an entry that is not in the trie: of a record that the directory has and the trie
+/// does not, or a bug.
 pub fn missing(edit: &Edit) -> Error {
-    Error::Internal(format!("the trie has no entry {:?} with hash {:016x} to change", edit.old, edit.hash.0))
+    let (page, slot) = edit.old.map_or((0, 0), |old| (old.page().0, old.slot().into()));
+    Error::corrupt("hash trie (no entry of a record; expected is its hash)", page, slot, edit.hash.0, 0)
 }
 
 /// A copy of a leaf with `edits` made; they fit.

@@ -27,6 +27,7 @@ mod entries;
 mod fold;
 mod key;
 mod leaf;
+mod moves;
 mod node;
 mod shortcut;
 #[cfg(test)]
@@ -35,6 +36,7 @@ mod trie;
 
 pub use fold::{fold, Edit};
 pub use key::{HashKey, KeyHash};
+pub use moves::{cut, evacuate};
 pub use shortcut::Shortcut;
 #[cfg(test)]
 use trie::WalkEntry;

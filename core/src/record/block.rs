@@ -35,7 +35,8 @@ const SLOTS_AT: usize = BASE_AT + 8;
 const END_AT: usize = SLOTS_AT + 4;
 const _: () = assert!(RECORDS_AT == 64);
 
-const SLOT_BYTES: usize = 2;
+/// Bytes of a slot at the block's end.
+pub const SLOT_BYTES: usize = 2;
 
 /// Bytes of a stub after its `_id`: page of the extent (6), length of the document (4).
 pub const STUB_TAIL_BYTES: usize = 10;

@@ -17,6 +17,8 @@ use crate::error::{Error, Result};
 use crate::file::page::{get_u16, get_u32, get_u48, put_u16, put_u32, put_u48, PageNo};
 
 const HEAD_BYTES: usize = 16;
+const FLAG_BITMAP: u8 = 1;
+const FLAG_LARGE: u8 = 2;
 
 /// Field names of `docs/file-format.md` and where the code has them.
 #[cfg(all(test, not(loom)))]
@@ -36,6 +38,8 @@ pub struct Entry {
     pub live: u16,
     /// Bytes of the live records in the block, heads included, extents not.
     pub live_bytes: u32,
+    /// Some live record is, or was, the stub of a large document.
+    pub large: bool,
     /// A bit for each slot, set where the record lives; empty when all live.
     pub bitmap: Vec<u8>,
 }
@@ -66,7 +70,7 @@ impl Entry {
         let mut head = [0; HEAD_BYTES];
         put_u48(&mut head, 0, self.page.0);
         head[6] = self.order;
-        head[7] = u8::from(!self.bitmap.is_empty());
+        head[7] = u8::from(!self.bitmap.is_empty()) * FLAG_BITMAP | u8::from(self.large) * FLAG_LARGE;
         put_u16(&mut head, 8, self.slots);
         put_u16(&mut head, 10, self.live);
         put_u32(&mut head, 12, self.live_bytes);
@@ -86,9 +90,10 @@ impl Entry {
             slots: get_u16(b, 8),
             live: get_u16(b, 10),
             live_bytes: get_u32(b, 12),
+            large: b[7] & FLAG_LARGE != 0,
             bitmap: b[HEAD_BYTES..].to_vec(),
         };
-        let bitmap = if b[7] & 1 == 1 { usize::from(entry.slots).div_ceil(8) } else { 0 };
+        let bitmap = if b[7] & FLAG_BITMAP != 0 { usize::from(entry.slots).div_ceil(8) } else { 0 };
         if entry.bitmap.len() != bitmap || usize::from(entry.slots) > super::block::MAX_SLOTS {
             return Err(bad(bitmap as u64, entry.bitmap.len() as u64));
         }
@@ -124,11 +129,12 @@ impl EntryBuilder {
     /// For a block of `slots` records, none live so far.
     pub fn new(page: PageNo, order: u8, slots: usize) -> EntryBuilder {
         let bitmap = vec![0; slots.div_ceil(8)];
-        EntryBuilder { entry: Entry { page, order, slots: slots as u16, live: 0, live_bytes: 0, bitmap } }
+        EntryBuilder { entry: Entry { page, order, slots: slots as u16, live: 0, live_bytes: 0, large: false, bitmap } }
     }
 
-    /// Slot `index`, of `bytes` bytes, lives.
-    pub fn live(&mut self, index: usize, bytes: usize) {
+    /// Slot `index`, of `bytes` bytes, lives; `large` if it is a stub.
+    pub fn live(&mut self, index: usize, bytes: usize, large: bool) {
+        self.entry.large |= large;
         self.entry.bitmap[index / 8] |= 1 << (index % 8);
         self.entry.live += 1;
         self.entry.live_bytes += bytes as u32;
@@ -151,7 +157,7 @@ mod tests {
     fn an_entry_reads_back_as_written_and_counts_its_deaths() {
         for slots in [1u16, 7, 8, 9, 22, 300] {
             let mut builder = EntryBuilder::new(PageNo(77), 2, slots.into());
-            (0..slots.into()).for_each(|i| builder.live(i, 10));
+            (0..slots.into()).for_each(|i| builder.live(i, 10, i == 5));
             let mut entry = builder.finish().expect("live");
             assert!(entry.bitmap.is_empty());
             for dead in (0..usize::from(slots)).step_by(3) {

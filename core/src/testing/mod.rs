@@ -45,11 +45,21 @@ pub struct TestConfig {
     pub region_pages: u32,
     /// Bytes of a log segment.
     pub segment_bytes: u64,
+    /// Garbage left alone, and records moved by any checkpoint, in bytes.
+    pub reclaim_bytes: u64,
+    /// Pages of a dropped collection freed at once.
+    pub slice_pages: u64,
 }
 
 impl Default for TestConfig {
     fn default() -> Self {
-        TestConfig { options: crate::Options::default(), region_pages: 4, segment_bytes: 8192 }
+        TestConfig {
+            options: crate::Options::default(),
+            region_pages: 4,
+            segment_bytes: 8192,
+            reclaim_bytes: 4096,
+            slice_pages: 6,
+        }
     }
 }
 
@@ -64,6 +74,8 @@ pub fn open(
     let mut engine = config.options.config(false)?;
     engine.region_pages = config.region_pages;
     engine.segment_bytes = config.segment_bytes;
+    engine.reclaim_bytes = config.reclaim_bytes;
+    engine.slice_pages = config.slice_pages;
     let place = crate::engine::open::Place { disk, env, name: name.to_owned(), hook: None };
     Ok(crate::Database::over(crate::engine::Engine::open(place, engine)?, config.options.clone()))
 }

@@ -120,7 +120,7 @@ fn writing_works(session: &mut Session, what: &str) {
     if session.db.is_none() {
         session.open().unwrap();
     }
-    let checkpointed = session.checkpoint();
+    let checkpointed = session.checkpoint(nyro::Database::checkpoint);
     checkpointed.unwrap_or_else(|e| panic!("{what}: checkpoint afterwards: {e:?}\n{}", session.disk.trace()));
     let report = session.db().verify();
     report.unwrap_or_else(|e| panic!("{what}: verify afterwards: {e:?}\n{}", session.disk.trace()));

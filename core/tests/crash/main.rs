@@ -47,6 +47,9 @@ fn crash_lane(name: &str, first_seed: u64, seeds: u64, base: Parameters, stride:
     let c = &tally.counts;
     assert!(c.busy_checkpoints >= 5 * seeds || base.tight, "{name}: few commits inside of checkpoints");
     assert!(c.large > 0 && c.drops > 0 && c.reopenings > 0 && c.segments > 2 * seeds, "{name}: {c:?}");
+    let churn = base.shape == Shape::Churn;
+    assert!(!churn || c.compactions > 0 && c.moved > 20_000 * seeds, "{name}: records hardly moved: {c:?}");
+    assert!(!churn || c.pending > 0, "{name}: nothing was ever left to reclaim: {c:?}");
     assert!(c.waves > 0 || base.shape != Shape::Waves, "{name}: no leaf split and merged");
     tally
 }
@@ -76,6 +79,17 @@ fn a_crash_at_any_operation_leaves_a_prefix_of_the_commits_that_holds_every_ackn
 #[test]
 fn a_crash_while_leaves_split_and_merge_leaves_a_prefix_of_the_commits() {
     crash_lane("crash waves", seed(300), 2, Parameters { shape: Shape::Waves, ..SYNC }, 3, 1);
+}
+
+#[test]
+fn a_crash_while_records_move_leaves_a_prefix_of_the_commits() {
+    crash_lane("crash churn", seed(900), 2, Parameters { shape: Shape::Churn, ..SYNC }, 5, 1);
+}
+
+#[test]
+fn an_error_while_records_move_changes_nothing_or_stops_writing_and_loses_nothing_acknowledged() {
+    let churn = Parameters { shape: Shape::Churn, steps: 60, ..SYNC };
+    error_lane("errors churn", seed(950), 1, churn, 3);
 }
 
 #[test]

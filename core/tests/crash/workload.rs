@@ -25,6 +25,9 @@ pub enum Shape {
     Mixed,
     /// Hundreds of small documents inserted and then nearly all deleted, several times.
     Waves,
+    /// A collection of some two hundred documents whose records are updated and deleted again and again, so
+    /// that blocks are half empty and their records move.
+    Churn,
 }
 
 /// A run's parameters.
@@ -42,7 +45,7 @@ impl Parameters {
     pub fn config(&self) -> TestConfig {
         let log_max_bytes = if self.tight { 16 << 10 } else { 8 << 20 };
         let options = Options { durability: self.durability, log_max_bytes, ..Options::default() };
-        TestConfig { options, region_pages: 4, segment_bytes: 8192 }
+        TestConfig { options, ..TestConfig::default() }
     }
 }
 
@@ -62,6 +65,11 @@ pub struct Counts {
     /// A checkpoint folded a collection of twice what a leaf holds, and a later one nearly nothing of it.
     pub waves: u64,
     pub segments: u64,
+    /// Bytes of records that checkpoints moved.
+    pub moved: u64,
+    pub compactions: u64,
+    /// Checkpoints after which something was left to reclaim.
+    pub pending: u64,
     pub failures: u64,
     pub stopped: u64,
 }
@@ -78,6 +86,9 @@ impl Counts {
         self.snapshots += o.snapshots;
         self.waves += o.waves;
         self.segments += o.segments;
+        self.moved += o.moved;
+        self.compactions += o.compactions;
+        self.pending += o.pending;
         self.failures += o.failures;
         self.stopped += o.stopped;
     }
@@ -125,6 +136,7 @@ enum Step {
     Commit(Plan),
     Refused,
     Checkpoint,
+    Compact,
     Background,
     Sync,
     Hold,
@@ -220,6 +232,9 @@ impl Core {
         if self.shape == Shape::Waves && self.rng.below(4) > 0 {
             return self.plan_of_wave();
         }
+        if self.shape == Shape::Churn && self.rng.below(8) > 0 {
+            return self.plan_of_churn();
+        }
         let how = *self.rng.pick(&[How::One, How::One, How::Strict, How::Transaction, How::Many]);
         let mut model = self.model.clone();
         let count = match how {
@@ -247,6 +262,34 @@ impl Core {
             return Plan { how: How::One, changes: vec![self.put()] };
         }
         Plan { how, changes }
+    }
+
+    /// Changes a share of the documents of a collection, anywhere in it; now and then drops it.
+    fn plan_of_churn(&mut self) -> Plan {
+        let to = "churn".to_owned();
+        let here = self.model.0.get(&to).map_or(0, |d| d.len());
+        if here > 150 && self.rng.below(40) == 0 {
+            self.counts.drops += 1;
+            return Plan { how: How::One, changes: vec![Change::Drop(to)] };
+        }
+        let count = if here < 100 { 60 } else { 4 + self.rng.below(30) };
+        let mut model = self.model.clone();
+        let mut changes = Vec::new();
+        for _ in 0..count {
+            let id = Id::from(1 + self.rng.below(220));
+            let change = if model.has(&to, &id) && self.rng.below(3) == 0 {
+                Change::Delete { from: to.clone(), id }
+            } else {
+                let large = self.rng.below(60) == 0;
+                self.counts.large += u64::from(large);
+                let bytes =
+                    if large { 5000 + self.rng.below(9000) as usize } else { 60 + self.rng.below(300) as usize };
+                Change::Put { document: self.next_document(&id, bytes), to: to.clone(), id }
+            };
+            model.apply(&change);
+            changes.push(change);
+        }
+        Plan { how: How::Transaction, changes }
     }
 
     /// Grows a collection by hundreds, then deletes nearly all of them.
@@ -288,7 +331,10 @@ impl Core {
             4 => Step::Sync,
             5 => Step::Hold,
             6 => Step::Look,
-            7 => Step::Refused,
+            7 => match self.rng.below(3) {
+                0 => Step::Compact,
+                _ => Step::Refused,
+            },
             8 => {
                 if self.rng.below(2) == 0 {
                     Step::Reopen
@@ -429,7 +475,17 @@ impl Session {
                 };
                 refused(&db, &model, &mut rng)
             }
-            Step::Checkpoint => self.checkpoint(),
+            Step::Checkpoint => self.checkpoint(Database::checkpoint),
+            Step::Compact => {
+                // The log is begun under the writer lock, where no commit can be made from inside.
+                while db.stats()?.commits == 0 {
+                    let plan = self.core.lock().unwrap().plan();
+                    commit(&db, &self.core, &self.disk, &plan)?;
+                }
+                self.checkpoint(|db| db.compact().map(|_| ()))?;
+                self.core.lock().unwrap().counts.compactions += 1;
+                Ok(())
+            }
             Step::Background => testing::step(&db),
             Step::Sync => {
                 db.sync()?;
@@ -458,16 +514,18 @@ impl Session {
         }
     }
 
-    pub fn checkpoint(&mut self) -> Result<()> {
+    /// A checkpoint, or several, with commits inside.
+    pub fn checkpoint(&mut self, run: impl Fn(&Database) -> Result<()>) -> Result<()> {
         let db = self.db();
         let acknowledged = self.core.lock().unwrap().history.acknowledged();
         // A commit that does a checkpoint itself can't be made inside of one on the same thread.
         if !self.tight {
             self.watch.arm(&db);
         }
-        let result = db.checkpoint();
+        let result = run(&db);
         let commits = self.watch.disarm();
         let mut core = self.core.lock().unwrap();
+        core.counts.pending += u64::from(db.stats()?.reclaim_pending);
         core.counts.busy_checkpoints += u64::from(result.is_ok() && commits > 0);
         result?;
         core.folded();
@@ -481,6 +539,7 @@ impl Session {
         let stats = db.stats()?;
         let mut core = self.core.lock().unwrap();
         core.counts.checkpoints += stats.checkpoints;
+        core.counts.moved += stats.relocated_bytes;
         core.counts.reopenings += 1;
         core.look(stats.checkpoints)
     }

@@ -104,6 +104,20 @@ pub fn item(id: impl Into<Id>, value: i64) -> Document {
     doc! { "_id": id.into(), "value": value }
 }
 
+/// All documents with integer ids, by collection and id.
+pub fn contents(db: &Database) -> std::collections::BTreeMap<(String, u64), Document> {
+    let snapshot = db.snapshot().expect("a snapshot");
+    let mut found = std::collections::BTreeMap::new();
+    for name in snapshot.collection_names().expect("names") {
+        for document in snapshot.collection::<Document>(&name).expect("a view").scan() {
+            let document = document.expect("a document");
+            let id = document.get("_id").and_then(|v| v.as_i64()).expect("an integer");
+            assert!(found.insert((name.clone(), id as u64), document).is_none(), "{id} twice");
+        }
+    }
+    found
+}
+
 /// The ids of a scan, in order.
 pub fn ids(scan: impl Iterator<Item = Result<Document>>) -> Vec<Id> {
     scan.map(|document| document.expect("a document").id().expect("an id")).collect()

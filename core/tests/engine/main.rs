@@ -10,6 +10,7 @@
 //!   isolation   what a snapshot shows while others commit and sync
 //!   model       random operations of several threads against a plain map
 //!   watching    what `stats` counts and times, what the event hook is told
+//!   space       the bound of the file's size, what is given back, compaction
 //! ```
 //!
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
@@ -22,6 +23,7 @@ mod common;
 mod hostile;
 mod isolation;
 mod model;
+mod space;
 mod watching;
 
 #[global_allocator]

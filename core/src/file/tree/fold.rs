@@ -67,6 +67,49 @@ fn check_edits(edits: &[Edit]) -> Result<()> {
     }
 }
 
+/// Copies the pages of a tree that lie at `limit` or beyond to where the sink has room, and returns the new
+/// root. No entry changes.
+pub fn evacuate<K: PageSink>(sink: &mut K, tree: u64, root: &TreeRoot, limit: PageNo) -> Result<TreeRoot> {
+    if root.page.is_none() {
+        return Ok(*root);
+    }
+    let page = evacuate_node(sink, tree, root.page, root.level, Fence::ROOT, limit)?;
+    Ok(TreeRoot { page, level: root.level })
+}
+
+/// Where a node is afterwards; calls itself at most `level` deep.
+fn evacuate_node<K: PageSink>(
+    sink: &mut K,
+    tree: u64,
+    page: PageNo,
+    level: u8,
+    fence: Fence,
+    limit: PageNo,
+) -> Result<PageNo> {
+    if level == 0 && page < limit {
+        return Ok(page);
+    }
+    let old = Run::load(sink, tree, page, level, fence)?;
+    let (mut new, mut changed) = (Run::default(), page >= limit);
+    for index in 0..old.len() {
+        if level == 0 {
+            new.push(old.key(index), old.value(index));
+            continue;
+        }
+        let child = old.child(index);
+        let moved = evacuate_node(sink, tree, child, level - 1, old.fence(index, fence), limit)?;
+        changed |= moved != child;
+        new.push_child(old.key(index), moved);
+    }
+    if !changed {
+        return Ok(page);
+    }
+    sink.release(page, 0);
+    let to = sink.allocate(0)?;
+    sink.write(to, new.build(0..new.len(), tree, to, level))?;
+    Ok(to)
+}
+
 /// How a run that does not fit one page is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cut {

@@ -1,0 +1,118 @@
+//! Compaction: the file as small as its documents allow.
+//!
+//! ```text
+//!   1. merge      all neighbouring blocks that become fewer by it, and what is left of dropped collections
+//!        [ab ][c  ][..][ d ][  ]   ->   [abcd][    free    ]
+//!   2. evacuate   what lies behind the cut moves into free pages before it
+//!        [abcd][ free ][ free ][e]  ->  [abcd][e][   free  ]
+//!   3. shrink     the meta pages name the shorter length, then the file is cut
+//! ```
+//!
+//! Each step is a number of ordinary checkpoints with a bounded share of the work: readers and writers go on, a
+//! crash finds the file as after any checkpoint, and the call can be stopped between two of them.
+
+use super::checkpoint::Order;
+use super::reclaim::{Goal, Position};
+use super::Engine;
+use crate::control::{Control, Progress};
+use crate::error::Result;
+use crate::file::page::{PageNo, PAGE_BYTES};
+
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CompactReport {
+    /// Length of the file before, in bytes, with everything in it that was committed before the call.
+    pub bytes_before: u64,
+    /// Length of the file after, in bytes.
+    pub bytes_after: u64,
+    /// Bytes of records that were moved.
+    pub moved_bytes: u64,
+}
+
+impl Engine {
+    /// Compacts the file; see the module's text. When it is stopped, what was gained so far stays.
+    pub fn compact(&self, control: &mut Control<'_>) -> Result<CompactReport> {
+        self.check_open()?;
+        self.check_not_writing()?;
+        self.checkpoint(false)?;
+        let before = self.pages.len();
+        let mut report = CompactReport { bytes_before: before * PAGE_BYTES as u64, ..CompactReport::default() };
+        let done = self.merge_all(control, &mut report).and_then(|()| self.move_down(control, &mut report));
+        let finished = self.finish(before, &mut report);
+        report.bytes_after = self.pages.len() * PAGE_BYTES as u64;
+        done.and(finished).map(|()| report)
+    }
+
+    fn merge_all(&self, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {
+        let (mut from, mut seen) = (Position::default(), 0);
+        loop {
+            let total = self.meta.lock().block_pages;
+            control.step(Progress::new("merging blocks", seen.min(total), total, "pages"))?;
+            let order = Order { force: true, goal: Some(Goal::Merge), from, ..Order::default() };
+            let done = self.checkpoint_as(order)?.unwrap_or_default();
+            report.moved_bytes += done.moved_bytes;
+            seen += done.seen_pages;
+            match done.next {
+                Some(next) => from = next,
+                None if done.dropped_left => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Moves what lies behind the pages that are needed, for as long as the end comes nearer.
+    fn move_down(&self, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {
+        loop {
+            let (used, end) = self.used()?;
+            // A little room is left for the pages that the moving itself makes anew.
+            let cut = used + used / 64 + 4;
+            if end <= cut {
+                return Ok(());
+            }
+            self.evacuate_once(cut, control, report)?;
+            if self.used()?.1 >= end {
+                return Ok(());
+            }
+        }
+    }
+
+    fn evacuate_once(&self, cut: u64, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {
+        let mut from = Position::default();
+        loop {
+            let (used, end) = self.used()?;
+            control.step(Progress::new("moving pages", used.min(end), end, "pages"))?;
+            self.space.lock().rewind();
+            let goal = Some(Goal::Evacuate(PageNo(cut)));
+            let order = Order { force: true, shrink: true, goal, from, ..Order::default() };
+            let done = self.checkpoint_as(order)?.unwrap_or_default();
+            report.moved_bytes += done.moved_bytes;
+            match done.next {
+                Some(next) => from = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Cuts the end off; also after the call was stopped, so that it leaves the file no longer than `before`.
+    fn finish(&self, before: u64, report: &mut CompactReport) -> Result<()> {
+        while self.used()?.1 > before {
+            let end = self.used()?.1;
+            self.evacuate_once(before, &mut Control::new(), report)?;
+            if self.used()?.1 >= end {
+                break;
+            }
+        }
+        let goal = Some(Goal::Nothing);
+        self.checkpoint_as(Order { force: true, shrink: true, goal, ..Order::default() })?;
+        self.trim_now();
+        Ok(())
+    }
+
+    /// Pages in use, and one past the highest of them.
+    fn used(&self) -> Result<(u64, u64)> {
+        let mut space = self.space.lock();
+        let end = space.used_end(&self.pages)?;
+        Ok((space.used_pages(), end))
+    }
+}
