@@ -1,12 +1,13 @@
 //! A quick self-measurement through the public API:
-//! `cargo bench -p nyro --bench engine -- [documents …] [load|get|scan|commit|sequential|kilobytes|collections …]`
+//! `cargo bench -p nyro --bench engine -- [documents …] [load|get|scan|commit|sequential|kilobytes|collections|repair …]`
 //! (without a name, all of them).
 //!
 //! Prints one line a figure: what, how many a second or how long, and the aim it is held against. One
 //! thread calls; checkpoints run on the engine's own. Figures of a shared machine are noisy: read them
 //! as an order of magnitude, and compare within one run.
 
-use nyro::{doc, Database, Document, Durability, InsertManyOptions, Options, RawDocument, RawDocumentBuf};
+use nyro::{doc, Control, Database, Document, Durability, InsertManyOptions};
+use nyro::{Options, RawDocument, RawDocumentBuf, RepairOptions};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -249,6 +250,39 @@ fn random_load(
     std::fs::remove_file(path).expect("remove");
 }
 
+/// Repair of a whole file, and of one whose directory is damaged; verify for comparison.
+fn repair(path: &Path, documents: &[RawDocumentBuf]) {
+    const PAGE: usize = 4096;
+    const TREE_LEAF: u8 = 4;
+    load(path, documents, "load, to be repaired", "").close().expect("close");
+    let (count, new) = (documents.len() as u64, path.with_extension("new"));
+    let db = Database::open_with(path, options()).expect("open");
+    let start = Clock::start();
+    db.verify().expect("verify");
+    report("verify", count, start.elapsed(), "");
+    db.close().expect("close");
+    let options = RepairOptions { overwrite: true, ..RepairOptions::default() };
+    let start = Clock::start();
+    let repaired = nyro::repair(path, &new, &options, Control::new()).expect("repair");
+    report("repair, whole file", count, start.elapsed(), "");
+    assert_eq!(repaired.documents, count);
+    let mut bytes = std::fs::read(path).expect("read");
+    for (number, page) in bytes.chunks_mut(PAGE).enumerate() {
+        let is_unit = page[8..14] == number.to_le_bytes()[..6];
+        if is_unit && page[14] == TREE_LEAF && page[24..32] != [0; 8] {
+            page[100] ^= 1;
+        }
+    }
+    std::fs::write(path, &bytes).expect("write");
+    drop(bytes);
+    let start = Clock::start();
+    let repaired = nyro::repair(path, &new, &options, Control::new()).expect("repair");
+    report("repair, no directory left, all pages searched", count, start.elapsed(), "");
+    assert!(repaired.documents == count && repaired.searched);
+    std::fs::remove_file(path).expect("remove");
+    std::fs::remove_file(&new).expect("remove");
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let sizes: Vec<u64> = arguments.iter().filter_map(|a| a.replace('_', "").parse().ok()).collect();
@@ -268,6 +302,9 @@ fn main() {
         }
         if run("commit") {
             commits(&base.join("commits.nyro"), &documents);
+        }
+        if run("repair") {
+            repair(&base.join("repair.nyro"), &documents);
         }
         if !run("sequential") {
             continue;

@@ -9,8 +9,9 @@
 //! `NYRO_BLESS=1 cargo test -p nyro --lib format_tests` writes the golden files anew. A changed golden file is a
 //! changed format: think of `FORMAT_VERSION`.
 
-use crate::engine::frame;
 use crate::engine::trees::{self, TreeEntry};
+use crate::engine::{backup, frame};
+use crate::file::backups::{self, BackupRecord, Backups};
 use crate::file::memory_pages::MemoryPages;
 use crate::file::meta::{self, Meta};
 use crate::file::page::{self, put_u32, put_u48, Address, PageBuf, PageKind, PageNo, PageSource, UnitHeader};
@@ -70,6 +71,9 @@ fn layouts() -> Vec<(&'static str, Layout)> {
         ("Space chunk", space::LAYOUTS[0]),
         ("Space node", space::LAYOUTS[1]),
         ("Space node child", space::LAYOUTS[2]),
+        ("Record of a backup", backups::LAYOUT),
+        ("Incremental backup", backup::LAYOUTS[0]),
+        ("Run of an incremental backup", backup::LAYOUTS[1]),
         ("Log segment header", log::LAYOUTS[0]),
         ("Log frame", log::LAYOUTS[1]),
     ]
@@ -251,13 +255,49 @@ fn sample_meta() -> Meta {
         space: SpaceRoot { page: PageNo(21), height: 0 },
         block_pages: 16,
         block_live_bytes: 60_000,
+        backups: sample_backups(),
     }
+}
+
+fn sample_backups() -> Backups {
+    let mut backups = Backups::default();
+    for (name, id, generation, commit) in [("sunday", [0xa1; 16], 5, 600), ("monday", [0xb2; 16], GENERATION, 1000)] {
+        backups.remember(BackupRecord { id, name: name.to_owned(), generation, commit });
+    }
+    backups
 }
 
 #[test]
 fn golden_meta_page() {
     let page = sample_meta().encode();
-    golden("meta_page", "Meta page", &dump(&page, fields("", 0, meta::LAYOUT)));
+    let mut all = fields("", 0, meta::LAYOUT);
+    let place = all.iter().position(|(name, ..)| name == "backups").expect("a field of the meta page");
+    let (_, at, length) = all.remove(place);
+    let record = backups::LAYOUT.last().expect("an end").1;
+    for index in 0..2 {
+        all.extend(fields(&format!("backup {index}: "), at + index * record, backups::LAYOUT));
+    }
+    all.push(field("backups 2 to 15", at + 2 * record, length - 2 * record));
+    golden("meta_page", "Meta page", &dump(&page, all));
+}
+
+#[test]
+fn golden_incremental_backup() {
+    let header = backup::Header {
+        identity: IDENTITY,
+        base_id: [0xa1; 16],
+        base_generation: 5,
+        id: [0xb2; 16],
+        generation: GENERATION,
+        runs: 2,
+        pages: 7,
+    };
+    let text = format!(
+        "header\n{}\nhead of a run\n{}",
+        dump(&header.encode(), fields("", 0, backup::LAYOUTS[0])),
+        dump(&backup::run_head(17, 4), fields("", 0, backup::LAYOUTS[1])),
+    );
+    golden("incremental_backup", "Incremental backup", &text);
 }
 
 #[test]

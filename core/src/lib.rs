@@ -6,6 +6,8 @@
 // Under the model checker (`--cfg loom`) only what it runs is compiled.
 
 #[cfg(not(loom))]
+pub(crate) mod backup;
+#[cfg(not(loom))]
 pub(crate) mod collection;
 #[cfg(not(loom))]
 pub(crate) mod control;
@@ -27,6 +29,8 @@ pub(crate) mod file;
 mod format_tests;
 #[cfg(not(loom))]
 pub(crate) mod hash;
+#[cfg(not(loom))]
+pub mod inspect;
 pub(crate) mod int_map;
 #[cfg(not(loom))]
 pub(crate) mod log;
@@ -36,6 +40,8 @@ pub(crate) mod meter;
 #[cfg(not(loom))]
 pub(crate) mod options;
 pub(crate) mod record;
+#[cfg(not(loom))]
+pub(crate) mod repair;
 #[cfg(not(loom))]
 pub(crate) mod snapshot;
 #[cfg(not(loom))]
@@ -47,6 +53,8 @@ pub mod testing;
 pub(crate) mod transaction;
 
 #[cfg(not(loom))]
+pub use backup::{restore, restore_from, BackupInfo, BackupOptions, RestoreOptions};
+#[cfg(not(loom))]
 pub use collection::{Collection, InsertManyOptions, InsertManyResult, InsertOneResult};
 #[cfg(not(loom))]
 pub use control::{CancelToken, Control, Progress};
@@ -57,6 +65,8 @@ pub use document::{
     compare, compare_raw, Document, Fields, Id, RawArray, RawDocument, RawDocumentBuf, RawElements, RawFields,
     RawValue, Timestamp, Value, DEFAULT_MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_ID_BYTES, RESERVED_EXT_CODES,
 };
+#[cfg(not(loom))]
+pub use engine::backup::BackupReport;
 #[cfg(not(loom))]
 pub use engine::compact::CompactReport;
 #[cfg(not(loom))]
@@ -70,6 +80,8 @@ pub use events::{Event, Operation};
 pub use meter::Latency;
 #[cfg(not(loom))]
 pub use options::{Options, ReadMode};
+#[cfg(not(loom))]
+pub use repair::{repair, Loss, RepairBasis, RepairOptions, RepairReport, RepairedCollection, RepairedLog};
 #[cfg(not(loom))]
 pub use snapshot::{Scan, Snapshot, SnapshotCollection};
 #[cfg(not(loom))]

@@ -1,7 +1,7 @@
 //! Write transactions as users see them.
 
 use crate::collection::{self, key_for_replace};
-use crate::document::{from_msgpack, Id};
+use crate::document::{from_msgpack, Id, RawDocument};
 use crate::engine::transaction::Transaction as Inner;
 use crate::error::{Error, Result};
 use serde::de::DeserializeOwned;
@@ -90,6 +90,13 @@ impl<T: Serialize + DeserializeOwned> TransactionCollection<'_, '_, T> {
             let tree = inner.resolve_or_create(&self.name)?;
             collection::put(&mut inner, tree, &self.name, bytes, self.tx.max_document_bytes)
         })
+    }
+
+    /// [`TransactionCollection::put`] for bytes that are already MessagePack.
+    pub fn put_raw(&self, document: &RawDocument) -> Result<Id> {
+        let mut inner = self.tx.inner.borrow_mut();
+        let tree = inner.resolve_or_create(&self.name)?;
+        collection::put(&mut inner, tree, &self.name, document.as_bytes(), self.tx.max_document_bytes)
     }
 
     /// Inserts the document. Error: `DuplicateId`; the transaction goes on and may still commit.

@@ -263,7 +263,7 @@ impl Engine {
         self.write_heap(&mut sink, &work.heap, &outcome)?;
         let space = {
             let mut space = self.space.lock();
-            if let Goal::Evacuate(cut) = plan.reclaim.goal {
+            if let (Goal::Evacuate(cut), None) = (plan.reclaim.goal, outcome.reclaimed.next) {
                 space.evacuate(&self.pages, cut)?;
             }
             // The bitmap is written by pages of its own, taken before it is encoded.
@@ -340,14 +340,14 @@ impl Engine {
     fn swap(&self, work: Work, done: Done, order: &Order) -> Result<Summary> {
         let Done { meta, outcome, retired } = done;
         let Outcome { adopted, discarded, reclaimed, dropped_left } = outcome;
-        self.note_reclaimed(&reclaimed, dropped_left, &meta, order);
+        let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
+        self.note_reclaimed(&reclaimed, dropped_left, written, &meta, order);
         let summary = Summary {
             next: reclaimed.next,
             moved_bytes: reclaimed.bytes,
             seen_pages: reclaimed.seen_pages,
             dropped_left,
         };
-        let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
         self.counters.block_bytes_written.fetch_add(written, Ordering::Relaxed);
         let mut moved = reclaimed.moved;
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
@@ -384,8 +384,9 @@ impl Engine {
         Ok(summary)
     }
 
-    /// Cuts the file to the length that both meta pages name, unless a reader may still hold a page
-    /// beyond: only states before the current one reach any (Invariant 12), and tombstones of the active delta. A file that stays longer does no harm.
+    /// Cuts the file to the length that both meta pages name, unless a reader, a backup or a tombstone of the active
+    /// delta may still need a page beyond: only states before the current one reach any (Invariant 12). A file that
+    /// stays longer does no harm.
     pub(super) fn trim(&self) {
         self.let_go();
         self.cut_end();
@@ -402,7 +403,7 @@ impl Engine {
         let state = self.published.pin();
         let held = state.moves.active.iter().flat_map(|moved| &moved.held);
         let needed = held.map(|(page, pages)| page.0 + pages).max().unwrap_or(0);
-        if self.published.kept() > 1 || pages >= self.pages.len() || needed > pages {
+        if self.published.kept() > 1 || !self.pins.is_empty() || pages >= self.pages.len() || needed > pages {
             return;
         }
         self.pages.shrink(pages);
@@ -422,14 +423,16 @@ impl Engine {
     }
 
     /// Where reclaim goes on, and whether there is something left to do without any further commit.
-    fn note_reclaimed(&self, done: &reclaim::Done, dropped_left: bool, meta: &Meta, order: &Order) {
+    fn note_reclaimed(&self, done: &reclaim::Done, dropped_left: bool, written: u64, meta: &Meta, order: &Order) {
         let blocks = Totals { pages: meta.block_pages, live_bytes: meta.block_live_bytes };
         self.counters.relocated_bytes.fetch_add(done.bytes, Ordering::Relaxed);
         let mut reclaim = self.reclaim.lock();
         if order.goal.is_none() {
             reclaim.from = done.next.unwrap_or_default();
         }
-        let more = done.more && order.goal.is_none() && blocks.garbage() > self.config.reclaim_bytes;
+        // New blocks may hold garbage, too, and are looked at next time; what gains nothing is not tried again.
+        let worth = done.more || done.bytes > 0 || written > 0;
+        let more = worth && order.goal.is_none() && blocks.excess(self.config.reclaim_bytes) > 0;
         reclaim.pending = dropped_left || more;
         reclaim.known = true;
     }
@@ -501,20 +504,30 @@ impl Engine {
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut *list).into_iter().partition(|(n, _)| *n <= oldest);
         *list = kept;
         drop(list);
+        let runs = gone.iter().filter_map(|(number, retired)| match retired {
+            Retired::Pages(page, pages) => Some((*number, *page, *pages)),
+            Retired::Block(_) | Retired::Extent(_) => None,
+        });
+        // A unit that never left the heap must not be found there once its memory is gone.
+        let runs = runs.inspect(|(_, page, pages)| self.pages.unit_written(*page, *pages));
+        let free = self.pins.sift(runs);
         let mut space = self.space.lock();
-        for (_, retired) in &gone {
-            if let Retired::Pages(page, pages) = retired {
-                // A unit that never left the heap must not be found there once its memory is gone.
-                self.pages.unit_written(*page, *pages);
-                space.unpin(*page, *pages);
-            }
+        for (page, pages) in free {
+            space.unpin(page, pages);
         }
     }
 
     /// Writes both meta pages, one after the other, each synced (Invariant 16). A failure stops all writing
-    /// (Invariant 6).
-    pub fn install_meta(&self, mut meta: Meta) -> Result<Arc<Meta>> {
+    /// (Invariant 6). The named backups are those of the present meta page, whatever `meta` says:
+    /// [`Engine::remember_backup`] may have come between.
+    pub fn install_meta(&self, meta: Meta) -> Result<Arc<Meta>> {
         let mut current = self.meta.lock();
+        let backups = current.backups.clone();
+        self.write_metas(&mut current, Meta { backups, ..meta })
+    }
+
+    /// Writes `meta` over both meta pages, as the successor of `current`, and puts it in its place.
+    pub(super) fn write_metas(&self, current: &mut Arc<Meta>, mut meta: Meta) -> Result<Arc<Meta>> {
         meta.sequence = current.sequence + 1;
         if self.config.durable() {
             self.check_latch()?;

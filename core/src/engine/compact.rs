@@ -63,6 +63,7 @@ impl Engine {
 
     /// Moves what lies behind the pages that are needed, for as long as the end comes nearer.
     fn move_down(&self, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {
+        let mut shaken = false;
         loop {
             let (used, end) = self.used()?;
             // A little room is left for the pages that the moving itself makes anew.
@@ -71,9 +72,16 @@ impl Engine {
                 return Ok(());
             }
             self.evacuate_once(cut, control, report)?;
-            if self.used()?.1 >= end {
+            if self.used()?.1 < end {
+                continue;
+            }
+            // Free pages in many short runs are of no use to large documents: everything moves once, so that
+            // whole regions become free.
+            if shaken || end <= used + used / 4 {
                 return Ok(());
             }
+            shaken = true;
+            self.evacuate_once(0, control, report)?;
         }
     }
 

@@ -12,6 +12,7 @@ use super::open::{lock, open_file, read_metas, FoundMeta, Place};
 use super::Config;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::file::backups::Backups;
 use crate::file::disk::{Disk, DiskFile};
 use crate::file::meta::{Meta, META_PAGES};
 use crate::file::page::{self, PageNo, PAGE_BYTES};
@@ -147,6 +148,7 @@ fn first_meta(env: &dyn Env, config: &Config) -> Meta {
         space: SpaceRoot::default(),
         block_pages: 0,
         block_live_bytes: 0,
+        backups: Backups::default(),
     }
 }
 

@@ -132,7 +132,8 @@ pub fn fold(
     }
     let edits: Vec<tree::Edit> = table.into_iter().map(|(key, value)| tree::Edit { key, value }).collect();
     let mut root = tree::fold(sink, 0, &old.tree_table, &edits)?;
-    if let Goal::Evacuate(cut) = plan.reclaim.goal {
+    // The index follows when all records have moved.
+    if let (Goal::Evacuate(cut), None) = (plan.reclaim.goal, outcome.reclaimed.next) {
         root = evacuate(sink, &root, cut)?;
     }
     Ok((root, totals))

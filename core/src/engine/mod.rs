@@ -12,6 +12,7 @@
 //! Locks are taken in this order, and only downwards: `work`, the writer lock, `meta`, `space`.
 //! The numbered invariants are in `docs/architecture.md`.
 
+pub mod backup;
 pub mod checkpoint;
 pub mod compact;
 mod create;
@@ -21,6 +22,7 @@ pub mod fold;
 pub mod frame;
 pub mod open;
 pub mod pace;
+mod pins;
 pub mod published;
 pub mod reclaim;
 pub mod scan;
@@ -147,6 +149,8 @@ pub struct Engine {
     pub(crate) retired: Mutex<Vec<(u64, Retired)>>,
     pub(crate) snapshots: Snapshots,
     pub(crate) reclaim: Mutex<Reclaim>,
+    /// Pages kept for backups.
+    pub(crate) pins: pins::PagePins,
     latched: Mutex<Option<Error>>,
     closed: AtomicBool,
     /// One more for each change of the catalog, and the last commit that made one.
@@ -364,7 +368,6 @@ impl Engine {
     }
 
     /// Ends without writing anything, as a crash of the process would.
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn abandon(&self) {
         self.stop_worker();
         self.closed.store(true, Ordering::Release);

@@ -23,6 +23,7 @@
 use super::checkpoint::Reclaim;
 use super::create::find_or_create;
 use super::delta::Delta;
+use super::pins::PagePins;
 use super::published::Published;
 use super::snapshots::Snapshots;
 use super::state::State;
@@ -61,6 +62,7 @@ pub(super) struct FoundMeta {
 }
 
 /// What is opened: where, and under which name.
+#[derive(Clone)]
 pub struct Place {
     /// The directory.
     pub disk: Arc<dyn Disk>,
@@ -83,7 +85,7 @@ impl Engine {
     }
 
     /// An engine over the checkpoint of a meta page, its background work not started yet.
-    fn new(place: Place, mut config: Config, file: Arc<dyn DiskFile>, meta: &Meta) -> Engine {
+    pub(super) fn new(place: Place, mut config: Config, file: Arc<dyn DiskFile>, meta: &Meta) -> Engine {
         config.region_pages = meta.region_pages;
         let meta = Arc::new(meta.clone());
         let pages = Pages::new(file.clone(), meta.seed(), meta.file_pages);
@@ -108,6 +110,7 @@ impl Engine {
             retired: Mutex::new(Vec::new()),
             snapshots: Snapshots::new(),
             reclaim: Mutex::new(Reclaim::default()),
+            pins: PagePins::default(),
             latched: Mutex::new(None),
             closed: AtomicBool::new(false),
             catalog_version: AtomicU64::new(1),
@@ -129,7 +132,7 @@ impl Engine {
     }
 
     /// Recovery, or healing of a meta page, or nothing.
-    fn bring_up(&self, found: &FoundMeta) -> Result<()> {
+    pub(super) fn bring_up(&self, found: &FoundMeta) -> Result<()> {
         if !self.config.durable() {
             return Ok(());
         }
@@ -215,6 +218,8 @@ impl Engine {
     /// before may have died between writing the second and syncing it. Without this a power cut while
     /// the first is written anew could leave the second as it was a checkpoint ago, its log removed.
     /// One of the two is on the disk already, and the same bytes over it do no harm.
+    ///
+    /// `meta` is what the meta pages say, its lock held.
     fn settle_metas(&self, meta: &Meta) -> Result<()> {
         if self.metas_durable.load(Ordering::Relaxed) {
             return Ok(());
@@ -232,8 +237,11 @@ impl Engine {
         if writer.log.is_some() || !self.config.durable() {
             return Ok(());
         }
-        let meta = self.meta.lock().clone();
-        self.settle_metas(&meta)?;
+        let meta = {
+            let meta = self.meta.lock();
+            self.settle_metas(&meta)?;
+            meta.clone()
+        };
         log::remove_segments(&*self.disk, &self.name, None)?;
         let sync = self.config.durability == Durability::Sync;
         let log = Arc::new(Log::create(LogConfig {
@@ -297,6 +305,12 @@ pub(super) fn read_metas(file: &dyn DiskFile, name: &str, length: u64) -> Result
     }
     let mut pages = vec![0; META_PAGES as usize * PAGE_BYTES];
     file.read_at(&mut pages, 0).map_err(|e| Error::io("reading the meta pages", e))?;
+    choose_meta(&pages, name)
+}
+
+/// Chooses between the two meta pages of the file called `name`.
+pub(super) fn choose_meta(pages: &[u8], name: &str) -> Result<FoundMeta> {
+    let not_ours = |reason: String| Error::NotADatabase { path: name.to_owned(), reason };
     let read = |slot: u64| {
         let page = &pages[slot as usize * PAGE_BYTES..][..PAGE_BYTES];
         Meta::decode(page, slot)

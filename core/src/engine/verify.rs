@@ -12,7 +12,8 @@
 //! ```
 //!
 //! It reads only, checks every checksum anew, and runs on a live database: what it checks is the last
-//! checkpoint, whose pages the snapshot pins, and what the snapshot sees on top.
+//! checkpoint, whose pages the snapshot pins, and what the snapshot sees on top. It tells how far it is, and looks
+//! whether to go on, each 256 pages and each 1 024 documents.
 
 use super::delta::Delta;
 use super::fold::Totals;
@@ -20,6 +21,7 @@ use super::scan::Scan;
 use super::state::{self, State};
 use super::trees::{self, TreeEntry, CATALOG};
 use super::Engine;
+use crate::control::{Control, Progress};
 use crate::error::{Error, Result};
 use crate::file::meta::META_PAGES;
 use crate::file::page::{self, Address, PageNo, UNIT_HEADER_BYTES};
@@ -55,16 +57,30 @@ pub struct VerifyReport {
 /// What tells a document from other bytes: the layers above know, not this one.
 pub type IsDocument<'a> = &'a dyn Fn(&[u8]) -> std::result::Result<(), u64>;
 
-/// Pages reached so far, a bit each.
-struct Reached {
+/// Pages and documents between two steps.
+const STEP_PAGES: u64 = 256;
+const STEP_DOCUMENTS: u64 = 1024;
+
+/// Pages reached so far, a bit each; each page that is reached was, or is about to be, checked.
+struct Reached<'w, 'c> {
     bits: Vec<u64>,
     pages: u64,
     count: u64,
+    /// Pages in use, as the meta page says.
+    used: u64,
+    /// The count at which the next step is due.
+    next_step: u64,
+    control: &'w mut Control<'c>,
 }
 
-impl Reached {
-    fn new(pages: u64) -> Reached {
-        Reached { bits: vec![0; pages.div_ceil(64) as usize], pages, count: 0 }
+impl<'w, 'c> Reached<'w, 'c> {
+    fn new(pages: u64, used: u64, control: &'w mut Control<'c>) -> Reached<'w, 'c> {
+        Reached { bits: vec![0; pages.div_ceil(64) as usize], pages, count: 0, used, next_step: 0, control }
+    }
+
+    fn step(&mut self) -> Result<()> {
+        self.next_step = self.count + STEP_PAGES;
+        self.control.step(Progress::new("pages", self.count, self.used, "pages"))
     }
 
     fn claim(&mut self, first: PageNo, pages: u64) -> Result<()> {
@@ -79,6 +95,9 @@ impl Reached {
             self.bits[word] |= bit;
             self.count += 1;
         }
+        if self.count >= self.next_step {
+            self.step()?;
+        }
         Ok(())
     }
 
@@ -90,11 +109,11 @@ impl Reached {
 impl Engine {
     /// Checks everything; see the module's text. `is_document` is given the bytes of every document, and
     /// answers with the offset of the first that can't be right.
-    pub fn verify(&self, is_document: IsDocument<'_>) -> Result<VerifyReport> {
+    pub fn verify(&self, is_document: IsDocument<'_>, control: &mut Control<'_>) -> Result<VerifyReport> {
         let (state, commit) = self.published.snapshot();
         let meta = &state.meta;
         let mut report = VerifyReport { file_pages: meta.file_pages, commit, ..VerifyReport::default() };
-        let mut reached = Reached::new(meta.file_pages);
+        let mut reached = Reached::new(meta.file_pages, meta.used_pages, control);
         reached.claim(PageNo(0), META_PAGES)?;
         let mut blocks = Totals { pages: 0, live_bytes: 0 };
         let entries = self.verify_table(&state, &mut reached, &mut blocks)?;
@@ -110,14 +129,16 @@ impl Engine {
         self.verify_catalog_of_roots(&state, &entries)?;
         self.verify_space(&state, &mut reached)?;
         report.used_pages = reached.count;
-        self.verify_snapshot(&state, commit, is_document, &mut report)?;
+        reached.step()?;
+        drop(reached);
+        self.verify_snapshot(&state, commit, is_document, &mut report, control)?;
         Ok(report)
     }
 
     fn verify_table(
         &self,
         state: &State,
-        reached: &mut Reached,
+        reached: &mut Reached<'_, '_>,
         blocks: &mut Totals,
     ) -> Result<BTreeMap<u32, TreeEntry>> {
         let mut entries = BTreeMap::new();
@@ -148,7 +169,7 @@ impl Engine {
         tree: u32,
         entry: &TreeEntry,
         state: &State,
-        reached: &mut Reached,
+        reached: &mut Reached<'_, '_>,
         totals: &mut Totals,
         report: &mut VerifyReport,
     ) -> Result<()> {
@@ -195,7 +216,13 @@ impl Engine {
     }
 
     /// What is left of a dropped tree: its pages are its own, and nothing else is asked of them.
-    fn verify_dropped(&self, tree: u32, entry: &TreeEntry, reached: &mut Reached, totals: &mut Totals) -> Result<()> {
+    fn verify_dropped(
+        &self,
+        tree: u32,
+        entry: &TreeEntry,
+        reached: &mut Reached<'_, '_>,
+        totals: &mut Totals,
+    ) -> Result<()> {
         let pages = &self.pages;
         let mut claim = |page: PageNo| {
             pages.forget(page);
@@ -230,7 +257,7 @@ impl Engine {
         entry: &Entry,
         roots: &TreeEntry,
         state: &State,
-        reached: &mut Reached,
+        reached: &mut Reached<'_, '_>,
         report: &mut VerifyReport,
         last: &mut u64,
     ) -> Result<u64> {
@@ -285,7 +312,7 @@ impl Engine {
         address: Address,
         roots: &TreeEntry,
         state: &State,
-        reached: &mut Reached,
+        reached: &mut Reached<'_, '_>,
         report: &mut VerifyReport,
     ) -> Result<u64> {
         let pages = &self.pages;
@@ -359,8 +386,13 @@ impl Engine {
         commit: u64,
         is_document: IsDocument<'_>,
         report: &mut VerifyReport,
+        control: &mut Control<'_>,
     ) -> Result<()> {
         let pages = &self.pages;
+        let (mut done, mut total) = (0, 0);
+        for tree in catalog(state, pages, commit)?.into_values() {
+            total += state.count(pages, commit, tree)?;
+        }
         for tree in catalog(state, pages, commit)?.into_values() {
             report.collections += 1;
             let (mut scan, mut count, mut last) = (Scan::new(tree, commit, 0), 0, 0);
@@ -381,6 +413,10 @@ impl Engine {
                     Error::corrupt("record (its document is malformed from the byte on)", at.page().0, slot, 0, offset)
                 })?;
                 count += 1;
+                done += 1;
+                if done % STEP_DOCUMENTS == 0 {
+                    control.step(Progress::new("documents", done, total, "documents"))?;
+                }
             }
             let counted = state.count(pages, commit, tree)?;
             if count != counted {
@@ -388,7 +424,7 @@ impl Engine {
             }
             report.documents += count;
         }
-        Ok(())
+        control.step(Progress::new("documents", done, total, "documents"))
     }
 }
 

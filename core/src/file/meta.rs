@@ -11,6 +11,7 @@
 //! is whole, and names a state whose pages are all there. The one with the higher sequence number wins.
 //! Format: `docs/file-format.md`, "Meta page".
 
+use super::backups::Backups;
 use super::page::{get_u32, get_u64, put_u32, put_u64, PageBuf, PAGE_BYTES};
 use super::space::SpaceRoot;
 use super::tree::TreeRoot;
@@ -50,8 +51,10 @@ const SPACE_AT: usize = TREE_TABLE_AT + TreeRoot::BYTES;
 const BLOCK_PAGES_AT: usize = SPACE_AT + SpaceRoot::BYTES;
 const BLOCK_LIVE_BYTES_AT: usize = BLOCK_PAGES_AT + 8;
 const END: usize = BLOCK_LIVE_BYTES_AT + 8;
+/// At the end of the page, so that there is room to grow for what stands before.
+const BACKUPS_AT: usize = CHECKSUM_AT - Backups::BYTES;
 const CHECKSUM_AT: usize = PAGE_BYTES - 8;
-const _: () = assert!(END <= CHECKSUM_AT);
+const _: () = assert!(END <= BACKUPS_AT);
 
 /// Field names of `docs/file-format.md` and where the code has them.
 #[cfg(all(test, not(loom)))]
@@ -81,6 +84,7 @@ pub(crate) const LAYOUT: crate::format_tests::Layout = &[
     ("block pages", BLOCK_PAGES_AT),
     ("block live bytes", BLOCK_LIVE_BYTES_AT),
     ("zero", END),
+    ("backups", BACKUPS_AT),
     ("checksum", CHECKSUM_AT),
     ("", PAGE_BYTES),
 ];
@@ -126,6 +130,8 @@ pub struct Meta {
     pub block_pages: u64,
     /// Bytes of the live records in them, heads included.
     pub block_live_bytes: u64,
+    /// The last named backups.
+    pub backups: Backups,
 }
 
 impl Meta {
@@ -160,6 +166,7 @@ impl Meta {
         self.space.encode(&mut b[SPACE_AT..BLOCK_PAGES_AT]);
         put_u64(b, BLOCK_PAGES_AT, self.block_pages);
         put_u64(b, BLOCK_LIVE_BYTES_AT, self.block_live_bytes);
+        self.backups.encode(&mut b[BACKUPS_AT..CHECKSUM_AT]);
         let sum = xxh3_64(&b[..CHECKSUM_AT]);
         put_u64(b, CHECKSUM_AT, sum);
         page
@@ -207,9 +214,52 @@ impl Meta {
             space: SpaceRoot::decode(&b[SPACE_AT..BLOCK_PAGES_AT]),
             block_pages: get_u64(b, BLOCK_PAGES_AT),
             block_live_bytes: get_u64(b, BLOCK_LIVE_BYTES_AT),
+            backups: Backups::decode(&b[BACKUPS_AT..CHECKSUM_AT]).map_err(|at| {
+                let at = (BACKUPS_AT + at) as u32;
+                MetaError::Bad(Error::corrupt("meta page (name of a backup)", page, at, 0, 0))
+            })?,
         };
         meta.check_ranges(b, page).map_err(MetaError::Bad)?;
         Ok(meta)
+    }
+
+    /// What a meta page says that is damaged: nothing of it is sure, but all of it is possible. `None` where it
+    /// is not, and for a page that is whole.
+    pub fn decode_damaged(b: &[u8], page: u64) -> Option<Meta> {
+        if b.len() != PAGE_BYTES || Meta::is_whole(b) {
+            return None;
+        }
+        let mut copy = b.to_vec();
+        copy[MAGIC_AT..VERSION_AT].copy_from_slice(&MAGIC);
+        put_u32(&mut copy, VERSION_AT, FORMAT_VERSION);
+        put_u32(&mut copy, PAGE_BYTES_AT, PAGE_BYTES as u32);
+        put_u64(&mut copy, REQUIRED_AT, 0);
+        let sum = xxh3_64(&copy[..CHECKSUM_AT]);
+        put_u64(&mut copy, CHECKSUM_AT, sum);
+        Meta::decode(&copy, page).ok()
+    }
+
+    /// True if a page has the checksum of a meta page, of whatever version.
+    pub fn is_whole(b: &[u8]) -> bool {
+        b.len() == PAGE_BYTES
+            && b[MAGIC_AT..VERSION_AT] == MAGIC
+            && xxh3_64(&b[..CHECKSUM_AT]) == get_u64(b, CHECKSUM_AT)
+    }
+
+    /// The identity that a page would name if it were a meta page.
+    pub fn identity_in(b: &[u8]) -> Option<[u8; 16]> {
+        b.get(IDENTITY_AT..HASH_KEY_AT)?.try_into().ok()
+    }
+
+    /// Version, required and optional features that a page names, whatever its checksum.
+    pub fn format_in(b: &[u8]) -> Option<(u32, u64, u64)> {
+        let is_long = b.len() == PAGE_BYTES;
+        is_long.then(|| (get_u32(b, VERSION_AT), get_u64(b, REQUIRED_AT), get_u64(b, OPTIONAL_AT)))
+    }
+
+    /// The checksum that a meta page of these bytes should have, and the one it has.
+    pub fn checksums_in(b: &[u8]) -> Option<(u64, u64)> {
+        (b.len() == PAGE_BYTES).then(|| (xxh3_64(&b[..CHECKSUM_AT]), get_u64(b, CHECKSUM_AT)))
     }
 
     /// A whole meta page of a hostile file may still hold numbers that make no sense.
@@ -238,7 +288,9 @@ impl Meta {
         range(self.generation < far, GENERATION_AT, far, self.generation)?;
         range(self.epoch < far, EPOCH_AT, far, self.epoch)?;
         range(self.lsn < far, LSN_AT, far, self.lsn)?;
-        range((1..u64::from(u32::MAX)).contains(&self.next_tree), NEXT_TREE_AT, u32::MAX.into(), self.next_tree)
+        range((1..u64::from(u32::MAX)).contains(&self.next_tree), NEXT_TREE_AT, u32::MAX.into(), self.next_tree)?;
+        let newest = self.backups.iter().map(|backup| backup.generation).max().unwrap_or(0);
+        range(newest <= self.generation, BACKUPS_AT, self.generation, newest)
     }
 }
 
@@ -275,6 +327,7 @@ mod tests {
             space: SpaceRoot::default(),
             block_pages: 4,
             block_live_bytes: 11,
+            backups: Backups::default(),
         }
     }
 

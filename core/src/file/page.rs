@@ -203,6 +203,11 @@ pub fn kind_of(unit: &[u8]) -> Option<PageKind> {
     PageKind::from_u8(unit[KIND_AT])
 }
 
+/// Checkpoint that wrote the unit as its header says, unchecked.
+pub fn generation_of(unit: &[u8]) -> u64 {
+    get_u64(unit, GENERATION_AT)
+}
+
 /// Tree of the unit as its header says, unchecked.
 pub fn tree_of(unit: &[u8]) -> u64 {
     get_u64(unit, TREE_AT)
@@ -223,6 +228,11 @@ pub fn check(covered: &[u8], page: PageNo, seed: u64) -> Result<()> {
         let what = kind_of(covered).map_or("unit checksum", PageKind::name);
         return Err(Error::corrupt(what, page.0, CHECKSUM_AT as u32, expected, got));
     }
+    check_number(covered, page)
+}
+
+/// The part of [`check`] that needs no seed.
+pub fn check_number(covered: &[u8], page: PageNo) -> Result<()> {
     let number = get_u48(covered, PAGE_AT);
     if number != page.0 {
         return Err(Error::corrupt("unit header (page number)", page.0, PAGE_AT as u32, page.0, number));

@@ -154,6 +154,11 @@ pub struct BlockMemory<'a> {
 }
 
 impl<'a> BlockMemory<'a> {
+    /// A block that was copied to `bytes`.
+    pub fn of_copy(bytes: &'a [u8], page: PageNo) -> BlockMemory<'a> {
+        BlockMemory { ptr: bytes.as_ptr(), bytes: bytes.len(), page, table: PhantomData }
+    }
+
     /// Length of the block in bytes.
     pub fn len(&self) -> usize {
         self.bytes
@@ -168,7 +173,7 @@ impl<'a> BlockMemory<'a> {
     #[inline]
     pub fn byte(&self, at: usize) -> Option<u8> {
         // SAFETY: inside the unit, whose memory is valid as long as the table is borrowed (mapping)
-        // or as `put_heap` promised (heap).
+        // or as `put_heap` promised (heap), or the copy is.
         (at < self.bytes).then(|| unsafe { *self.ptr.add(at) })
     }
 

@@ -24,6 +24,9 @@
 //! large documents find runs of pages. Numbers beyond the end of the file may be given out: the file is
 //! grown by the checkpoint that writes them.
 
+#[cfg(not(loom))]
+pub mod survey;
+
 use super::page::{self, get_u16, get_u48, get_u64, put_u16, put_u48, put_u64};
 use super::page::{PageBuf, PageKind, PageNo, PageSource, UnitHeader, PAGE_BYTES};
 use crate::error::{Error, Result};
@@ -584,7 +587,8 @@ impl Space {
         while NODE_CHILDREN.pow(height) < chunk_count {
             height += 1;
         }
-        let height = height as u8;
+        // A tree that was higher stays so: the file was cut, and will grow again.
+        let height = (height as u8).max(self.root.height);
         if height > MAX_HEIGHT {
             return Err(Error::Internal(format!("a space tree of {height} levels")));
         }
@@ -687,37 +691,54 @@ impl Space {
         page: &mut dyn FnMut(PageNo) -> Result<()>,
         used: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
+        Space::walk_where(src, root, region_pages, file_pages, &mut |at| page(at).map(|()| true), used)
+    }
+
+    /// [`Space::walk`] that leaves out the chunks for which `page` says false.
+    pub fn walk_where(
+        src: &dyn PageSource,
+        root: SpaceRoot,
+        region_pages: u32,
+        file_pages: u64,
+        page: &mut dyn FnMut(PageNo) -> Result<bool>,
+        used: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
         let mut space = Space::open(root, region_pages, 0, file_pages);
         if root.height > MAX_HEIGHT {
             return Err(Error::corrupt("space tree (height)", root.page.0, 0, MAX_HEIGHT.into(), root.height.into()));
         }
-        for index in 0..file_pages.div_ceil(CHUNK_PAGES) {
-            let mut node = index;
-            for level in 1..=root.height {
-                // The first child of a node brings the node with it.
-                if node % NODE_CHILDREN != 0 {
-                    break;
-                }
-                node /= NODE_CHILDREN;
-                let at = if level == root.height { root.page } else { space.child(src, level + 1, node)?.page };
-                page(at)?;
-            }
-            let at = space.chunk_page(src, index)?;
-            if at.is_none() {
-                continue;
-            }
-            page(at)?;
-            let chunk = space.decode_chunk(src, at, index)?;
-            if root.height > 0 {
-                let free = u64::from(space.child(src, 1, index)?.free);
-                let counted = CHUNK_PAGES - u64::from(chunk.used_pages());
-                if free != counted {
-                    return Err(Error::corrupt("space node (free count)", at.0, 0, counted, free));
-                }
-            }
-            for_runs(&chunk.used, |first, pages| used(index * CHUNK_PAGES + first, pages))?;
+        // Not by the file's length: where that was cut, empty chunks stay in the tree.
+        space.walk_part(src, (root.height, 0, root.page), None, page, used)
+    }
+
+    /// [`Space::walk_where`] below one page; calls itself at most `level` deep. `free`: what the node above says of
+    /// a chunk.
+    fn walk_part(
+        &mut self,
+        src: &dyn PageSource,
+        at: (u8, u64, PageNo),
+        free: Option<u16>,
+        page: &mut dyn FnMut(PageNo) -> Result<bool>,
+        used: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
+        let (level, index, at) = at;
+        if at.is_none() || !page(at)? {
+            return Ok(());
         }
-        Ok(())
+        if level > 0 {
+            for (i, child) in decode_node(src, at, level, index)?.into_iter().enumerate() {
+                let below = index * NODE_CHILDREN + i as u64;
+                let free = (level == 1).then_some(child.free);
+                self.walk_part(src, (level - 1, below, child.page), free, page, used)?;
+            }
+            return Ok(());
+        }
+        let chunk = self.decode_chunk(src, at, index)?;
+        let counted = CHUNK_PAGES - u64::from(chunk.used_pages());
+        if let Some(free) = free.map(u64::from).filter(|free| *free != counted) {
+            return Err(Error::corrupt("space node (free count)", at.0, 0, counted, free));
+        }
+        for_runs(&chunk.used, |first, pages| used(index * CHUNK_PAGES + first, pages))
     }
 }
 

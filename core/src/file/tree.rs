@@ -27,6 +27,8 @@
 
 mod fold;
 mod node;
+#[cfg(not(loom))]
+pub mod salvage;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -183,22 +185,34 @@ pub fn walk<S: PageSource + ?Sized>(
     page: &mut dyn FnMut(PageNo) -> Result<()>,
     entry: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
 ) -> Result<()> {
+    walk_where(src, root, &mut |at| page(at).map(|()| true), entry)
+}
+
+/// [`walk`] that goes only where `page` says so: what is below a page for which it says false is left out.
+pub fn walk_where<S: PageSource + ?Sized>(
+    src: &S,
+    root: &TreeRoot,
+    page: &mut dyn FnMut(PageNo) -> Result<bool>,
+    entry: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
     if root.page.is_none() {
         return Ok(());
     }
     walk_node(src, root.page, root.level, Fence::ROOT, page, entry)
 }
 
-/// [`walk`] below one page; calls itself at most `level` deep.
+/// [`walk_where`] below one page; calls itself at most `level` deep.
 fn walk_node<S: PageSource + ?Sized>(
     src: &S,
     at: PageNo,
     level: u8,
     fence: Fence,
-    page: &mut dyn FnMut(PageNo) -> Result<()>,
+    page: &mut dyn FnMut(PageNo) -> Result<bool>,
     entry: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
 ) -> Result<()> {
-    page(at)?;
+    if !page(at)? {
+        return Ok(());
+    }
     let node = Node::open(src, at, level, fence.first)?;
     node.validate(fence)?;
     for index in 0..node.count() {

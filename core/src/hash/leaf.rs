@@ -313,6 +313,23 @@ pub fn for_each(page: &Page, no: PageNo, prefix: u64, entry: &mut dyn FnMut(u64,
     Ok(())
 }
 
+/// Calls `entry` with line, tag, address of each entry, and whether the line is its home line; the page was checked
+/// with [`check`].
+pub fn for_each_place(page: &Page, entry: &mut dyn FnMut(usize, u32, Address, bool)) {
+    for at in 0..LINES {
+        let line = line_of(page, at);
+        for i in 0..usize::from(line[USED_AT]).min(LINE_ENTRIES) {
+            let tag = get_u32(line, TAGS_AT + i * 4);
+            entry(at, tag, Address(get_u64(line, ADDRESSES_AT + i * 8)), home(tag) == at);
+        }
+    }
+}
+
+/// The depth in a leaf's header, unchecked.
+pub fn depth_of(page: &Page) -> u8 {
+    page[DEPTH_AT]
+}
+
 /// A leaf that is being built.
 #[derive(Debug)]
 pub struct LeafImage {

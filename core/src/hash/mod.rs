@@ -25,6 +25,7 @@
 
 mod entries;
 mod fold;
+pub mod inspect;
 mod key;
 mod leaf;
 mod moves;
@@ -40,7 +41,7 @@ pub use moves::{cut, evacuate};
 pub use shortcut::Shortcut;
 #[cfg(test)]
 use trie::WalkEntry;
-pub use trie::{find_leaf, lookup, walk, Leaf, TrieRoot};
+pub use trie::{find_leaf, lookup, walk, walk_where, Leaf, TrieRoot};
 
 use crate::error::{Error, Result};
 use crate::file::fault::Fault;

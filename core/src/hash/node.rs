@@ -75,6 +75,11 @@ impl<'p> Node<'p> {
         Node::look(page, no, level, depth)
     }
 
+    /// Level, depth and bits in a node's header, unchecked.
+    pub fn shape_of(page: &Page) -> (u8, u8, u8) {
+        (page[LEVEL_AT], page[DEPTH_AT], page[BITS_AT])
+    }
+
     /// [`Node::open`], the fast look or the slow one.
     #[inline]
     pub fn look<E: Fault>(page: &'p Page, no: PageNo, level: u8, depth: u8) -> Result<Node<'p>, E> {

@@ -303,7 +303,7 @@ fn an_edit_of_an_entry_that_is_not_there_is_refused() {
     ];
     for edit in wrong {
         let result = fold(&mut pair.pages.copy(), 7, &pair.root, &[edit], &mut |_, _| Ok(KeyHash(0)));
-        assert!(matches!(result, Err(Error::Internal(_))), "{result:?}");
+        assert!(matches!(result, Err(Error::Corrupt(_))), "{result:?}");
     }
     let unsorted = [Edit { hash: KeyHash(2), old: None, new: None }, Edit { hash: KeyHash(1), old: None, new: None }];
     assert!(fold(&mut pair.pages, 7, &pair.root, &unsorted, &mut |_, _| Ok(KeyHash(0))).is_err());

@@ -179,31 +179,44 @@ pub fn walk<S: PageSource + ?Sized>(
     page: &mut dyn FnMut(PageNo) -> Result<()>,
     entry: &mut dyn FnMut(WalkEntry) -> Result<()>,
 ) -> Result<()> {
+    let entries = walk_where(src, root, &mut |no| page(no).map(|()| true), entry)?;
+    if entries != root.entries {
+        return Err(root.damage("trie root (entries)", entries, root.entries));
+    }
+    Ok(())
+}
+
+/// [`walk`] that goes only where `page` says so: what is below a page for which it says false is left out.
+/// Returns the number of entries met.
+pub fn walk_where<S: PageSource + ?Sized>(
+    src: &S,
+    root: &TrieRoot,
+    page: &mut dyn FnMut(PageNo) -> Result<bool>,
+    entry: &mut dyn FnMut(WalkEntry) -> Result<()>,
+) -> Result<u64> {
     root.check::<Error>()?;
     if root.page.is_none() {
-        return Ok(());
+        return Ok(0);
     }
     // A leaf page has at least one entry, and at most one node for each path bit leads to it.
     let pages_left = root.entries.saturating_mul(64).saturating_add(64);
     let mut walk = Walk { src, root, page, entry, entries: 0, pages_left };
     walk.visit(Slot { prefix: 0, depth: 0, page: root.page }, root.level)?;
-    if walk.entries != root.entries {
-        return Err(root.damage("trie root (entries)", walk.entries, root.entries));
-    }
-    Ok(())
+    Ok(walk.entries)
 }
 
 struct Walk<'w, S: ?Sized> {
     src: &'w S,
     root: &'w TrieRoot,
-    page: &'w mut dyn FnMut(PageNo) -> Result<()>,
+    page: &'w mut dyn FnMut(PageNo) -> Result<bool>,
     entry: &'w mut dyn FnMut(WalkEntry) -> Result<()>,
     entries: u64,
     pages_left: u64,
 }
 
 impl<S: PageSource + ?Sized> Walk<'_, S> {
-    fn enter(&mut self, no: PageNo) -> Result<()> {
+    /// Whether to go on below this page.
+    fn enter(&mut self, no: PageNo) -> Result<bool> {
         if self.pages_left == 0 || self.entries > self.root.entries {
             return Err(self.root.damage("trie root (entries)", self.entries, self.root.entries));
         }
@@ -218,7 +231,9 @@ impl<S: PageSource + ?Sized> Walk<'_, S> {
         if level == 0 {
             return self.visit_leaf(at);
         }
-        self.enter(at.page)?;
+        if !self.enter(at.page)? {
+            return Ok(());
+        }
         let page = read(self.src, at.page, PageKind::TrieNode)?;
         for child in Node::open(page, at.page, level, at.depth)?.children(at.prefix)? {
             self.visit(child, level - 1)?;
@@ -227,7 +242,9 @@ impl<S: PageSource + ?Sized> Walk<'_, S> {
     }
 
     fn visit_leaf(&mut self, at: Slot) -> Result<()> {
-        self.enter(at.page)?;
+        if !self.enter(at.page)? {
+            return Ok(());
+        }
         let mut no = at.page;
         let mut page = read(self.src, no, PageKind::TrieLeaf)?;
         let mut head = leaf::check(page, no, at.depth)?;
@@ -240,7 +257,9 @@ impl<S: PageSource + ?Sized> Walk<'_, S> {
                 return Ok(());
             }
             no = head.next;
-            self.enter(no)?;
+            if !self.enter(no)? {
+                return Ok(());
+            }
             page = read(self.src, no, PageKind::TrieLeaf)?;
             let next = leaf::check(page, no, at.depth)?;
             head.expect_next(no, &next)?;

@@ -243,7 +243,12 @@ impl<'a> RawFrame<'a> {
 
     /// Whether the checksum is right.
     pub(super) fn is_valid(&self, seed: u64) -> bool {
-        xxh3_64_with_seed(&self.bytes[PAYLOAD_BYTES_AT..], seed) == self.checksum
+        self.sum(seed) == self.checksum
+    }
+
+    /// The checksum of the bytes that are there.
+    pub(super) fn sum(&self, seed: u64) -> u64 {
+        xxh3_64_with_seed(&self.bytes[PAYLOAD_BYTES_AT..], seed)
     }
 
     /// Bytes of the whole frame.

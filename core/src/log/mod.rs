@@ -21,6 +21,7 @@
 //! Format: `docs/file-format.md`, "The log".
 
 mod format;
+mod inspect;
 mod replay;
 mod segment;
 mod sync;
@@ -29,6 +30,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use inspect::{first_start, identities, inspect_segment, segments, FrameView};
 #[cfg(test)]
 use replay::ReplayEnd;
 pub use replay::{replay, ReplayStart};

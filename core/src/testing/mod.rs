@@ -80,6 +80,24 @@ pub fn open(
     Ok(crate::Database::over(crate::engine::Engine::open(place, engine)?, config.options.clone()))
 }
 
+/// [`repair`](crate::repair()) on disks and in an environment of the test's choice: `from` and `to` are disks and
+/// names on them.
+pub fn repair(
+    from: (std::sync::Arc<dyn Disk>, &str),
+    to: (std::sync::Arc<dyn Disk>, &str),
+    env: std::sync::Arc<dyn Env>,
+    config: &TestConfig,
+    options: &crate::RepairOptions,
+    mut control: crate::Control<'_>,
+) -> crate::Result<crate::RepairReport> {
+    let mut engine = crate::repair::config(options)?;
+    engine.region_pages = config.region_pages;
+    engine.segment_bytes = config.segment_bytes;
+    engine.log_max_bytes = config.options.log_max_bytes;
+    let ((from, from_name), (to, to_name)) = (from, to);
+    crate::repair::Repair { from, from_name, to, to_name, env, options, config: engine }.run(&mut control)
+}
+
 /// One pass of the background work that is due, on this thread.
 pub fn step(db: &crate::Database) -> crate::Result<()> {
     db.engine().background_step()
@@ -89,4 +107,30 @@ pub fn step(db: &crate::Database) -> crate::Result<()> {
 /// Handles left over give `Closed`.
 pub fn abandon(db: crate::Database) {
     db.shared().abandon();
+}
+
+/// [`Database::backup_with`](crate::Database::backup_with) to the file `name` on a disk of the test's choice.
+pub fn backup(
+    db: &crate::Database,
+    disk: std::sync::Arc<dyn Disk>,
+    name: &str,
+    options: &crate::BackupOptions,
+    control: crate::Control<'_>,
+) -> crate::Result<crate::BackupReport> {
+    crate::backup::backup_file(db, &disk, name, options, control)
+}
+
+/// [`restore`](crate::restore) on a disk and in an environment of the test's choice: `backups` are files there.
+pub fn restore(
+    disk: std::sync::Arc<dyn Disk>,
+    env: std::sync::Arc<dyn Env>,
+    name: &str,
+    backups: &[&str],
+    options: &crate::RestoreOptions,
+    control: crate::Control<'_>,
+) -> crate::Result<crate::VerifyReport> {
+    let sources = backups.iter().enumerate();
+    let sources = sources.map(|(at, name)| crate::backup::open_source(&*disk, name, (*name).to_owned(), at == 0));
+    let sources = sources.collect::<crate::Result<Vec<_>>>()?;
+    crate::backup::restore_file(disk.clone(), env, name, sources, options, control)
 }

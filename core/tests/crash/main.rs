@@ -8,6 +8,7 @@
 //!
 //! A failing case names its seed; `NYRO_SEED` runs all lanes from another one.
 
+mod backup;
 mod cost;
 mod crashes;
 mod errors;

@@ -5,12 +5,15 @@
 //!   aging       snapshots with a largest age
 //!   api         every public call and what its documentation promises
 //!   background  what the background threads promise
+//!   backup      full and incremental backups, restored
 //!   bad_input   each mistake of a caller, each failure of the machine, each error code
 //!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
+//!   inspect     what the inspectors tell of whole files, damaged ones and ones in use
 //!   isolation   what a snapshot shows while others commit and sync
 //!   model       random operations of several threads against a plain map
 //!   watching    what `stats` counts and times, what the event hook is told
 //!   space       the bound of the file's size, what is given back, compaction
+//!   repair      thousands of damaged files, and what must be in the new one
 //! ```
 //!
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
@@ -18,11 +21,14 @@
 mod aging;
 mod api;
 mod background;
+mod backup;
 mod bad_input;
 mod common;
 mod hostile;
+mod inspect;
 mod isolation;
 mod model;
+mod repair;
 mod space;
 mod watching;
 

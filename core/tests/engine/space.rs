@@ -390,3 +390,31 @@ fn a_block_that_cannot_be_read_stays_where_it_is_and_checkpoints_go_on() {
     assert!(matches!(db.verify(), Err(Error::Corrupt(_))));
     db.close().expect("closes");
 }
+
+#[test]
+fn a_file_cut_by_more_than_a_chunk_of_its_bitmap_is_whole_and_grows_again() {
+    let place = Place::new();
+    let options = Options { durability: Durability::Manual, ..Options::default() };
+    let fill = |db: &Database| {
+        for from in (0..5000).step_by(500) {
+            let documents: Vec<Document> = (from..from + 500).map(|id| padded(id, 0, 16_000)).collect();
+            db.collection::<Document>("big").insert_many(&documents).expect("inserts");
+        }
+        db.checkpoint().expect("a checkpoint");
+        assert!(db.stats().expect("stats").file_bytes > 80 << 20);
+    };
+    let db = place.open_with(options.clone());
+    db.docs("kept").put(&item(1, 1)).expect("puts");
+    fill(&db);
+    assert!(db.drop_collection("big").expect("drops"));
+    let report = db.compact().expect("compacts");
+    assert!(report.bytes_after < 1 << 20, "{report:?}");
+    db.verify().expect("verify, cut");
+    db.close().expect("closes");
+    let db = place.open_with(options);
+    db.docs("kept").put(&item(2, 2)).expect("puts");
+    db.checkpoint().expect("a checkpoint");
+    db.verify().expect("verify, reopened");
+    fill(&db);
+    assert_eq!(db.docs("big").count_documents().expect("counts"), 5000);
+}

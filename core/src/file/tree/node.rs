@@ -114,6 +114,11 @@ impl<'s> Node<'s> {
         }
     }
 
+    /// The level on a page, unchecked.
+    pub fn level_of(bytes: &[u8]) -> u8 {
+        bytes.get(LEVEL_AT).copied().unwrap_or(0)
+    }
+
     /// Number of entries, at least 1.
     pub fn count(&self) -> usize {
         self.count

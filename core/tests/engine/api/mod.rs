@@ -4,4 +4,5 @@ mod handles;
 mod ids;
 mod reading;
 mod transactions;
+mod verify;
 mod writing;

@@ -13,7 +13,7 @@
 mod allocator;
 pub mod files;
 
-pub use allocator::Counting;
+pub use allocator::{peak_since, watch, Counting};
 
 use files::{put_u64, u64_at, Files, PAGE};
 use nyro::testing::{Rng, TempDir};
@@ -31,16 +31,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MEMORY_BYTES: usize = 64 << 20;
 
 /// Runs cases, watches over each, and keeps what went wrong.
-struct Bench {
+pub struct Bench {
     running: Arc<Mutex<Option<(Instant, String)>>>,
     failures: Vec<String>,
-    cases: u64,
+    pub cases: u64,
     /// Cases in which an error was reported.
     noticed: u64,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub fn new() -> Bench {
         let running: Arc<Mutex<Option<(Instant, String)>>> = Arc::default();
         let watched = Arc::downgrade(&running);
         std::thread::spawn(move || {
@@ -59,7 +59,7 @@ impl Bench {
     }
 
     /// One case; the answer is what `verify`, or an earlier call, said.
-    fn case(&mut self, name: &str, bytes: usize, run: impl FnOnce() -> Result<VerifyReport>) -> Option<Result<()>> {
+    pub fn case(&mut self, name: &str, bytes: usize, run: impl FnOnce() -> Result<VerifyReport>) -> Option<Result<()>> {
         *self.running.lock().expect("no panic") = Some((Instant::now(), name.to_owned()));
         let held = allocator::watch();
         let done = catch_unwind(AssertUnwindSafe(run));
@@ -92,7 +92,7 @@ impl Bench {
         self.case(name, files.total(), || use_it(files::open(&disk)?))
     }
 
-    fn finish(self) {
+    pub fn finish(self) {
         println!("{} cases, {} noticed, {} failures", self.cases, self.noticed, self.failures.len());
         let shown = self.failures.iter().take(25).fold(String::new(), |all, failure| all + "\n  " + failure);
         assert!(self.failures.is_empty(), "{} of {} cases failed:{shown}", self.failures.len(), self.cases);
