@@ -9,7 +9,7 @@ use nyro::Durability;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  error (message on standard error; with --json one JSON object)
+  1  error, or stopped by Ctrl-C (message on standard error; with --json one JSON object)
   2  wrong usage
   3  not found: the document, the collection or the file
   4  the file is damaged or is not a NyroDB file
@@ -98,16 +98,74 @@ Examples:
     Collections(Look),
 
     /// Print sizes and counters of the file
-    #[command(after_help = "Example:\n  nyro stats app.nyro")]
-    Stats(Look),
+    #[command(after_help = "\
+With --watch the file is opened again at each interval, and the figures have what changed a second beside \
+them: on a terminal as one table, else as one JSON object a line. Between two looks other programs may \
+open the file; while one has it open its figures stand still here, and only that program can tell what \
+happens (Database::stats).
+
+Examples:
+  nyro stats app.nyro
+  nyro stats app.nyro --watch
+  nyro stats app.nyro --watch 10 --json")]
+    Stats(Stats),
 
     /// Check every page, index entry and document
     #[command(after_help = "\
-Exit code 4 when damage is found; the message says where.
+Exit code 4 when damage is found; the message says where. On a terminal a bar shows how far it is; \
+Ctrl-C stops it and changes nothing.
 
 Example:
   nyro verify app.nyro")]
     Verify(Look),
+
+    /// Make the file as small as its documents allow
+    #[command(after_help = "\
+Documents move together, pages move from the end of the file into free space, and the end is given back to \
+the file system. Ctrl-C stops it between two steps; what was gained stays.
+
+Example:
+  nyro compact app.nyro")]
+    Compact(Look),
+
+    /// Measure what this disk does, in some seconds
+    #[command(after_help = "\
+Loads documents of some 200 bytes into a file of its own in DIR, reads them, and updates them with each \
+durability. One thread calls. The file is removed at the end. Figures of a busy machine say little.
+
+Examples:
+  nyro bench .
+  nyro bench /mnt/data --documents 1000000 --json")]
+    Bench(Bench),
+
+    /// Kill writers on this disk, and look whether anything is lost
+    #[command(after_help = "\
+Programs that write are killed (SIGKILL) at random moments; then the file is opened, verified and \
+compared with what was acknowledged. It works in a folder of its own in DIR, which is removed at the end. \
+When something is lost, the exit code is 4, the folder stays, and the seed repeats the same operations. A \
+kill takes the program and not the system: this says nothing about power losses.
+
+Examples:
+  nyro torture /mnt/data
+  nyro torture . --seconds 3600
+  nyro torture . --kills 20 --seed 42 --json")]
+    Torture(Torture),
+
+    /// Print the completion script of a shell
+    #[command(after_help = "\
+Examples:
+  nyro completions bash > ~/.local/share/bash-completion/completions/nyro
+  nyro completions zsh > ~/.zfunc/_nyro
+  nyro completions fish > ~/.config/fish/completions/nyro.fish")]
+    Completions(Completions),
+
+    /// Print the manual page of the program, or of one verb
+    #[command(after_help = "\
+Examples:
+  nyro man > nyro.1
+  nyro man import > nyro-import.1
+  nyro man stats | man -l -")]
+    Man(Man),
 }
 
 /// A file and a collection in it.
@@ -217,6 +275,81 @@ pub struct Look {
     /// The database file
     #[arg(value_name = "DB")]
     pub path: PathBuf,
+}
+
+/// Arguments of `stats`.
+#[derive(Debug, Args)]
+pub struct Stats {
+    /// The database file
+    #[arg(value_name = "DB")]
+    pub path: PathBuf,
+    /// Look again and again, each so many seconds
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
+    pub watch: Option<Seconds>,
+    /// With --watch: end after so many looks
+    #[arg(long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// The folder to work in
+    pub dir: PathBuf,
+    /// How many documents
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub documents: u64,
+    /// How long each part takes, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1")]
+    pub seconds: Seconds,
+}
+
+/// Arguments of `torture`.
+#[derive(Debug, Args)]
+pub struct Torture {
+    /// The folder to work in
+    pub dir: PathBuf,
+    /// How long, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30")]
+    pub seconds: Seconds,
+    /// End after so many kills instead
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    pub kills: Option<u64>,
+    /// The operations of an earlier run again
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Threads of each program that write
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub threads: u64,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The verb; nothing for the program
+    pub verb: Option<String>,
+}
+
+/// A time on the command line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seconds(pub f64);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<f64>() {
+            Ok(seconds) if (0.01..=1e9).contains(&seconds) => Ok(Seconds(seconds)),
+            _ => Err("not a number of seconds from 0.01 on".to_owned()),
+        }
+    }
 }
 
 /// The value of `--durability`.

@@ -1,17 +1,13 @@
 //! `nyro collections`, `stats` and `verify`: what is in the file, and whether it is sound.
 
-use std::io::{self, Write};
+use std::time::Duration;
 
 use nyro::{Document, ErrorKind};
 use serde_json::json;
 
-use crate::args::Look;
-use crate::report::{count, grouped, size, Failure, Result};
-
-fn print(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Failure::write(None, e))
-}
+use crate::args::{Look, Stats};
+use crate::report::{count, grouped, print, Failure, Result};
+use crate::watch::{self, Figures};
 
 /// Runs `nyro collections`.
 pub fn collections(args: &Look, json: bool) -> Result<()> {
@@ -31,36 +27,13 @@ pub fn collections(args: &Look, json: bool) -> Result<()> {
     print(&lines)
 }
 
-/// Runs `nyro stats`. What only counts since the file was opened says nothing here and is left out.
-pub fn stats(args: &Look, json: bool) -> Result<()> {
-    let db = crate::open_to_look(&args.path)?;
-    let stats = db.stats()?;
-    let collections = db.collection_names()?;
-    let mut documents = 0;
-    for name in &collections {
-        documents += db.collection::<Document>(name).count_documents()?;
+/// Runs `nyro stats`.
+pub fn stats(args: &Stats, json: bool) -> Result<()> {
+    if let Some(interval) = args.watch {
+        return watch::run(args, Duration::from_secs_f64(interval.0), json);
     }
-    db.close()?;
-    let (file, used, log) = (stats.file_bytes, stats.used_bytes, stats.log_bytes);
-    if json {
-        let object = json!({
-            "collections": collections.len(), "documents": documents, "file_bytes": file, "used_bytes": used,
-            "log_bytes": log, "commit": stats.commit, "checkpoint": stats.checkpoint,
-            "replayed_commits": stats.replayed_commits,
-        });
-        return print(&format!("{object}\n"));
-    }
-    let rows = [
-        ("collections", grouped(collections.len() as u64)),
-        ("documents", grouped(documents)),
-        ("file", size(file)),
-        ("in use", size(used)),
-        ("log", size(log)),
-        ("last commit", grouped(stats.commit)),
-        ("checkpoint", grouped(stats.checkpoint)),
-        ("replayed", count(stats.replayed_commits, "commit", "commits")),
-    ];
-    print(&rows.iter().map(|(name, value)| format!("{name:<12} {value:>14}\n")).collect::<String>())
+    let figures = Figures::of(&args.path)?;
+    print(&if json { format!("{}\n", figures.to_json()) } else { figures.table(|_| String::new()) })
 }
 
 /// Runs `nyro verify`.

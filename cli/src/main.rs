@@ -5,19 +5,31 @@
 //!   import    JSON -> documents        source: cuts the stream into documents
 //!   export    documents -> JSON
 //!   documents get, put, delete, scan
-//!   inspect   collections, stats, verify
+//!   inspect   collections, stats, verify             watch: stats again and again
+//!   maintain  compact
+//!   bench     what this disk does
+//!   torture   kills programs that write, and looks what is left
+//!   shell     completion scripts and manual pages
+//!   progress  the bar of a long call, and Ctrl-C     random: numbers for bench and torture
 //!   report    results, failures, exit codes
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod documents;
 mod export;
 mod import;
 mod inspect;
+mod maintain;
+mod progress;
+mod random;
 mod report;
+mod shell;
 mod source;
+mod torture;
+mod watch;
 
 use std::io::Write;
 use std::path::Path;
@@ -30,14 +42,20 @@ use args::{Cli, Verb};
 use report::{Failure, EXIT_USAGE};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(wrong) => return usage(&wrong),
-    };
-    match run(&cli) {
+    if let Some(done) = torture::child::run_if_ordered() {
+        return end(done, false);
+    }
+    match Cli::try_parse() {
+        Ok(cli) => end(run(&cli), cli.json),
+        Err(wrong) => usage(&wrong),
+    }
+}
+
+fn end(done: report::Result<()>, json: bool) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(&failure, cli.json);
+            complain(&failure, json);
             ExitCode::from(failure.exit_code())
         }
     }
@@ -54,6 +72,11 @@ fn run(cli: &Cli) -> report::Result<()> {
         Verb::Collections(args) => inspect::collections(args, cli.json),
         Verb::Stats(args) => inspect::stats(args, cli.json),
         Verb::Verify(args) => inspect::verify(args, cli.json),
+        Verb::Compact(args) => maintain::compact(args, cli.json),
+        Verb::Bench(args) => bench::run(args, cli.json),
+        Verb::Torture(args) => torture::run(args, cli.json),
+        Verb::Completions(args) => shell::completions(args),
+        Verb::Man(args) => shell::man(args),
     }
 }
 

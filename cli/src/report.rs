@@ -1,7 +1,7 @@
 //! What the program says: results on standard output, failures on standard error, exit codes.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use nyro::{Error, ErrorKind};
@@ -36,6 +36,12 @@ pub enum Failure {
     Io { doing: String, error: io::Error },
     /// The checker found damage that the engine did not take for damage.
     Damaged(Error),
+    /// The file to watch is open in another process.
+    OpenElsewhere(Error),
+    /// `torture` found that something is missing or not whole.
+    Lost { seed: u64, kills: u64, reason: String, kept: PathBuf },
+    /// There is no such verb.
+    NoVerb(String),
     /// Whoever read our standard output has closed it. Nothing to complain about.
     OutputClosed,
 }
@@ -67,7 +73,9 @@ impl Failure {
         match self {
             Failure::OutputClosed => 0,
             Failure::NoDocument { .. } => EXIT_NOT_FOUND,
-            Failure::Damaged(_) => EXIT_CORRUPT,
+            Failure::Damaged(_) | Failure::Lost { .. } => EXIT_CORRUPT,
+            Failure::OpenElsewhere(_) => EXIT_LOCKED,
+            Failure::NoVerb(_) => EXIT_USAGE,
             Failure::Engine(e) | Failure::ImportStopped { error: e, .. } => match (e, e.kind()) {
                 (Error::Locked { .. }, _) => EXIT_LOCKED,
                 (_, ErrorKind::NotFound) => EXIT_NOT_FOUND,
@@ -85,7 +93,7 @@ impl Failure {
         fields.insert("exit_code".to_owned(), json!(self.exit_code()));
         let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         match self {
-            Failure::Engine(e) | Failure::ImportStopped { error: e, .. } => {
+            Failure::Engine(e) | Failure::ImportStopped { error: e, .. } | Failure::OpenElsewhere(e) => {
                 add("code", json!(e.code()));
                 add("kind", json!(format!("{:?}", e.kind())));
             }
@@ -99,6 +107,15 @@ impl Failure {
             }
             Failure::BadInput { .. } => {
                 add("kind", json!("InvalidDocument"));
+            }
+            Failure::Lost { seed, kills, kept, .. } => {
+                add("kind", json!("Corrupt"));
+                add("seed", json!(seed));
+                add("kills", json!(kills));
+                add("kept", json!(kept.display().to_string()));
+            }
+            Failure::NoVerb(_) => {
+                add("kind", json!("Usage"));
             }
             Failure::Io { .. } | Failure::OutputClosed => {
                 add("kind", json!("Io"));
@@ -133,9 +150,27 @@ impl fmt::Display for Failure {
             ),
             Failure::Io { doing, error } => write!(f, "{doing}: {error}"),
             Failure::Damaged(error) => write!(f, "the file is damaged: {error}"),
+            Failure::OpenElsewhere(error) => write!(
+                f,
+                "{error}. What it does at the moment only that program can tell (Database::stats); nyro watches a \
+                 file that no program has open"
+            ),
+            Failure::Lost { seed, kills, reason, kept } => write!(
+                f,
+                "after kill {kills}: {reason}\nthe files are kept in {}; seed {seed} repeats the operations. Please \
+                 report it",
+                kept.display()
+            ),
+            Failure::NoVerb(name) => write!(f, "there is no verb {name:?}; nyro --help lists them"),
             Failure::OutputClosed => write!(f, "standard output was closed"),
         }
     }
+}
+
+/// Writes to standard output, at once.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Failure::write(None, e))
 }
 
 /// "1 document", "34 924 documents".

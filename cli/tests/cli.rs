@@ -114,12 +114,53 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(parse).collect()
 }
 
+/// What can be asked for.
+const VERBS: [&str; 14] = [
+    "import",
+    "export",
+    "get",
+    "put",
+    "delete",
+    "scan",
+    "collections",
+    "stats",
+    "verify",
+    "compact",
+    "bench",
+    "torture",
+    "completions",
+    "man",
+];
+
 /// A database with 5 documents in `users`: ids 1 to 5.
 fn five(folder: &Folder) -> String {
     let db = folder.path("five.nyro");
     let input: String = (1..=5).map(|n| format!("{{\"_id\":{n},\"name\":\"user {n}\"}}\n")).collect();
     nyro_with_input(&["import", &db, "users"], input.as_bytes()).ok();
     db
+}
+
+/// A program that has the file open until its input ends, or is dropped.
+fn hold(db: &str) -> (std::process::Child, Option<std::process::ChildStdin>) {
+    // An import that waits for its input holds the file open; a word on a bad line says that it does.
+    let mut command = program();
+    command.args(["import", "--skip-bad", db, "users"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut holder = loop {
+        let mut holder = command.stdout(Stdio::null()).spawn().expect("it runs");
+        let mut input = holder.stdin.take().expect("a pipe");
+        let _ = input.write_all(b"nonsense\n");
+        let mut said = String::new();
+        BufReader::new(holder.stderr.take().expect("a pipe")).read_line(&mut said).expect("a line");
+        holder.stdin = Some(input);
+        if said.starts_with("skipped") {
+            break holder;
+        }
+        // Somebody else had it open at that moment.
+        assert!(said.contains("is open in another process"), "{said}");
+        holder.wait().expect("it ends");
+    };
+    let input = holder.stdin.take();
+    (holder, input)
 }
 
 mod import {
@@ -452,6 +493,175 @@ mod inspect {
     }
 }
 
+mod watch {
+    use super::*;
+
+    #[test]
+    fn each_look_is_a_line_with_what_changed_a_second() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let mut command = program();
+        command.args(["stats", &db, "--watch", "0.3", "--count", "8"]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it runs");
+        let mut said = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut next = || parse(&said.next().expect("a line").expect("text"));
+        let first = next();
+        assert_eq!((&first["documents"], &first["commits_per_second"]), (&json!(5), &json!(0.0)));
+        // Between two looks the file is free; a look that comes at the same moment is waited for.
+        let put = || Run::of(program().args(["put", &db, "users", "{}"]).output().expect("the program runs")).code;
+        assert!((0..50).any(|_| put() == 0), "the file is never free");
+        let seen: Vec<Value> = (1..8).map(|_| next()).collect();
+        assert!(seen.iter().any(|look| look["documents"] == 6), "{seen:?}");
+        assert!(seen.iter().any(|look| look["documents_per_second"].as_f64() > Some(0.0)), "{seen:?}");
+        assert!(child.wait().expect("it ends").success());
+    }
+
+    #[test]
+    fn a_file_that_a_program_has_open_can_not_be_watched_and_the_message_says_why() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let mut holder = hold(&db);
+        let run = nyro(&["stats", &db, "--watch", "--count", "2"]).ends(5);
+        run.says(&format!("process {}", holder.0.id())).says("Database::stats").says("no program has open");
+        let run = nyro(&["stats", &db, "--watch", "--count", "2", "--json"]).ends(5);
+        assert_eq!((&run.error()["code"], &run.error()["kind"]), (&json!(301), &json!("Busy")));
+        drop(holder.1.take());
+        assert!(holder.0.wait().expect("it ends").success());
+    }
+
+    #[test]
+    fn while_a_program_has_the_file_open_the_figures_before_stand_with_its_number() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let mut command = program();
+        command.args(["stats", &db, "--watch", "0.2", "--count", "50", "--json"]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it runs");
+        let mut said = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let first = parse(&said.next().expect("a line").expect("text"));
+        assert_eq!(first["open_in_process"], Value::Null);
+        let mut holder = hold(&db);
+        let held =
+            said.by_ref().map(|line| parse(&line.expect("text"))).find(|look| !look["open_in_process"].is_null());
+        let held = held.expect("a look at a file that is open");
+        assert_eq!((&held["open_in_process"], &held["documents"]), (&json!(holder.0.id()), &json!(5)));
+        drop(holder.1.take());
+        assert!(holder.0.wait().expect("it ends").success());
+        assert!(said.map(|line| parse(&line.expect("text"))).any(|look| look["open_in_process"].is_null()));
+        assert!(child.wait().expect("it ends").success());
+    }
+}
+
+mod maintain {
+    use super::*;
+
+    /// A file of which most was deleted.
+    fn sparse(folder: &Folder) -> String {
+        let db = folder.path("sparse.nyro");
+        let text = "x".repeat(500);
+        let input: String = (0..4000).map(|n| format!("{{\"_id\":{n},\"t\":\"{text}\"}}\n")).collect();
+        nyro_with_input(&["import", &db, "a"], input.as_bytes()).ok();
+        let ids: Vec<String> = (0..4000).filter(|n| n % 20 != 0).map(|n| n.to_string()).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        nyro(&[&["delete", &db, "a"][..], &ids].concat()).ok();
+        db
+    }
+
+    #[test]
+    fn compact_makes_the_file_smaller_and_says_by_how_much() {
+        let folder = Folder::new();
+        let db = sparse(&folder);
+        let length = || fs::metadata(&db).expect("the file").len();
+        let before = length();
+        let said = parse(&nyro(&["compact", "--json", &db]).ok());
+        assert!(length() < before / 2, "{before} bytes became {}: {said}", length());
+        assert_eq!(said["bytes_after"], length());
+        assert_eq!(nyro(&["export", &db, "a"]).ok().lines().count(), 200);
+        assert!(nyro(&["compact", &db]).ok().contains(" became "));
+        nyro(&["verify", &db]).ok();
+        nyro(&["compact", &folder.path("missing")]).ends(3).says("there is no file");
+    }
+}
+
+mod bench {
+    use super::*;
+
+    #[test]
+    fn every_part_is_measured_and_nothing_is_left_behind() {
+        let folder = Folder::new();
+        let dir = folder.path("");
+        let args = ["bench", &dir, "--documents", "3000", "--seconds", "0.05"];
+        let table = nyro(&args).ok();
+        let parts = [
+            "load",
+            "open",
+            "get",
+            "get, 64 at once",
+            "scan",
+            "update, manual",
+            "update, interval:100",
+            "update, sync",
+        ];
+        for part in parts {
+            assert!(table.lines().any(|line| line.starts_with(part)), "{part} is not in {table}");
+        }
+        let object = parse(&nyro(&[&args[..], &["--json"]].concat()).ok());
+        let results = object["results"].as_array().expect("results");
+        assert_eq!(results.iter().map(|r| r["name"].as_str().expect("a name")).collect::<Vec<_>>(), parts);
+        assert!(results.iter().all(|r| r["per_second"].as_f64() > Some(0.0)), "{results:?}");
+        assert!(results.iter().filter(|r| r["p99_us"].is_f64()).count() >= 4, "{results:?}");
+        assert_eq!(object["documents"], 3000);
+        assert_eq!(fs::read_dir(&dir).expect("the folder").count(), 0);
+        nyro(&["bench", &folder.path("no/such/folder")]).ends(1).says("no/such/folder");
+    }
+}
+
+mod torture {
+    use super::*;
+
+    #[test]
+    fn kills_are_counted_and_nothing_is_lost_or_left_behind() {
+        let folder = Folder::new();
+        let dir = folder.path("");
+        let said = nyro(&["torture", &dir, "--kills", "6", "--seed", "7", "--threads", "2"]).ok();
+        assert!(said.starts_with("seed 7\n6 kills of 1 file ("), "{said}");
+        assert!(said.contains("none lost, every file sound"), "{said}");
+        let object = parse(&nyro(&["torture", &dir, "--seconds", "1.5", "--json"]).ok());
+        assert_eq!(object["lost"], 0);
+        assert!(object["seed"].is_u64() && object["kills"].as_u64() > Some(0), "{object}");
+        assert!(object["acknowledged"].as_u64() > Some(0), "{object}");
+        assert_eq!(fs::read_dir(&dir).expect("the folder").count(), 0);
+        nyro(&["torture", &folder.path("missing")]).ends(1).says("missing");
+    }
+}
+
+mod shell {
+    use super::*;
+
+    #[test]
+    fn completions_know_every_verb() {
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let script = nyro(&["completions", shell]).ok();
+            for verb in VERBS {
+                assert!(script.contains(verb), "{shell} does not complete {verb}");
+            }
+            assert!(script.contains("durability") && script.contains("watch"), "{shell} does not complete options");
+        }
+    }
+
+    #[test]
+    fn every_verb_has_a_manual_page() {
+        let page = nyro(&["man"]).ok();
+        assert!(page.contains(".TH nyro 1") && page.contains("Exit codes"), "{page}");
+        for verb in VERBS {
+            assert!(page.contains(&format!("nyro\\-{verb}(1)")), "{verb} is not in the page of the program");
+            let page = nyro(&["man", verb]).ok();
+            assert!(page.starts_with(".ie") && page.contains(&format!(".TH nyro-{verb} 1")), "{page}");
+            assert!(page.contains(&format!("nyro {verb} ")), "{verb} has no example: {page}");
+        }
+        nyro(&["man", "frobnicate"]).ends(2).says("no verb \"frobnicate\"");
+    }
+}
+
 mod failures {
     use super::*;
 
@@ -521,23 +731,13 @@ mod failures {
     fn a_file_that_another_process_has_open_is_exit_code_5_and_names_the_process() {
         let folder = Folder::new();
         let db = five(&folder);
-        // An import that waits for its input holds the file open; a word on a bad line says that it does.
-        let mut command = program();
-        command.args(["import", "--skip-bad", &db, "users"]).stdin(Stdio::piped()).stderr(Stdio::piped());
-        let mut holder = command.stdout(Stdio::null()).spawn().expect("it runs");
-        let mut input = holder.stdin.take().expect("a pipe");
-        input.write_all(b"nonsense\n").expect("it reads");
-        let mut said = String::new();
-        let mut words = BufReader::new(holder.stderr.take().expect("a pipe"));
-        words.read_line(&mut said).expect("a line");
-        assert!(said.starts_with("skipped"), "{said}");
-
-        let pid = holder.id();
+        let mut holder = hold(&db);
+        let pid = holder.0.id();
         nyro(&["stats", &db]).ends(5).says(&format!("process {pid}")).says("is open in another process");
         let run = nyro(&["put", "--json", &db, "users", "{}"]).ends(5);
         assert_eq!((&run.error()["code"], &run.error()["kind"]), (&json!(301), &json!("Busy")));
-        drop(input);
-        assert!(holder.wait().expect("it ends").success());
+        drop(holder.1.take());
+        assert!(holder.0.wait().expect("it ends").success());
         nyro(&["stats", &db]).ok();
     }
 
@@ -555,6 +755,14 @@ mod failures {
             &["put", "x", "a", "{}", "--durability", "interval:0"],
             &["put", "x", "a", "{}", "--durability", "interval:"],
             &["stats", "x", "--durability", "sync"],
+            &["stats", "x", "--watch", "often"],
+            &["stats", "x", "--watch", "0"],
+            &["stats", "x", "--count", "3"],
+            &["bench", ".", "--documents", "0"],
+            &["torture", ".", "--threads", "1000"],
+            &["torture", ".", "--seconds", "-1"],
+            &["torture", ".", "--seconds", "1", "--kills", "1"],
+            &["completions", "cmd"],
         ] {
             nyro(args).ends(2).says("error: ");
             let with_json = [&["--json"], args].concat();
@@ -567,7 +775,7 @@ mod failures {
     fn help_and_version_are_no_errors() {
         assert!(nyro(&["--version"]).ok().starts_with("nyro "));
         let help = nyro(&["--help"]).ok();
-        for verb in ["import", "export", "get", "put", "delete", "scan", "collections", "stats", "verify"] {
+        for verb in VERBS {
             assert!(help.contains(verb), "{verb} is not in the help");
             let of_verb = nyro(&["help", verb]).ok();
             assert!(of_verb.contains(&format!("  nyro {verb} ")), "{verb} has no example: {of_verb}");

@@ -8,6 +8,7 @@ use crate::engine::transaction::Transaction;
 use crate::engine::trees;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Operation;
 use crate::hash::KeyHash;
 use crate::record::key::key_of;
 use crate::snapshot::{Scan, Snapshot};
@@ -122,14 +123,20 @@ impl<T> Collection<T> {
         let natural = id.natural();
         let key = natural.is_none().then(|| id.key()).transpose()?;
         let engine = self.db.open_engine()?;
+        let start = engine.begin_get();
         let pin = engine.published.pin();
         let (pages, commit) = (&engine.pages, pin.commit());
-        let Some(tree) = self.tree(&pin, commit)? else { return Ok(None) };
-        let document = match (natural, &key) {
-            (Some(id), _) => pin.document_by_integer(pages, commit, tree, id),
-            (None, key) => pin.document(pages, commit, tree, key.as_deref().unwrap_or_default()),
-        }?;
-        Ok(document.map(|document| read(RawDocument::from_stored(document))))
+        let document = match (self.tree(&pin, commit)?, natural, &key) {
+            (None, ..) => None,
+            (Some(tree), Some(id), _) => pin.document_by_integer(pages, commit, tree, id)?,
+            (Some(tree), None, key) => pin.document(pages, commit, tree, key.as_deref().unwrap_or_default())?,
+        };
+        let Some(start) = start else { return Ok(document.map(|document| read(RawDocument::from_stored(document)))) };
+        let took = engine.time_get(start);
+        let result = document.map(|document| read(RawDocument::from_stored(document)));
+        drop(pin);
+        engine.tell_if_slow(Operation::Get, took);
+        Ok(result)
     }
 
     /// True if there is a document with this id.
@@ -322,7 +329,8 @@ impl<T: DeserializeOwned> Collection<T> {
     /// The documents with these ids, in their order, `None` for each that is not there; all as of one
     /// commit. Faster than so many calls of `get`: their cache misses overlap.
     pub fn get_many<I: Into<Id>>(&self, ids: impl IntoIterator<Item = I>) -> Result<Vec<Option<T>>> {
-        self.db.snapshot()?.collection::<T>(&self.name)?.get_many(ids)
+        self.db.open_engine()?;
+        Snapshot::brief(self.db.shared()).collection::<T>(&self.name)?.get_many(ids)
     }
 
     /// All documents as of now, in the order they were last written.
@@ -437,6 +445,6 @@ pub(crate) fn key_for_replace(key: &[u8], bytes: &[u8], limit: usize) -> Result<
 impl Snapshot {
     /// A snapshot's view of a database's collection; see [`Snapshot::collection`].
     pub(crate) fn tree_of(&self, name: &str) -> Result<Option<u32>> {
-        resolve(self.engine(), self.state(), self.commit(), name)
+        resolve(self.engine(), &*self.hold().lend()?, self.commit(), name)
     }
 }

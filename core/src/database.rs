@@ -4,14 +4,15 @@ use crate::collection::Collection;
 use crate::control::Control;
 use crate::document::validate::validate;
 use crate::engine::compact::CompactReport;
-use crate::engine::open::Place;
+use crate::engine::open::Place as OpenAt;
+use crate::engine::snapshots::{self, Hold};
 use crate::engine::transaction::Transaction as EngineTransaction;
 use crate::engine::verify::VerifyReport;
 use crate::engine::warm::WarmUpReport;
 use crate::engine::{verify, Committed, Engine};
-use crate::env::{Env, SystemEnv};
+use crate::env::SystemEnv;
 use crate::error::{Error, Result};
-use crate::events::Event;
+use crate::events::{Early, Event, Hook};
 use crate::file::disk::Disk;
 use crate::file::memory::MemoryDisk;
 use crate::file::os::OsDisk;
@@ -121,12 +122,23 @@ impl Shared {
 /// writes to pages that a borrowed document may lie in.
 pub(crate) struct Lease {
     shared: Arc<Shared>,
+    /// The snapshot's place in the engine's list, if it lives longer than a call.
+    place: Option<snapshots::Place>,
 }
 
 impl Lease {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Arc<Lease> {
+    /// Takes a snapshot: a lease, what it reads, and its commit.
+    pub(crate) fn new(shared: &Arc<Shared>) -> (Arc<Lease>, Hold, u64) {
         shared.leases.fetch_add(1, Ordering::SeqCst);
-        Arc::new(Lease { shared: shared.clone() })
+        let (hold, commit, place) = shared.engine.take_snapshot();
+        (Arc::new(Lease { shared: shared.clone(), place: Some(place) }), hold, commit)
+    }
+
+    /// [`Lease::new`] for a snapshot that is gone when the call ends that takes it: without an age.
+    pub(crate) fn brief(shared: &Arc<Shared>) -> (Arc<Lease>, Hold, u64) {
+        shared.leases.fetch_add(1, Ordering::SeqCst);
+        let (state, commit) = shared.engine.published.snapshot();
+        (Arc::new(Lease { shared: shared.clone(), place: None }), Hold::Free(state), commit)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -138,6 +150,9 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if self.shared.engine.is_forked() {
             return self.shared.forsake();
+        }
+        if let Some(place) = self.place {
+            self.shared.engine.snapshots.remove(place);
         }
         let last = self.shared.leases.fetch_sub(1, Ordering::SeqCst) == 1;
         if last && self.shared.closed.load(Ordering::SeqCst) {
@@ -257,10 +272,14 @@ impl Database {
     /// as much memory as the log is long; [`Stats::replayed_commits`] says how many commits that were. A
     /// missing file is `NoSuchFile`; every call that would write is `ReadOnly`.
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Database> {
-        let path = path.as_ref();
+        Database::open_telling(path.as_ref(), options, None)
+    }
+
+    fn open_telling(path: &Path, options: Options, hook: Option<Hook>) -> Result<Database> {
         if path == Path::new(MEMORY) {
             let disk = Arc::new(MemoryDisk::new());
-            return Database::start(disk, Arc::new(SystemEnv::new()), MEMORY, options, None, true);
+            let env = Arc::new(SystemEnv::new());
+            return Database::start(OpenAt { disk, env, name: MEMORY.to_owned(), hook }, options, None, true);
         }
         let (disk, name) = OsDisk::resolve(path).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => Error::NoSuchFile(path.display().to_string()),
@@ -270,7 +289,7 @@ impl Database {
         let disk: Arc<dyn Disk> = Arc::new(disk);
         let start = std::time::Instant::now();
         loop {
-            match Database::open_or_share(&disk, &name, &place, &options) {
+            match Database::open_or_share(&disk, &name, &place, &options, hook.clone()) {
                 // Another thread is still closing the same file.
                 Err(Error::Locked { pid, user, .. })
                     if pid == std::process::id() && user.is_empty() && start.elapsed() < CLOSING_PATIENCE =>
@@ -292,7 +311,30 @@ impl Database {
         }
     }
 
-    fn open_or_share(disk: &Arc<dyn Disk>, name: &str, place: &Path, options: &Options) -> Result<Database> {
+    /// [`Database::open_with`], and [`Database::on_event`] from the beginning: the hook is told of recovery, too,
+    /// as soon as the database is open (or has failed to).
+    pub fn open_with_events(
+        path: impl AsRef<Path>,
+        options: Options,
+        hook: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Result<Database> {
+        let early = Arc::new(Early::new(Arc::new(hook)));
+        let opened = Database::open_telling(path.as_ref(), options, Some(early.hook()));
+        early.tell();
+        if let Ok(db) = &opened {
+            // The path may have been open already.
+            *db.engine().hook.write() = Some(early.hook());
+        }
+        opened
+    }
+
+    fn open_or_share(
+        disk: &Arc<dyn Disk>,
+        name: &str,
+        place: &Path,
+        options: &Options,
+        hook: Option<Hook>,
+    ) -> Result<Database> {
         with_open(|open| {
             if let Some(shared) = open.get(place).and_then(Weak::upgrade) {
                 if shared.handles.load(Ordering::Acquire) == 0 {
@@ -313,22 +355,16 @@ impl Database {
             }
             let env = Arc::new(SystemEnv::new());
             let place = place.to_owned();
-            let db = Database::start(disk.clone(), env, name, options.clone(), Some(place.clone()), false)?;
+            let at = OpenAt { disk: disk.clone(), env, name: name.to_owned(), hook };
+            let db = Database::start(at, options.clone(), Some(place.clone()), false)?;
             open.insert(place, Arc::downgrade(db.shared()));
             Ok(db)
         })
     }
 
-    fn start(
-        disk: Arc<dyn Disk>,
-        env: Arc<dyn Env>,
-        name: &str,
-        options: Options,
-        place: Option<PathBuf>,
-        memory: bool,
-    ) -> Result<Database> {
+    fn start(at: OpenAt, options: Options, place: Option<PathBuf>, memory: bool) -> Result<Database> {
         let config = options.config(memory)?;
-        let engine = Engine::open(Place { disk, env, name: name.to_owned(), hook: None }, config)?;
+        let engine = Engine::open(at, config)?;
         Ok(Database::of(Shared::new(engine, options, place)))
     }
 
@@ -418,23 +454,25 @@ impl Database {
     /// # Ok::<(), nyro::Error>(())
     /// ```
     pub fn write<R>(&self, mut body: impl FnMut(&Transaction<'_>) -> Result<R>) -> Result<R> {
-        let (result, committed) = self.run(|tx| body(tx))?;
-        self.engine().wait(committed)?;
+        let (result, tx) = self.run(|tx| body(tx))?;
+        self.engine().acknowledge(tx)?;
         Ok(result)
     }
 
     /// [`Database::write`] that does not wait for durability: the ticket does. Whether the commit is
     /// visible before it is durable depends on the durability, as always.
     pub fn write_async<R>(&self, mut body: impl FnMut(&Transaction<'_>) -> Result<R>) -> Result<(R, Ticket)> {
-        let (result, committed) = self.run(|tx| body(tx))?;
+        let (result, tx) = self.run(|tx| body(tx))?;
+        let committed = tx.commit()?;
         self.engine().request(|r| r.sync());
         Ok((result, Ticket { shared: self.shared().clone(), committed }))
     }
 
-    fn run<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<(R, Committed)> {
+    /// Runs the body of a transaction; what it gives is to be committed.
+    fn run<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<(R, EngineTransaction<'_>)> {
         let tx = Transaction::new(self.open_engine()?.begin()?, self.shared().max_document_bytes);
         match body(&tx) {
-            Ok(result) => Ok((result, tx.into_engine().commit()?)),
+            Ok(result) => Ok((result, tx.into_engine())),
             Err(e) => {
                 let committed = tx.into_engine().roll_back();
                 self.engine().wait(committed)?;
@@ -449,7 +487,7 @@ impl Database {
         let mut tx = engine.begin()?;
         match body(&mut tx) {
             Ok(result) => {
-                engine.wait(tx.commit()?)?;
+                engine.acknowledge(tx)?;
                 Ok(result)
             }
             Err(e) => {
@@ -538,18 +576,37 @@ impl Database {
         self.open_engine()?.warm_up(limit_bytes, &mut control)
     }
 
-    /// Figures about the database as of now. Cheap; reads no page that is not in memory.
+    /// Figures about the database as of now, see [`Stats`]. Cheap; reads no page that is not in memory.
     pub fn stats(&self) -> Result<Stats> {
         Ok(Stats::of(self.open_engine()?))
     }
 
-    /// Tells `hook` about checkpoints, pacing and background failures from now on; one hook at a time.
-    /// It is called with no lock held, from the thread where the thing happened, and must return soon.
+    /// Tells `hook` from now on what happens behind the caller's back: checkpoints, pacing, slow operations,
+    /// snapshots that were ended, failures of background work. One hook at a time. What happens while a file is
+    /// opened is told by [`Database::open_with_events`].
+    ///
+    /// The hook is called with no lock held, on the thread where the thing happened, and must return soon: a
+    /// checkpoint or a commit waits for it. It may read, and ask for [`stats`](Database::stats); a write from it
+    /// can be the error `NestedTransaction`.
+    ///
+    /// ```
+    /// # let db = nyro::Database::open(":memory:")?;
+    /// db.on_event(|event| eprintln!("{event:?}"));
+    /// db.tell_slow_operations(Some(std::time::Duration::from_millis(50)));
+    /// # Ok::<(), nyro::Error>(())
+    /// ```
     pub fn on_event(&self, hook: impl Fn(&Event) + Send + Sync + 'static) {
         if self.engine().is_forked() {
             return;
         }
         *self.engine().hook.write() = Some(Arc::new(hook));
+    }
+
+    /// From now on an operation that takes longer than `threshold` is an event
+    /// ([`Event::SlowOperation`]). `None`, as in the beginning: none is. So that none is missed every get and
+    /// every commit is timed meanwhile, which costs some 50 ns each.
+    pub fn tell_slow_operations(&self, threshold: Option<Duration>) {
+        self.engine().meter.set_slow(threshold);
     }
 }
 

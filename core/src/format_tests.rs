@@ -23,6 +23,7 @@ use crate::file::{pages, space};
 use crate::hash::{self, HashKey, KeyHash, TrieRoot};
 use crate::log::{self, Log, LogConfig, Lsn};
 use crate::memory::Pool;
+use crate::meter::Timer;
 use crate::record::block::{self, OpenBlock};
 use crate::record::directory::{self, EntryBuilder};
 use crate::record::extent::{self, HeapExtent};
@@ -581,6 +582,7 @@ fn golden_log_segment() {
         commit: 1000,
         segment_bytes: 4096,
         use_store: false,
+        timer: Timer::of_nobody(),
     });
     let log = log.expect("a log");
     let end = log.append(1001, &[&payload()]).expect("room");

@@ -37,6 +37,8 @@ pub(crate) mod int_map;
 pub(crate) mod log;
 pub(crate) mod memory;
 #[cfg(not(loom))]
+pub(crate) mod meter;
+#[cfg(not(loom))]
 pub(crate) mod options;
 pub(crate) mod record;
 #[cfg(not(loom))]
@@ -76,7 +78,9 @@ pub use engine::warm::WarmUpReport;
 pub use engine::Durability;
 pub use error::{Damage, Error, ErrorKind, Result};
 #[cfg(not(loom))]
-pub use events::Event;
+pub use events::{Event, Operation};
+#[cfg(not(loom))]
+pub use meter::Latency;
 #[cfg(not(loom))]
 pub use options::{Options, ReadMode};
 #[cfg(not(loom))]

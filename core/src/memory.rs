@@ -233,8 +233,7 @@ impl Pool {
     }
 
     /// Bytes that wait for later use.
-    #[cfg(test)]
-    fn idle_bytes(&self) -> usize {
+    pub fn idle_bytes(&self) -> usize {
         self.0.inner.lock().idle_bytes
     }
 }

@@ -3,10 +3,12 @@
 use crate::database::{Lease, Shared};
 use crate::document::{from_msgpack, Id, Key, RawDocument};
 use crate::engine::scan::Scan as EngineScan;
+use crate::engine::snapshots::Hold;
 use crate::engine::state::{self, State, BATCH};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::file::cache::Hold;
+use crate::events::Operation;
+use crate::file::cache::Hold as PageHold;
 use crate::hash::KeyHash;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
@@ -14,14 +16,19 @@ use std::sync::Arc;
 
 /// The whole database as of one commit. It never changes; clones are the same snapshot. While one lives,
 /// pages that it may read are not used again, so the file may grow; let it go when you are done.
+///
+/// With [`Options::snapshot_max_age_ms`](crate::Options::snapshot_max_age_ms) a snapshot that is older is ended by
+/// the background threads: its reads give `SnapshotTooOld`. What it kept is given back then, unless documents were
+/// borrowed from it (`get_raw`, `get_many_raw`): those stay as they are, and what they lie in is kept until the
+/// snapshot and its clones are dropped.
 #[derive(Clone)]
 pub struct Snapshot {
     lease: Arc<Lease>,
-    state: Arc<State>,
+    hold: Hold,
     commit: u64,
     /// Without a mapping: documents that were borrowed stay in memory.
     #[expect(dead_code, reason = "held for its drop")]
-    hold: Option<Arc<Hold>>,
+    pages: Option<Arc<PageHold>>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -32,15 +39,21 @@ impl std::fmt::Debug for Snapshot {
 
 impl Snapshot {
     pub(crate) fn new(shared: &Arc<Shared>) -> Snapshot {
-        let lease = Lease::new(shared);
-        let hold = shared.engine.pages.hold().map(Arc::new);
-        let (state, commit) = shared.engine.published.snapshot();
-        Snapshot { lease, state, commit, hold }
+        let pages = shared.engine.pages.hold().map(Arc::new);
+        let (lease, hold, commit) = Lease::new(shared);
+        Snapshot { lease, hold, commit, pages }
+    }
+
+    /// One that is gone when the call ends that takes it.
+    pub(crate) fn brief(shared: &Arc<Shared>) -> Snapshot {
+        let pages = shared.engine.pages.hold().map(Arc::new);
+        let (lease, hold, commit) = Lease::brief(shared);
+        Snapshot { lease, hold, commit, pages }
     }
 
     /// The same for a scan, which holds on to one document at a time by itself.
     fn for_scan(&self) -> Snapshot {
-        Snapshot { hold: None, ..self.clone() }
+        Snapshot { pages: None, ..self.clone() }
     }
 
     /// The commit number that it shows.
@@ -52,8 +65,8 @@ impl Snapshot {
         &self.lease.shared().engine
     }
 
-    pub(crate) fn state(&self) -> &State {
-        &self.state
+    pub(crate) fn hold(&self) -> &Hold {
+        &self.hold
     }
 
     /// A collection as of this snapshot; empty if there was none of that name.
@@ -65,7 +78,7 @@ impl Snapshot {
     /// Names of the collections, sorted.
     pub fn collection_names(&self) -> Result<Vec<String>> {
         self.engine().check_open()?;
-        crate::database::names(self.engine(), &self.state, self.commit)
+        crate::database::names(self.engine(), &*self.hold.lend()?, self.commit)
     }
 }
 
@@ -90,16 +103,28 @@ impl<'s, T> SnapshotCollection<'s, T> {
     /// The bytes come from the file; reading a field of them never panics, whatever they are.
     #[inline]
     pub fn get_raw(&self, id: impl Into<Id>) -> Result<Option<&'s RawDocument>> {
-        let id = id.into();
-        let snapshot = self.snapshot;
-        let engine = snapshot.engine();
+        let engine = self.snapshot.engine();
         engine.check_open()?;
+        self.look_up(self.snapshot.hold.borrow()?, id.into())
+    }
+
+    /// The document with this id, which lives as long as the state does that is read.
+    #[inline]
+    fn look_up<'a>(&self, state: &'a State, id: Id) -> Result<Option<&'a RawDocument>>
+    where
+        's: 'a,
+    {
+        let engine = self.snapshot.engine();
         let Some(tree) = self.tree else { return id.key().map(|_| None) };
-        let (state, pages, commit) = (&snapshot.state, &engine.pages, snapshot.commit);
+        let (pages, commit) = (&engine.pages, self.snapshot.commit);
+        let start = engine.begin_get();
         let document = match id.natural() {
             Some(id) => state.document_by_integer(pages, commit, tree, id),
             None => state.document(pages, commit, tree, &id.key()?),
         }?;
+        if let Some(start) = start {
+            engine.tell_if_slow(Operation::Get, engine.time_get(start));
+        }
         Ok(document.map(RawDocument::from_stored))
     }
 
@@ -108,10 +133,22 @@ impl<'s, T> SnapshotCollection<'s, T> {
     pub fn get_many_raw<I: Into<Id>>(
         &self,
         ids: impl IntoIterator<Item = I>,
-        mut each: impl FnMut(usize, Option<&'s RawDocument>) -> Result<()>,
+        each: impl FnMut(usize, Option<&'s RawDocument>) -> Result<()>,
     ) -> Result<()> {
+        self.look_up_many(self.snapshot.hold.borrow()?, ids, each)
+    }
+
+    fn look_up_many<'a, I: Into<Id>>(
+        &self,
+        state: &'a State,
+        ids: impl IntoIterator<Item = I>,
+        mut each: impl FnMut(usize, Option<&'a RawDocument>) -> Result<()>,
+    ) -> Result<()>
+    where
+        's: 'a,
+    {
         let engine = self.snapshot.engine();
-        let meta = &self.snapshot.state.meta;
+        let meta = &state.meta;
         let mut ids = ids.into_iter();
         let mut place = 0;
         let mut keys: Vec<Key> = Vec::with_capacity(BATCH);
@@ -128,6 +165,7 @@ impl<'s, T> SnapshotCollection<'s, T> {
                 return Ok(());
             }
             engine.check_open()?;
+            engine.meter.count_ids(keys.len());
             let Some(tree) = self.tree else {
                 for _ in 0..keys.len() {
                     each(place, None)?;
@@ -136,7 +174,7 @@ impl<'s, T> SnapshotCollection<'s, T> {
                 continue;
             };
             let hashes = &hashes[..keys.len()];
-            self.snapshot.state.get_batch(&engine.pages, self.snapshot.commit, tree, &keys, hashes, |found| {
+            state.get_batch(&engine.pages, self.snapshot.commit, tree, &keys, hashes, |found| {
                 let document = found.map(|found| state::document(&engine.pages, &found)).transpose()?;
                 each(place, document.map(RawDocument::from_stored))?;
                 place += 1;
@@ -150,7 +188,7 @@ impl<'s, T> SnapshotCollection<'s, T> {
         let engine = self.snapshot.engine();
         engine.check_open()?;
         match self.tree {
-            Some(tree) => self.snapshot.state.count(&engine.pages, self.snapshot.commit, tree),
+            Some(tree) => self.snapshot.hold.lend()?.count(&engine.pages, self.snapshot.commit, tree),
             None => Ok(0),
         }
     }
@@ -159,13 +197,16 @@ impl<'s, T> SnapshotCollection<'s, T> {
 impl<T: DeserializeOwned> SnapshotCollection<'_, T> {
     /// The document with this id.
     pub fn get(&self, id: impl Into<Id>) -> Result<Option<T>> {
-        self.get_raw(id)?.map(|document| from_msgpack(document.as_bytes())).transpose()
+        self.snapshot.engine().check_open()?;
+        let state = self.snapshot.hold.lend()?;
+        self.look_up(&state, id.into())?.map(|document| from_msgpack(document.as_bytes())).transpose()
     }
 
     /// The documents with these ids, in their order, `None` for each that is not there.
     pub fn get_many<I: Into<Id>>(&self, ids: impl IntoIterator<Item = I>) -> Result<Vec<Option<T>>> {
         let mut documents = Vec::new();
-        self.get_many_raw(ids, |_, document| {
+        let state = self.snapshot.hold.lend()?;
+        self.look_up_many(&state, ids, |_, document| {
             documents.push(document.map(|document| from_msgpack(document.as_bytes())).transpose()?);
             Ok(())
         })?;
@@ -183,14 +224,22 @@ impl<T: DeserializeOwned> SnapshotCollection<'_, T> {
     }
 }
 
+/// Documents of a scan that are counted together.
+const COUNTED_TOGETHER: u64 = 1024;
+
 /// A full scan: an iterator that holds its own snapshot, and one block at a time.
 ///
-/// It ends after its first error.
+/// It ends after its first error. One of them is `SnapshotTooOld`, where snapshots have a largest age: go on with
+/// `scan_after` and the [token](Scan::token) then.
 pub struct Scan<T> {
     inner: Option<EngineScan>,
-    hold: Option<Hold>,
+    pages: Option<PageHold>,
     snapshot: Snapshot,
+    /// Where the snapshot may be ended: what the document lies in that was given last.
+    lent: Option<Arc<State>>,
     token: u64,
+    /// Documents given that were not counted yet.
+    uncounted: u64,
     documents: PhantomData<fn() -> T>,
 }
 
@@ -208,8 +257,9 @@ impl<T> Scan<T> {
 
     fn over(snapshot: &Snapshot, tree: Option<u32>, token: u64) -> Scan<T> {
         let inner = tree.map(|tree| EngineScan::new(tree, snapshot.commit, token));
-        let hold = snapshot.engine().pages.hold();
-        Scan { inner, hold, snapshot: snapshot.for_scan(), token, documents: PhantomData }
+        let pages = snapshot.engine().pages.hold();
+        let snapshot = snapshot.for_scan();
+        Scan { inner, pages, snapshot, lent: None, token, uncounted: 0, documents: PhantomData }
     }
 
     /// Where the scan is: give it to `scan_after`, now or after reopening, to go on behind the last
@@ -222,23 +272,43 @@ impl<T> Scan<T> {
     pub fn next_raw(&mut self) -> Result<Option<&RawDocument>> {
         let Some(inner) = &mut self.inner else { return Ok(None) };
         let engine = &self.snapshot.lease.shared().engine;
-        if let Err(e) = engine.check_open() {
-            self.inner = None;
-            return Err(e);
-        }
+        let state: &State = match (engine.check_open(), &self.snapshot.hold) {
+            (Ok(()), Hold::Free(state)) => state,
+            (Ok(()), Hold::Limited(limited)) => match limited.lend() {
+                Ok(state) => self.lent.insert(state),
+                Err(e) => {
+                    (self.inner, self.lent) = (None, None);
+                    return Err(e);
+                }
+            },
+            (Err(e), _) => {
+                self.inner = None;
+                return Err(e);
+            }
+        };
         // The document before is not looked at any more.
-        self.hold.iter_mut().for_each(Hold::renew);
-        match inner.next(&self.snapshot.state, &engine.pages)? {
+        self.pages.iter_mut().for_each(PageHold::renew);
+        match inner.next(state, &engine.pages)? {
             Some(item) => {
                 self.token = item.ordinal;
+                self.uncounted += 1;
+                if self.uncounted == COUNTED_TOGETHER {
+                    engine.meter.count_scanned(std::mem::take(&mut self.uncounted));
+                }
                 let document = state::document(&engine.pages, &item.found)?;
                 Ok(Some(RawDocument::from_stored(document)))
             }
             None => {
-                (self.inner, self.hold) = (None, None);
+                (self.inner, self.pages) = (None, None);
                 Ok(None)
             }
         }
+    }
+}
+
+impl<T> Drop for Scan<T> {
+    fn drop(&mut self) {
+        self.snapshot.engine().meter.count_scanned(self.uncounted);
     }
 }
 
@@ -247,14 +317,16 @@ impl<T: DeserializeOwned> Iterator for Scan<T> {
 
     fn next(&mut self) -> Option<Result<T>> {
         let item = match self.next_raw() {
-            Ok(None) => return None,
-            Ok(Some(document)) => from_msgpack(document.as_bytes()),
-            Err(e) => Err(e),
+            Ok(None) => None,
+            Ok(Some(document)) => Some(from_msgpack(document.as_bytes())),
+            Err(e) => Some(Err(e)),
         };
-        if item.is_err() {
+        // The document was copied.
+        self.lent = None;
+        if let Some(Err(_)) = item {
             self.inner = None;
         }
-        Some(item)
+        item
     }
 }
 

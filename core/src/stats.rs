@@ -1,9 +1,15 @@
 //! Figures about an open database.
 
+use crate::engine::delta::Delta;
+use crate::engine::state::State;
 use crate::engine::Engine;
-use crate::sync::Ordering;
+use crate::file::page::PAGE_BYTES;
+use crate::meter::Latency;
+use crate::sync::{Arc, Ordering};
+use std::time::Duration;
 
-/// Figures as of one moment; see each field for its unit. Counters count since opening.
+/// Figures as of one moment; see each field for its unit. Counters count since opening. Figures that belong
+/// together may be a commit apart where writers are at work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -15,6 +21,10 @@ pub struct Stats {
     pub checkpoint: u64,
     /// The last commit in it.
     pub checkpoint_commit: u64,
+    /// Commits since the last checkpoint.
+    pub checkpoint_lag_commits: u64,
+    /// Milliseconds since the last checkpoint, or since opening if there was none since.
+    pub checkpoint_age_ms: u64,
     /// Length of the file in bytes.
     pub file_bytes: u64,
     /// Bytes of it in use by the last checkpoint.
@@ -25,14 +35,47 @@ pub struct Stats {
     pub block_live_bytes: u64,
     /// Bytes of log since the last checkpoint.
     pub log_bytes: u64,
+    /// What [`log_bytes`](Stats::log_bytes) may be before writers are slowed down: the option, in bytes.
+    pub log_max_bytes: u64,
+    /// Bytes that the files of the log take on the disk.
+    pub log_disk_bytes: u64,
     /// Bytes in memory that are not in the file yet.
     pub memory_bytes: u64,
+    /// What [`memory_bytes`](Stats::memory_bytes) may be before writers are slowed down: the option, in bytes.
+    pub cache_bytes: u64,
+    /// Bytes of memory kept for the next writes. An idle database gives them back within a second.
+    pub pool_idle_bytes: u64,
     /// Versions in memory that are not in the file yet.
     pub delta_entries: u64,
     /// Published states kept for readers, the current one included.
     pub states_kept: u64,
+    /// Snapshots and scans alive.
+    pub snapshots: u64,
+    /// Age in milliseconds of the oldest snapshot or scan that is alive; 0 if there is none. Ended ones count
+    /// only if documents were borrowed from them.
+    pub oldest_snapshot_age_ms: u64,
+    /// The commit that it shows; the current one if there is none.
+    pub oldest_snapshot_commit: u64,
     /// Commit number of the oldest checkpoint that a snapshot still reads.
     pub oldest_snapshot_checkpoint_commit: u64,
+    /// Bytes of the file that only snapshots and reads of older states keep from being used again.
+    pub pinned_file_bytes: u64,
+    /// Bytes of memory that only snapshots and reads of older states keep, about.
+    pub pinned_memory_bytes: u64,
+    /// Snapshots ended because of their age.
+    pub snapshots_ended: u64,
+    /// Documents looked up one by one, found or not.
+    pub gets: u64,
+    /// Documents looked up by `get_many`, found or not.
+    pub get_many_ids: u64,
+    /// Documents given by scans. Those of a running scan are added by the thousand.
+    pub scanned: u64,
+    /// Documents inserted by committed transactions. Several changes of one document in a transaction are one.
+    pub inserts: u64,
+    /// Documents replaced by committed transactions.
+    pub replaces: u64,
+    /// Documents deleted by committed transactions; those of dropped collections are not counted.
+    pub deletes: u64,
     /// Transactions committed.
     pub commits: u64,
     /// Transactions rolled back.
@@ -66,6 +109,17 @@ pub struct Stats {
     pub paced_micros: u64,
     /// Commits replayed from the log when the file was opened.
     pub replayed_commits: u64,
+    /// Looking up one document by its id, without reading its fields: one of 256 is timed.
+    pub get_latency: Latency,
+    /// A commit, from its beginning (the transaction's body is done) to its acknowledgement. Under `Sync` all are
+    /// timed, else one of 16; those of `write_async`, never.
+    pub commit_latency: Latency,
+    /// Waiting for the writer's turn, of the transactions that had to: the others did not wait.
+    pub writer_wait_latency: Latency,
+    /// A sync of the log.
+    pub log_sync_latency: Latency,
+    /// A checkpoint.
+    pub checkpoint_latency: Latency,
 }
 
 impl Stats {
@@ -76,20 +130,43 @@ impl Stats {
         let log = engine.log.get();
         let counters = &engine.counters;
         let oldest = engine.published.oldest();
+        let now = engine.env.monotonic();
+        let age_ms = |since: Duration| now.saturating_sub(since).as_millis() as u64;
+        let snapshots = engine.snapshots.alive();
+        let (pinned_file_bytes, pinned_memory_bytes) = pinned(engine, &state);
+        let reads = engine.meter.reads();
         Stats {
             commit,
             durable_commit: log.map_or(meta.commit, |log| log.durable_commit()),
             checkpoint: meta.generation,
             checkpoint_commit: meta.commit,
-            file_bytes: engine.pages.len() * crate::file::page::PAGE_BYTES as u64,
-            used_bytes: meta.used_pages * crate::file::page::PAGE_BYTES as u64,
-            block_bytes: meta.block_pages * crate::file::page::PAGE_BYTES as u64,
+            checkpoint_lag_commits: commit.saturating_sub(meta.commit),
+            checkpoint_age_ms: age_ms(Duration::from_micros(get(&engine.checkpointed_at))),
+            file_bytes: engine.pages.len() * PAGE_BYTES as u64,
+            used_bytes: meta.used_pages * PAGE_BYTES as u64,
+            block_bytes: meta.block_pages * PAGE_BYTES as u64,
             block_live_bytes: meta.block_live_bytes,
             log_bytes: engine.log_bytes(),
+            log_max_bytes: engine.config.log_max_bytes,
+            log_disk_bytes: log.map_or(0, |log| log.disk_bytes()),
             memory_bytes: get(&engine.active_bytes) + get(&engine.frozen_bytes),
+            cache_bytes: engine.config.cache_bytes,
+            pool_idle_bytes: engine.pool.idle_bytes() as u64,
             delta_entries: u64::from(state.active.len()) + state.frozen.as_ref().map_or(0, |f| f.len().into()),
             states_kept: engine.published.kept() as u64,
+            snapshots: snapshots.count,
+            oldest_snapshot_age_ms: snapshots.oldest.map_or(0, |(taken, _)| age_ms(taken)),
+            oldest_snapshot_commit: snapshots.oldest.map_or(commit, |(_, commit)| commit),
             oldest_snapshot_checkpoint_commit: oldest.map_or(commit, |state| state.meta.commit),
+            pinned_file_bytes,
+            pinned_memory_bytes,
+            snapshots_ended: get(&counters.snapshots_ended),
+            gets: reads.gets,
+            get_many_ids: reads.ids,
+            scanned: reads.scanned,
+            inserts: get(&counters.inserts),
+            replaces: get(&counters.replaces),
+            deletes: get(&counters.deletes),
             commits: get(&counters.commits),
             rollbacks: get(&counters.rollbacks),
             checkpoints: get(&counters.checkpoints),
@@ -105,6 +182,33 @@ impl Stats {
             pages_verified: engine.pages.verified_units(),
             paced_micros: get(&counters.paced_micros),
             replayed_commits: get(&counters.replayed),
+            get_latency: engine.meter.get.latency(),
+            commit_latency: engine.meter.commit.latency(),
+            writer_wait_latency: engine.meter.writer_wait.latency(),
+            log_sync_latency: engine.meter.log_sync.latency(),
+            checkpoint_latency: engine.meter.checkpoint.latency(),
         }
     }
+}
+
+/// Bytes of the file and of memory that only states before `current` reach.
+fn pinned(engine: &Engine, current: &State) -> (u64, u64) {
+    let (mut pages, mut memory) = (0, 0);
+    for (_, retired) in engine.retired.lock().iter() {
+        pages += retired.pages();
+        memory += retired.memory_bytes();
+    }
+    let is_current = |delta: &Arc<Delta>| {
+        Arc::ptr_eq(delta, &current.active) || current.frozen.as_ref().is_some_and(|frozen| Arc::ptr_eq(frozen, delta))
+    };
+    let mut counted: Vec<Arc<Delta>> = Vec::new();
+    for state in engine.published.older() {
+        for delta in [Some(&state.active), state.frozen.as_ref()].into_iter().flatten() {
+            if !is_current(delta) && !counted.iter().any(|other| Arc::ptr_eq(other, delta)) {
+                memory += delta.bytes();
+                counted.push(delta.clone());
+            }
+        }
+    }
+    (pages * PAGE_BYTES as u64, memory)
 }

@@ -62,9 +62,28 @@ pub enum Retired {
     /// A run of pages.
     Pages(PageNo, u64),
     /// A block's heap memory.
-    Block(#[expect(dead_code, reason = "held for its drop")] ClosedBlock),
+    Block(ClosedBlock),
     /// A large document's heap memory.
-    Extent(#[expect(dead_code, reason = "held for its drop")] HeapExtent),
+    Extent(HeapExtent),
+}
+
+impl Retired {
+    /// Pages of the file that wait.
+    pub fn pages(&self) -> u64 {
+        match self {
+            Retired::Pages(_, pages) => *pages,
+            Retired::Block(_) | Retired::Extent(_) => 0,
+        }
+    }
+
+    /// Bytes of memory that wait.
+    pub fn memory_bytes(&self) -> u64 {
+        match self {
+            Retired::Pages(..) => 0,
+            Retired::Block(block) => block.unit.bytes().len() as u64,
+            Retired::Extent(extent) => extent.unit.bytes().len() as u64,
+        }
+    }
 }
 
 /// A checkpoint that is durable and not swapped in yet.
@@ -125,6 +144,13 @@ impl Engine {
 
     /// [`Engine::checkpoint`] with more to say about it, and more told of it.
     pub fn checkpoint_as(&self, order: Order) -> Result<Option<Summary>> {
+        let start = self.env.monotonic();
+        let done = self.checkpoint_untold(order);
+        self.tell_of_checkpoint(start, &done);
+        done
+    }
+
+    fn checkpoint_untold(&self, order: Order) -> Result<Option<Summary>> {
         self.check_writable()?;
         let mut slot = self.work.lock();
         self.check_latch()?;

@@ -26,7 +26,9 @@ mod pins;
 pub mod published;
 pub mod reclaim;
 pub mod scan;
+pub mod snapshots;
 pub mod state;
+pub mod timing;
 pub mod transaction;
 pub mod trees;
 pub mod verify;
@@ -44,9 +46,11 @@ use crate::file::space::Space;
 use crate::fork;
 use crate::log::{Log, Lsn};
 use crate::memory::Pool;
+use crate::meter::Meter;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, Ordering, RwLock};
 use checkpoint::{Order, Reclaim, Retired, Work};
 use published::Published;
+use snapshots::Snapshots;
 use state::State;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -88,6 +92,8 @@ pub struct Config {
     pub memory: bool,
     /// Make the file if it is not there.
     pub create: bool,
+    /// Snapshots older than this are ended.
+    pub snapshot_max_age: Option<Duration>,
     /// Garbage in blocks below this many bytes is left alone, and so many bytes of records may be moved by any
     /// checkpoint.
     pub reclaim_bytes: u64,
@@ -112,6 +118,9 @@ impl Config {
 #[derive(Debug, Default)]
 pub struct Counters {
     pub(crate) commits: AtomicU64,
+    pub(crate) inserts: AtomicU64,
+    pub(crate) replaces: AtomicU64,
+    pub(crate) deletes: AtomicU64,
     pub(crate) rollbacks: AtomicU64,
     pub(crate) checkpoints_started: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
@@ -119,6 +128,7 @@ pub struct Counters {
     pub(crate) page_bytes_written: AtomicU64,
     pub(crate) paced_micros: AtomicU64,
     pub(crate) replayed: AtomicU64,
+    pub(crate) snapshots_ended: AtomicU64,
     pub(crate) relocated_bytes: AtomicU64,
     pub(crate) punched_bytes: AtomicU64,
     pub(crate) block_bytes_written: AtomicU64,
@@ -145,6 +155,7 @@ pub struct Engine {
     pub(crate) metas_durable: AtomicBool,
     /// Waits for the states before the number to be gone.
     pub(crate) retired: Mutex<Vec<(u64, Retired)>>,
+    pub(crate) snapshots: Snapshots,
     pub(crate) reclaim: Mutex<Reclaim>,
     /// Pages kept for backups.
     pub(crate) pins: pins::PagePins,
@@ -161,6 +172,9 @@ pub struct Engine {
     pub(crate) checkpoint_lsn: AtomicU64,
     pub(crate) tip_lsn: AtomicU64,
     pub(crate) counters: Counters,
+    pub(crate) meter: Meter,
+    /// When the last checkpoint was done, or the file was opened, by the clock of `env`, in microseconds.
+    pub(crate) checkpointed_at: AtomicU64,
     pub(crate) hook: RwLock<Option<Hook>>,
     pub(crate) signal: Signal,
     workers: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -299,6 +313,8 @@ impl Engine {
             let mut wants = self.signal.wants.lock();
             (std::mem::take(&mut wants.prepare), std::mem::take(&mut wants.sync))
         };
+        // Here, too: the other thread may be in a checkpoint for seconds.
+        self.end_old_snapshots();
         if self.pool.needs_prepare() {
             self.pool.prepare();
         }
@@ -317,6 +333,8 @@ impl Engine {
         if std::mem::take(&mut self.signal.wants.lock().checkpoint) {
             return self.background_checkpoint();
         }
+        self.end_old_snapshots();
+        self.let_go_of_snapshots();
         if self.reclaim_pending()? {
             self.checkpoint_as(Order { force: true, ..Order::default() })?;
             return Ok(());
@@ -332,21 +350,11 @@ impl Engine {
     }
 
     fn background_checkpoint(&self) -> Result<()> {
-        let start = self.env.monotonic();
         let done = self.checkpoint(false);
         let mut wants = self.signal.wants.lock();
         wants.failure = done.as_ref().err().map(|e| e.to_string());
         drop(wants);
         self.signal.done.notify_all();
-        match &done {
-            Ok(true) => {
-                let meta = self.meta.lock().clone();
-                let micros = (self.env.monotonic() - start).as_micros() as u64;
-                self.event(Event::Checkpoint { generation: meta.generation, commit: meta.commit, micros });
-            }
-            Ok(false) => {}
-            Err(e) => self.event(Event::CheckpointFailed { error: e.clone() }),
-        }
         done.map(|_| ())
     }
 

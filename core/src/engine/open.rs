@@ -29,6 +29,7 @@ use super::create::{find, find_or_create};
 use super::delta::Delta;
 use super::pins::PagePins;
 use super::published::Published;
+use super::snapshots::Snapshots;
 use super::state::State;
 use super::writer::Writer;
 use super::writer_lock::WriterLock;
@@ -44,6 +45,7 @@ use crate::file::pages::Pages;
 use crate::file::space::Space;
 use crate::log::{self, Log, LogConfig, Lsn, ReplayEnd, ReplayStart};
 use crate::memory::Pool;
+use crate::meter::{Meter, Timer};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 use std::io;
 use std::sync::OnceLock;
@@ -100,6 +102,8 @@ impl Engine {
         // Who only reads makes no checkpoint that would use the memory again.
         let kept = if config.read_only { 0 } else { config.cache_bytes / 2 };
         let pool = Pool::new(usize::try_from(kept).unwrap_or(usize::MAX));
+        let meter = Meter::new(config.durability == Durability::Sync && config.durable());
+        let checkpointed_at = AtomicU64::new(place.env.monotonic().as_micros() as u64);
         let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(&pool, meta.commit, 0))));
         let published = Arc::new(Published::new(state.clone(), meta.commit));
         let cache = config.pread.then(|| Cache::new(file.clone(), published.clone(), config.cache_bytes));
@@ -118,6 +122,7 @@ impl Engine {
             log: OnceLock::new(),
             work: Mutex::new(None),
             retired: Mutex::new(Vec::new()),
+            snapshots: Snapshots::new(),
             reclaim: Mutex::new(Reclaim::default()),
             pins: PagePins::default(),
             latched: Mutex::new(None),
@@ -133,6 +138,8 @@ impl Engine {
             meta: Mutex::new(meta),
             metas_durable: AtomicBool::new(false),
             counters: Counters::default(),
+            meter,
+            checkpointed_at,
             hook: RwLock::new(place.hook),
             signal: Signal::default(),
             workers: Mutex::new(Vec::new()),
@@ -288,6 +295,7 @@ impl Engine {
             // fault on the page that the sync before made clean. And who reads without a mapping wants no signal
             // from one.
             use_store: !sync && !self.config.pread,
+            timer: Timer::new(self.env.clone(), self.meter.log_sync.clone()),
         })?);
         if sync {
             // Invariant 14: nobody sees a commit that a power loss could take back.

@@ -246,6 +246,12 @@ impl<T: Numbered> Published<T> {
         self.states.lock().len()
     }
 
+    /// The states kept before the current one.
+    pub fn older(&self) -> Vec<Arc<T>> {
+        let states = self.states.lock();
+        states.iter().take(states.len() - 1).cloned().collect()
+    }
+
     /// The oldest state kept.
     pub fn oldest(&self) -> Option<Arc<T>> {
         self.states.lock().front().cloned()

@@ -13,6 +13,7 @@
 //! state, published or not; no result of it is delivered before that state is durable (Invariant 10).
 
 use super::state::{self, Tip};
+use super::timing::Changed;
 use super::trees::{self, CATALOG};
 use super::writer::{Context, Op, Writer};
 use super::writer_lock::WriterGuard;
@@ -114,6 +115,9 @@ impl Engine {
         self.admit()?;
         let mut writer = self.writer.lock(self.config.writer_timeout)?;
         self.check_open()?;
+        if let Some(waited) = writer.waited() {
+            self.meter.writer_wait.record(waited);
+        }
         let next_tree = writer.next_tree;
         let arena = std::mem::take(&mut writer.scratch.arena);
         let changes = std::mem::take(&mut writer.scratch.changes);
@@ -165,6 +169,11 @@ impl<'e> Transaction<'e> {
     /// The version of the catalog, if this transaction has not changed it.
     pub fn catalog_version(&self) -> Option<u64> {
         (!self.catalog_changed).then(|| self.engine.catalog_version.load(Ordering::Acquire))
+    }
+
+    /// How long its beginning waited for other writers; `None` if there were none.
+    pub fn waited(&self) -> Option<std::time::Duration> {
+        self.writer.waited()
     }
 
     // ---- names ---------------------------------------------------------------------------------
@@ -415,7 +424,7 @@ impl<'e> Transaction<'e> {
             addresses.push(address);
         }
         let lsn = self.append(commit, first_ordinal)?;
-        self.apply(commit, &addresses);
+        let changed = self.apply(commit, &addresses);
         if addresses.capacity() <= KEPT_CHANGES {
             self.writer.scratch.addresses = addresses;
         }
@@ -424,7 +433,7 @@ impl<'e> Transaction<'e> {
         engine.tip_lsn.store(lsn, Ordering::Relaxed);
         let memory = writer.heap.bytes + u64::from(writer.state.active.len()) * 80;
         engine.active_bytes.store(memory, Ordering::Relaxed);
-        engine.counters.commits.fetch_add(1, Ordering::Relaxed);
+        engine.count_commit(changed);
         // Invariant 14: under `Sync` the sync publishes.
         if engine.config.durability == Durability::Sync && engine.config.durable() {
             engine.published.set_applied(commit);
@@ -470,9 +479,17 @@ impl<'e> Transaction<'e> {
         Ok(lsn)
     }
 
-    fn apply(&mut self, commit: u64, addresses: &[Option<crate::file::page::Address>]) {
+    fn apply(&mut self, commit: u64, addresses: &[Option<crate::file::page::Address>]) -> Changed {
         let pages = &self.engine.pages;
+        let mut changed = Changed::default();
         for (change, address) in self.changes.iter().zip(addresses) {
+            if change.tree != CATALOG {
+                match (change.put, change.tip.live()) {
+                    (true, None) => changed.inserts += 1,
+                    (true, Some(_)) => changed.replaces += 1,
+                    (false, _) => changed.deletes += 1,
+                }
+            }
             let document = change.put.then(|| &self.arena[change.bytes.clone()]);
             let op = Op { tree: change.tree, hash: change.hash, tip: change.tip, document };
             self.writer.apply(pages, &op, *address, commit);
@@ -486,6 +503,7 @@ impl<'e> Transaction<'e> {
             self.engine.catalog_commit.store(commit, Ordering::Release);
             self.engine.catalog_version.fetch_add(1, Ordering::AcqRel);
         }
+        changed
     }
 }
 

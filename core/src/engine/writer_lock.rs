@@ -39,6 +39,14 @@ pub struct WriterGuard<'a, T> {
     lock: &'a WriterLock<T>,
     /// `None` only while dropping.
     value: Option<crate::sync::MutexGuard<'a, T>>,
+    waited: Option<Duration>,
+}
+
+impl<T> WriterGuard<'_, T> {
+    /// How long its taker waited for others; `None` if the lock was free.
+    pub fn waited(&self) -> Option<Duration> {
+        self.waited
+    }
 }
 
 impl<T> WriterLock<T> {
@@ -53,7 +61,7 @@ impl<T> WriterLock<T> {
         if !queue.held && queue.waiting.is_empty() {
             queue.held = true;
             drop(queue);
-            return Ok(self.guard());
+            return Ok(self.guard(None));
         }
         let turn = Arc::new(Turn { called: Condvar::new(), granted: false.into() });
         queue.waiting.push_back(turn.clone());
@@ -67,11 +75,11 @@ impl<T> WriterLock<T> {
             turn.called.wait_for(&mut queue, left.min(Duration::from_secs(3600)));
         }
         drop(queue);
-        Ok(self.guard())
+        Ok(self.guard(Some(start.elapsed())))
     }
 
-    fn guard(&self) -> WriterGuard<'_, T> {
-        WriterGuard { lock: self, value: Some(self.value.lock()) }
+    fn guard(&self, waited: Option<Duration>) -> WriterGuard<'_, T> {
+        WriterGuard { lock: self, value: Some(self.value.lock()), waited }
     }
 }
 

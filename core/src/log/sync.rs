@@ -65,6 +65,11 @@ impl Tail {
         (second.start <= lsn).then(|| self.segments[0].clone())
     }
 
+    /// Length of all segments that hold frames.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.length).sum()
+    }
+
     pub(super) fn forget(&mut self, segment: &Arc<Segment>) {
         self.segments.retain(|s| !Arc::ptr_eq(s, segment));
     }
@@ -137,7 +142,7 @@ impl Log {
         for segment in unsynced.iter().filter(|segment| current.as_ref().is_none_or(|c| !Arc::ptr_eq(c, segment))) {
             segment.file.end_stores();
         }
-        let result = unsynced.iter().try_for_each(|segment| segment.file.sync_data());
+        let result = self.timer.time(|| unsynced.iter().try_for_each(|segment| segment.file.sync_data()));
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut state = self.sync.lock();
         state.is_syncing = false;

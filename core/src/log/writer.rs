@@ -16,6 +16,7 @@ use super::sync::{SyncState, Tail};
 use super::{remove_if_there, Lsn};
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
+use crate::meter::Timer;
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
 use std::fmt;
 use std::io;
@@ -54,6 +55,8 @@ pub struct LogConfig {
     pub segment_bytes: u64,
     /// Whether frames go through [`crate::file::disk::DiskFile::store`] where the file can.
     pub use_store: bool,
+    /// Times the group syncs.
+    pub timer: Timer,
 }
 
 /// A log that is being written.
@@ -61,6 +64,7 @@ pub struct Log {
     pub(super) disk: Arc<dyn Disk>,
     seed: u64,
     use_store: bool,
+    pub(super) timer: Timer,
     appender: Mutex<Appender>,
     maker: Mutex<Maker>,
     is_ready: AtomicBool,
@@ -103,7 +107,8 @@ impl fmt::Debug for Log {
 impl Log {
     /// Begins an epoch. Its first segment is durable, with its name, when this returns.
     pub fn create(config: LogConfig) -> Result<Log> {
-        let LogConfig { disk, base_name, identity, epoch, start, chain, commit, segment_bytes, use_store } = config;
+        let LogConfig { disk, base_name, identity, epoch, start, chain, commit, segment_bytes, use_store, timer } =
+            config;
         if start.0 % ALIGN_BYTES as u64 != 0 || start.0 > MAX_START {
             return Err(Error::InvalidArgument(format!("a log can't start at LSN {start}")));
         }
@@ -127,6 +132,7 @@ impl Log {
             disk,
             seed,
             use_store,
+            timer,
             appender: Mutex::new(appender),
             maker: Mutex::new(maker),
             is_ready: AtomicBool::new(false),
@@ -204,6 +210,13 @@ impl Log {
         maker.prepare(END_BYTES)?;
         self.is_ready.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Bytes that its segments take on the disk; one in the making is not among them.
+    pub fn disk_bytes(&self) -> u64 {
+        // Whoever makes a segment holds the lock for as long as that takes.
+        let ready = self.maker.try_lock().and_then(|maker| maker.ready.as_ref().map(|ready| ready.length));
+        self.tail.lock().disk_bytes() + ready.unwrap_or(0)
     }
 
     /// Removes the segments that lie wholly below `lsn`.

@@ -2,6 +2,7 @@
 //! model under random operations.
 //!
 //! ```text
+//!   aging       snapshots with a largest age
 //!   api         every public call and what its documentation promises
 //!   background  what the background threads promise
 //!   backup      full and incremental backups, restored
@@ -10,6 +11,7 @@
 //!   inspect     what the inspectors tell of whole files, damaged ones and ones in use
 //!   isolation   what a snapshot shows while others commit and sync
 //!   model       random operations of several threads against a plain map
+//!   watching    what `stats` counts and times, what the event hook is told
 //!   space       the bound of the file's size, what is given back, compaction
 //!   repair      thousands of damaged files, and what must be in the new one
 //!   opening     reading only, network file systems, warming up
@@ -19,6 +21,7 @@
 //!
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
 
+mod aging;
 mod api;
 mod background;
 mod backup;
@@ -34,6 +37,7 @@ mod pread;
 mod repair;
 mod sealed;
 mod space;
+mod watching;
 
 #[global_allocator]
 static ALLOCATOR: hostile::Counting = hostile::Counting;

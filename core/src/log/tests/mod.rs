@@ -9,6 +9,7 @@ mod races;
 use super::*;
 use crate::env_sim::Rng;
 use crate::file::sim::{CrashPolicy, Persist, SimDisk, SimError, SimOptions};
+use crate::meter::Timer;
 use std::sync::Arc;
 
 const IDENTITY: [u8; 16] = *b"identity of file";
@@ -32,6 +33,7 @@ fn config(disk: &SimDisk) -> LogConfig {
         commit: 100,
         segment_bytes: 4096,
         use_store: false,
+        timer: Timer::of_nobody(),
     }
 }
 
