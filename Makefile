@@ -26,7 +26,7 @@ test: test-rust test-c test-examples test-loom ## everything that must pass befo
 
 test-rust: ## unit, integration, documentation and layer tests; those of the public calls without a mapping, too
 	$(CARGO) test --workspace
-	NYRO_READ_MODE=pread $(CARGO) test -p nyro --test engine -- api model
+	NYRO_READ_MODE=pread $(CARGO) test -p nyro --test engine -- api a_disk_without_threads
 
 test-c: ## compile the C example strictly and run it, with the shared and the static library
 	$(CARGO) build -p nyro-ffi

@@ -23,8 +23,9 @@ pub enum ReadMode {
     /// device that fails while a mapped page is read raises a signal (SIGBUS), which ends the process.
     #[default]
     Mapped,
-    /// By positioned reads into memory of the database's own, within `cache_bytes`: a device that fails is
-    /// an error of the call.
+    /// By positioned reads into memory of the database's own, about `cache_bytes` of it: a device that fails is
+    /// an error of the call. A snapshot keeps what was read through it, and a scan its last document, beyond that if
+    /// need be. The first read of a page costs a call of the system and a copy.
     Pread,
 }
 
@@ -46,7 +47,7 @@ pub struct Options {
     /// When a commit is acknowledged. Default: [`Durability::Sync`].
     pub durability: Durability,
     /// Memory for what is committed and not in the file yet, in bytes: writers are slowed down from here
-    /// on. Default: 512 MiB; at least 64 KiB.
+    /// on. Under [`ReadMode::Pread`] as much again for pages that were read. Default: 512 MiB; at least 64 KiB.
     pub cache_bytes: u64,
     /// Bytes of log since the last checkpoint from which on writers are slowed down. A checkpoint begins
     /// at half of it. Default: 256 MiB; at least 16 KiB.

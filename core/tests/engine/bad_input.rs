@@ -480,8 +480,8 @@ fn a_file_that_another_process_has_open_is_refused_with_its_process_and_user() {
 
 // ---- the numbers -------------------------------------------------------------------------------------
 
-/// These numbers are the same in every language and never change. 105 waits for read-only opening, 901 is
-/// for our own mistakes; every other one is reached by a test of this program.
+/// These numbers are the same in every language and never change. 901 is for our own mistakes; every other one that
+/// something gives already is reached by a test.
 #[test]
 fn the_numbers_of_errors_are_stable() {
     let io = || Arc::new(std::io::Error::other("x"));

@@ -30,6 +30,9 @@ fn in_child(body: impl FnOnce()) -> i32 {
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
+            // A child that waits for what never comes ends by a signal.
+            // SAFETY: sets a timer of this process.
+            unsafe { libc::alarm(30) };
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
             // SAFETY: ends the process without running what the parent registered.
             unsafe { libc::_exit(if done.is_ok() { 0 } else { 1 }) }
@@ -41,6 +44,15 @@ fn in_child(body: impl FnOnce()) -> i32 {
             assert!(libc::WIFEXITED(status), "the child ended with status {status:#x}");
             libc::WEXITSTATUS(status)
         }
+    }
+}
+
+/// Ends the threads when it goes.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
     }
 }
 
@@ -119,6 +131,8 @@ fn program(dir: &Path, pread: bool) {
     c.put(&doc! { "_id": 1, "n": 1 }).expect("puts");
     let (stop, written) = (AtomicBool::new(false), AtomicU64::new(10));
     std::thread::scope(|scope| {
+        // When something fails here, too.
+        let _ends = Ends(&stop);
         // Threads that are in the middle of something whenever the process forks.
         scope.spawn(|| {
             while !stop.load(SeqCst) {
@@ -163,9 +177,7 @@ fn program(dir: &Path, pread: bool) {
             Ok(())
         })
         .expect("the parent's transaction goes on");
-        stop.store(true, SeqCst);
     });
-    // A child that lives on does not prolong the lock, whether the parent closes or not.
     assert!(matches!(other_process(&path), Err(Error::Locked { .. })));
     db.verify().expect("whole");
     let last = written.load(SeqCst) - 1;
