@@ -112,7 +112,7 @@ impl Database {
         mut control: Control<'_>,
     ) -> Result<BackupReport> {
         let engine = self.open_engine()?;
-        let _lease = Lease::new(self.shared());
+        let _lease = Lease::bare(self.shared());
         engine.backup_to(options.wish(), &mut out, &mut control)
     }
 
@@ -216,7 +216,7 @@ pub(crate) fn backup_file(
     mut control: Control<'_>,
 ) -> Result<BackupReport> {
     let engine = db.open_engine()?;
-    let _lease = Lease::new(db.shared());
+    let _lease = Lease::bare(db.shared());
     engine.backup_file(options.wish(), (disk, name), options.overwrite, &mut control)
 }
 

@@ -141,6 +141,12 @@ impl Lease {
         (Arc::new(Lease { shared: shared.clone(), place: None }), Hold::Free(state), commit)
     }
 
+    /// A lease alone, for a call that reads by other means.
+    pub(crate) fn bare(shared: &Arc<Shared>) -> Lease {
+        shared.leases.fetch_add(1, Ordering::SeqCst);
+        Lease { shared: shared.clone(), place: None }
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

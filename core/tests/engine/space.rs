@@ -401,7 +401,7 @@ fn a_file_cut_by_more_than_a_chunk_of_its_bitmap_is_whole_and_grows_again() {
             db.collection::<Document>("big").insert_many(&documents).expect("inserts");
         }
         db.checkpoint().expect("a checkpoint");
-        assert!(db.stats().expect("stats").file_bytes > 80 << 20);
+        assert!(db.stats().expect("stats").file_bytes > 72 << 20);
     };
     let db = place.open_with(options.clone());
     db.docs("kept").put(&item(1, 1)).expect("puts");
