@@ -12,7 +12,7 @@ CFLAGS_STRICT := -std=c11 -O1 -g -Wall -Wextra -Werror -pedantic
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-c test-examples test-loom test-asan test-miri \
-        fmt lint docs header fixtures bench clean
+        fmt lint docs header fixtures bench bench-space clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +76,9 @@ fixtures: ## make the kept files of a format that is not released yet anew
 
 bench: ## measure the engine
 	$(CARGO) bench -p nyro --bench engine
+
+bench-space: ## measure the size of the file and what holding it costs
+	$(CARGO) bench -p nyro --bench space
 
 clean: ## remove all that was built
 	$(CARGO) clean
