@@ -29,6 +29,10 @@ pub struct Cli {
     /// Print results and errors as JSON
     #[arg(long, global = true)]
     pub json: bool,
+
+    /// Open files on network file systems, where locks and syncs can't be relied on
+    #[arg(long, global = true)]
+    pub allow_network_file_system: bool,
 }
 
 /// The verbs.
@@ -127,6 +131,57 @@ the file system. Ctrl-C stops it between two steps; what was gained stays.
 Example:
   nyro compact app.nyro")]
     Compact(Look),
+
+    /// Write a backup to a file: all, or what changed since another one
+    #[command(after_help = "\
+A full backup is itself a database file. With --name the database remembers it, so that --since can be based on \
+it; the last 16 names are remembered, and --list shows them. The file appears when it is complete.
+
+Examples:
+  nyro backup app.nyro sunday.nyro --name sunday
+  nyro backup app.nyro monday.inc --since sunday --name monday
+  nyro backup app.nyro --list")]
+    Backup(Backup),
+
+    /// Make a database from a full backup and those that follow it
+    #[command(after_help = "\
+Backups are given in their order, the full one first. The target appears when all of it is verified.
+
+Examples:
+  nyro restore app.nyro sunday.nyro
+  nyro restore app.nyro sunday.nyro monday.inc tuesday.inc --overwrite")]
+    Restore(Restore),
+
+    /// Save what can still be read of a damaged file into a new one
+    #[command(after_help = "\
+The damaged file is only read. Exit code 4 when not all could be saved: the new file is made all the same, and \
+what is missing is listed.
+
+Examples:
+  nyro repair app.nyro saved.nyro
+  nyro repair app.nyro saved.nyro --trust-unchecked --json")]
+    Repair(Repair),
+
+    /// Show what is on a page of the file
+    #[command(after_help = "\
+Page 0 and page 1 say where everything is. What can't be read is said, and is no error.
+
+Examples:
+  nyro page app.nyro 0
+  nyro page app.nyro 17 --json")]
+    Page(Page),
+
+    /// Show the log beside the file: its segments and frames
+    #[command(after_help = "Examples:\n  nyro log app.nyro\n  nyro log app.nyro --frames")]
+    Log(Log),
+
+    /// Show the free space of the file
+    #[command(after_help = "Example:\n  nyro free app.nyro")]
+    Free(Look),
+
+    /// Show the shape of a collection's index of ids
+    #[command(after_help = "Example:\n  nyro trie app.nyro users")]
+    Trie(Trie),
 
     /// Measure what this disk does, in some seconds
     #[command(after_help = "\
@@ -289,6 +344,86 @@ pub struct Stats {
     /// With --watch: end after so many looks
     #[arg(long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
+}
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The database file
+    #[arg(value_name = "DB")]
+    pub path: PathBuf,
+    /// The file to write
+    #[arg(required_unless_present = "list")]
+    pub file: Option<PathBuf>,
+    /// The name by which the database remembers this backup
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Only what changed since the backup of this name
+    #[arg(long, value_name = "NAME")]
+    pub since: Option<String>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub overwrite: bool,
+    /// List the backups that the database remembers, with their last commit
+    #[arg(long, conflicts_with_all = ["file", "name", "since", "overwrite"])]
+    pub list: bool,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The database file to make
+    pub target: PathBuf,
+    /// The backups, the full one first
+    #[arg(required = true, value_name = "BACKUP")]
+    pub backups: Vec<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Arguments of `repair`.
+#[derive(Debug, Args)]
+pub struct Repair {
+    /// The damaged file
+    pub damaged: PathBuf,
+    /// The file to make
+    pub new: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Also take documents that no checksum vouches for
+    #[arg(long)]
+    pub trust_unchecked: bool,
+}
+
+/// Arguments of `page`.
+#[derive(Debug, Args)]
+pub struct Page {
+    /// The database file
+    #[arg(value_name = "DB")]
+    pub path: PathBuf,
+    /// Number of the page, from 0
+    #[arg(value_name = "N")]
+    pub number: u64,
+}
+
+/// Arguments of `log`.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// The database file
+    #[arg(value_name = "DB")]
+    pub path: PathBuf,
+    /// List the frames, too
+    #[arg(long)]
+    pub frames: bool,
+}
+
+/// Arguments of `trie`.
+#[derive(Debug, Args)]
+pub struct Trie {
+    #[command(flatten)]
+    pub target: Target,
 }
 
 /// Arguments of `bench`.

@@ -109,7 +109,7 @@ struct Measuring {
 
 impl Measuring {
     fn open(&self, durability: Durability) -> Result<Database> {
-        Ok(Database::open_with(&self.path, Options { durability, ..Options::default() })?)
+        Ok(Database::open_with(&self.path, Options { durability, ..crate::options() })?)
     }
 
     fn add(&mut self, name: &'static str, count: u64, took: Duration, latency: Option<Latency>) {

@@ -6,6 +6,7 @@ use nyro::{Document, ErrorKind};
 use serde_json::json;
 
 use crate::args::{Look, Stats};
+use crate::progress::Bar;
 use crate::report::{count, grouped, print, Failure, Result};
 use crate::watch::{self, Figures};
 
@@ -39,7 +40,10 @@ pub fn stats(args: &Stats, json: bool) -> Result<()> {
 /// Runs `nyro verify`.
 pub fn verify(args: &Look, json: bool) -> Result<()> {
     let db = crate::open_to_look(&args.path)?;
-    let report = db.verify().map_err(|e| match e.kind() {
+    let mut bar = Bar::new(json);
+    let done = db.verify_with(bar.control());
+    drop(bar);
+    let report = done.map_err(|e| match e.kind() {
         // A document that makes no sense though its page has the right checksum.
         ErrorKind::Internal => Failure::Damaged(e),
         _ => e.into(),

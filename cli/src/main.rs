@@ -6,7 +6,8 @@
 //!   export    documents -> JSON
 //!   documents get, put, delete, scan
 //!   inspect   collections, stats, verify             watch: stats again and again
-//!   maintain  compact
+//!   maintain  compact, backup, restore, repair
+//!   look      page, log, free, trie                  sheet: what they print
 //!   bench     what this disk does
 //!   torture   kills programs that write, and looks what is left
 //!   shell     completion scripts and manual pages
@@ -22,10 +23,12 @@ mod documents;
 mod export;
 mod import;
 mod inspect;
+mod look;
 mod maintain;
 mod progress;
 mod random;
 mod report;
+mod sheet;
 mod shell;
 mod source;
 mod torture;
@@ -34,6 +37,7 @@ mod watch;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use nyro::{Database, Durability, Options};
@@ -62,6 +66,7 @@ fn end(done: report::Result<()>, json: bool) -> ExitCode {
 }
 
 fn run(cli: &Cli) -> report::Result<()> {
+    ALLOW_NETWORK.store(cli.allow_network_file_system, Ordering::Relaxed);
     match &cli.verb {
         Verb::Import(args) => import::run(args, cli.json),
         Verb::Export(args) => export::run(args, cli.json),
@@ -73,6 +78,13 @@ fn run(cli: &Cli) -> report::Result<()> {
         Verb::Stats(args) => inspect::stats(args, cli.json),
         Verb::Verify(args) => inspect::verify(args, cli.json),
         Verb::Compact(args) => maintain::compact(args, cli.json),
+        Verb::Backup(args) => maintain::backup(args, cli.json),
+        Verb::Restore(args) => maintain::restore(args, cli.json),
+        Verb::Repair(args) => maintain::repair(args, cli.json),
+        Verb::Page(args) => look::page(args, cli.json),
+        Verb::Log(args) => look::log(args, cli.json),
+        Verb::Free(args) => look::free(args, cli.json),
+        Verb::Trie(args) => look::trie(args, cli.json),
         Verb::Bench(args) => bench::run(args, cli.json),
         Verb::Torture(args) => torture::run(args, cli.json),
         Verb::Completions(args) => shell::completions(args),
@@ -104,14 +116,22 @@ fn complain(failure: &Failure, json: bool) {
     };
 }
 
-/// Opens a file that must be there, to look.
+/// Whether files on network file systems are opened, as the command line says.
+static ALLOW_NETWORK: AtomicBool = AtomicBool::new(false);
+
+fn options() -> Options {
+    Options { allow_network_file_system: ALLOW_NETWORK.load(Ordering::Relaxed), ..Options::default() }
+}
+
+/// Opens a file that must be there, to look: beside others who look, and without writing anything, so that one that
+/// was not closed stays so.
 fn open_to_look(path: &Path) -> report::Result<Database> {
-    Ok(Database::open_with(path, Options { create: false, ..Options::default() })?)
+    Ok(Database::open_with(path, Options { create: false, read_only: true, ..options() })?)
 }
 
 /// Opens a file to write; makes it if `create`.
 fn open_to_write(path: &Path, create: bool, durability: Durability) -> report::Result<Database> {
-    Ok(Database::open_with(path, Options { create, durability, ..Options::default() })?)
+    Ok(Database::open_with(path, Options { create, durability, ..options() })?)
 }
 
 /// The collection must be there: a misspelt name is an error, not an empty answer.

@@ -40,6 +40,8 @@ pub enum Failure {
     OpenElsewhere(Error),
     /// `torture` found that something is missing or not whole.
     Lost { seed: u64, kills: u64, reason: String, kept: PathBuf },
+    /// `repair` could not save everything.
+    NotAllSaved { new: PathBuf },
     /// There is no such verb.
     NoVerb(String),
     /// Whoever read our standard output has closed it. Nothing to complain about.
@@ -73,7 +75,7 @@ impl Failure {
         match self {
             Failure::OutputClosed => 0,
             Failure::NoDocument { .. } => EXIT_NOT_FOUND,
-            Failure::Damaged(_) | Failure::Lost { .. } => EXIT_CORRUPT,
+            Failure::Damaged(_) | Failure::Lost { .. } | Failure::NotAllSaved { .. } => EXIT_CORRUPT,
             Failure::OpenElsewhere(_) => EXIT_LOCKED,
             Failure::NoVerb(_) => EXIT_USAGE,
             Failure::Engine(e) | Failure::ImportStopped { error: e, .. } => match (e, e.kind()) {
@@ -113,6 +115,9 @@ impl Failure {
                 add("seed", json!(seed));
                 add("kills", json!(kills));
                 add("kept", json!(kept.display().to_string()));
+            }
+            Failure::NotAllSaved { .. } => {
+                add("kind", json!("Corrupt"));
             }
             Failure::NoVerb(_) => {
                 add("kind", json!("Usage"));
@@ -161,6 +166,9 @@ impl fmt::Display for Failure {
                  report it",
                 kept.display()
             ),
+            Failure::NotAllSaved { new } => {
+                write!(f, "not all could be saved; what could is in {}", new.display())
+            }
             Failure::NoVerb(name) => write!(f, "there is no verb {name:?}; nyro --help lists them"),
             Failure::OutputClosed => write!(f, "standard output was closed"),
         }

@@ -28,6 +28,8 @@ pub struct Figures {
     documents: u64,
     file_bytes: u64,
     used_bytes: u64,
+    block_bytes: u64,
+    block_live_bytes: u64,
     log_bytes: u64,
     commit: u64,
     checkpoint: u64,
@@ -50,6 +52,8 @@ impl Figures {
             documents,
             file_bytes: stats.file_bytes,
             used_bytes: stats.used_bytes,
+            block_bytes: stats.block_bytes,
+            block_live_bytes: stats.block_live_bytes,
             log_bytes: stats.log_bytes,
             commit: stats.commit,
             checkpoint: stats.checkpoint,
@@ -61,7 +65,8 @@ impl Figures {
     pub fn to_json(&self) -> Value {
         json!({
             "collections": self.collections, "documents": self.documents, "file_bytes": self.file_bytes,
-            "used_bytes": self.used_bytes, "log_bytes": self.log_bytes, "commit": self.commit,
+            "used_bytes": self.used_bytes, "block_bytes": self.block_bytes,
+            "block_live_bytes": self.block_live_bytes, "log_bytes": self.log_bytes, "commit": self.commit,
             "checkpoint": self.checkpoint, "replayed_commits": self.replayed_commits,
         })
     }
@@ -73,6 +78,8 @@ impl Figures {
             ("documents", grouped(self.documents)),
             ("file", size(self.file_bytes)),
             ("in use", size(self.used_bytes)),
+            ("blocks", size(self.block_bytes)),
+            ("live in them", size(self.block_live_bytes)),
             ("log", size(self.log_bytes)),
             ("last commit", grouped(self.commit)),
             ("checkpoint", grouped(self.checkpoint)),

@@ -115,7 +115,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// What can be asked for.
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 21] = [
     "import",
     "export",
     "get",
@@ -126,6 +126,13 @@ const VERBS: [&str; 14] = [
     "stats",
     "verify",
     "compact",
+    "backup",
+    "restore",
+    "repair",
+    "page",
+    "log",
+    "free",
+    "trie",
     "bench",
     "torture",
     "completions",
@@ -579,6 +586,176 @@ mod maintain {
         assert!(nyro(&["compact", &db]).ok().contains(" became "));
         nyro(&["verify", &db]).ok();
         nyro(&["compact", &folder.path("missing")]).ends(3).says("there is no file");
+    }
+
+    #[test]
+    fn a_chain_of_backups_restores_to_what_it_was() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let (full, second, copy) = (folder.path("full.nyro"), folder.path("second.inc"), folder.path("copy.nyro"));
+        let said = nyro(&["backup", &db, &full, "--name", "sunday"]).ok();
+        assert!(said.starts_with("all, through commit "), "{said}");
+        nyro(&["put", &db, "users", "{\"_id\":6}"]).ok();
+        let said = parse(&nyro(&["backup", "--json", &db, &second, "--since", "sunday", "--name", "monday"]).ok());
+        assert!(said["bytes"].as_u64() > Some(0) && said["commit"].is_u64(), "{said}");
+        let list = parse(&nyro(&["backup", "--list", "--json", &db]).ok());
+        let names: Vec<_> = list.as_array().expect("a list").iter().map(|b| b["name"].as_str()).collect();
+        assert_eq!(names, [Some("monday"), Some("sunday")]);
+        assert!(nyro(&["backup", "--list", &db]).ok().contains("sunday"));
+        let said = nyro(&["restore", &copy, &full, &second]).ok();
+        assert!(said.starts_with("restored 6 documents in 1 collection"), "{said}");
+        assert_eq!(nyro(&["export", &copy, "users"]).ok(), nyro(&["export", &db, "users"]).ok());
+
+        nyro(&["restore", &copy, &full]).ends(1);
+        assert_eq!(parse(&nyro(&["restore", "--json", "--overwrite", &copy, &full]).ok())["documents"], 5);
+        nyro(&["restore", "--overwrite", &copy, &second, &full]).ends(1).says("begins with a full one");
+        assert_eq!(nyro(&["restore", "--overwrite", "--json", &copy, &full, &full]).ends(1).error()["code"], 407);
+        assert_eq!(nyro(&["export", &copy, "users"]).ok().lines().count(), 5, "what was there is as it was");
+        nyro(&["backup", &db, &full]).ends(1);
+        nyro(&["backup", &db, &folder.path("x"), "--since", "never"]).ends(1);
+        nyro(&["backup", &folder.path("missing"), &folder.path("x")]).ends(3);
+    }
+
+    #[test]
+    fn repair_saves_what_can_be_read_and_says_what_can_not() {
+        let folder = Folder::new();
+        let db = sparse(&folder);
+        let (new, whole) = (folder.path("new.nyro"), folder.path("whole.nyro"));
+        let said = parse(&nyro(&["repair", "--json", &db, &whole]).ok());
+        assert_eq!((&said["complete"], &said["documents"]), (&json!(true), &json!(200)));
+        assert_eq!(nyro(&["export", &whole, "a"]).ok(), nyro(&["export", &db, "a"]).ok());
+        nyro(&["repair", &db, &whole]).ends(1);
+        assert!(nyro(&["repair", &db, &whole, "--overwrite"]).ok().contains("200  a\n"));
+
+        let pages = fs::metadata(&db).expect("the file").len() / 4096;
+        let kind = |page: u64| parse(&nyro(&["page", &db, &page.to_string(), "--json"]).ok());
+        let holds_id_20 = |page: &u64| {
+            kind(*page)["records"].as_array().is_some_and(|records| records.iter().any(|r| r["id"] == "20"))
+        };
+        let block = (2..pages).filter(|page| kind(*page)["page_use"] == "used").find(holds_id_20);
+        let block = block.expect("a block with a document") as usize;
+        let mut bytes = fs::read(&db).expect("the file");
+        bytes[block * 4096 + 100..block * 4096 + 200].fill(0xee);
+        fs::write(&db, &bytes).expect("the file can be written");
+        let run = nyro(&["repair", &db, &new]).ends(4).says("not all could be saved");
+        assert!(run.out.contains(&format!("at page {block}")), "{run:?}");
+        let run = nyro(&["repair", "--json", "--overwrite", &db, &new]).ends(4);
+        let said = parse(&run.out);
+        assert_eq!((&said["complete"], &said["lost"][0]["page"]), (&json!(false), &json!(block)));
+        let saved = nyro(&["export", &new, "a"]).ok().lines().count();
+        assert!((100..200).contains(&saved), "{saved}");
+        assert!(fs::read(&db).expect("the file") == bytes, "the damaged file was changed");
+    }
+
+    #[test]
+    fn ctrl_c_stops_a_long_call_with_exit_code_1_and_leaves_nothing_behind() {
+        let folder = Folder::new();
+        let dir = folder.path("");
+        let mut command = program();
+        command.args(["torture", &dir, "--seconds", "100"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it runs");
+        let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+        out.read_line(&mut String::new()).expect("the seed");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+        Run::of(child.wait_with_output().expect("it ends")).ends(1).says("cancelled");
+        assert_eq!(fs::read_dir(&dir).expect("the folder").count(), 0);
+    }
+}
+
+mod look {
+    use super::*;
+
+    #[test]
+    fn a_page_is_told_by_its_kind() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let meta = parse(&nyro(&["page", &db, "0", "--json"]).ok());
+        assert_eq!((&meta["counts"], &meta["clean"], &meta["checksum"]), (&json!(true), &json!(true), &json!("good")));
+        assert!(nyro(&["page", &db, "0"]).ok().contains("identity"));
+        let pages = meta["file_pages"].as_u64().expect("a number");
+        let mut kinds: Vec<String> = Vec::new();
+        for page in 2..pages {
+            let object = parse(&nyro(&["page", &db, &page.to_string(), "--json"]).ok());
+            if let (Some(kind), true) = (object["kind"].as_str(), object["page_use"] == "used") {
+                kinds.push(kind.to_owned());
+            }
+            if let Some(record) = object["records"].as_array().and_then(|r| r.iter().find(|r| r["id"] == "3")) {
+                assert_eq!(record["live"], "live");
+                let text = nyro(&["page", &db, &page.to_string()]).ok();
+                assert!(text.contains("\nrecords\nposition  ordinal  id"), "{text}");
+            }
+        }
+        for kind in ["record block", "trie leaf", "page-tree leaf", "space chunk"] {
+            assert!(kinds.iter().any(|k| k == kind), "{kind} is not among {kinds:?}");
+        }
+        nyro(&["page", &db, "999999"]).ends(1).says("999999");
+        nyro(&["page", &db, "-1"]).ends(2);
+    }
+
+    #[test]
+    fn log_free_space_and_index_speak_both_forms() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        assert!(nyro(&["log", &db]).ok().starts_with("wanted  nothing: the file was closed\n"));
+        let log = parse(&nyro(&["log", "--json", &db, "--frames"]).ok());
+        assert_eq!((&log["segments"], &log["frames"]), (&json!([]), &json!([])));
+        let free = parse(&nyro(&["free", "--json", &db]).ok());
+        assert_eq!((&free["used_pages"], &free["damage"]), (&free["counted_used"], &json!([])));
+        assert!(nyro(&["free", &db]).ok().contains("\nlargest free\n"));
+        let trie = parse(&nyro(&["trie", "--json", &db, "users"]).ok());
+        assert_eq!((&trie["entries"], &trie["counted"], &trie["levels"]), (&json!(5), &json!(5), &json!(1)));
+        assert!(nyro(&["trie", &db, "users"]).ok().contains("up to percent"));
+        nyro(&["trie", &db, "user"]).ends(3).says("there is no collection \"user\"");
+        for args in [&["page", "DB", "0"][..], &["log", "DB"], &["free", "DB"], &["trie", "DB", "a"]] {
+            let missing = folder.path("missing.nyro");
+            let args: Vec<&str> = args.iter().map(|a| if *a == "DB" { &missing } else { *a }).collect();
+            nyro(&args).ends(3).says("there is no file");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_not_closed_is_looked_at_with_its_log_and_left_as_it_is() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let mut holder = hold(&db);
+        let mut input = holder.1.take().expect("a pipe");
+        let lines: String = (10..3000).map(|n| format!("{{\"_id\":{n}}}\n")).collect();
+        input.write_all(lines.as_bytes()).expect("it reads");
+        // Two batches of a thousand are committed; the rest waits for the end of the input.
+        let has_log = || {
+            fs::read_dir(&folder.0)
+                .expect("the folder")
+                .flatten()
+                .any(|e| e.file_name().to_string_lossy().contains("-wal-"))
+        };
+        let start = std::time::Instant::now();
+        while !has_log() || parse(&nyro(&["log", "--json", &db]).ok())["commits"].as_u64() < Some(2) {
+            assert!(start.elapsed() < std::time::Duration::from_secs(30), "no commit came");
+        }
+        holder.0.kill().expect("killed");
+        holder.0.wait().expect("it ends");
+        let files = || {
+            let mut files: Vec<_> = fs::read_dir(&folder.0)
+                .expect("the folder")
+                .flatten()
+                .map(|e| (e.path(), fs::read(e.path()).expect("a file")))
+                .collect();
+            files.sort();
+            files
+        };
+        let before = files();
+        let stats = parse(&nyro(&["stats", "--json", &db]).ok());
+        assert_eq!((&stats["documents"], &stats["replayed_commits"]), (&json!(2005), &json!(2)));
+        assert_eq!(nyro(&["export", &db, "users"]).ok().lines().count(), 2005);
+        nyro(&["verify", &db]).ok();
+        let log = parse(&nyro(&["log", "--frames", "--json", &db]).ok());
+        let puts: u64 = log["frames"].as_array().expect("frames").iter().filter_map(|f| f["puts"].as_u64()).sum();
+        assert_eq!(puts, 2000);
+        assert!(files() == before, "something was written");
+        nyro(&["put", &db, "users", "{\"_id\":1}"]).ok();
+        assert_eq!(parse(&nyro(&["stats", "--json", &db]).ok())["replayed_commits"], 0);
     }
 }
 
