@@ -27,6 +27,8 @@ pub struct Stats {
     pub checkpoint_age_ms: u64,
     /// Length of the file in bytes.
     pub file_bytes: u64,
+    /// Bytes of the disk that it takes: less, where holes were given back. 0 where the system does not tell.
+    pub disk_bytes: u64,
     /// Bytes of it in use by the last checkpoint.
     pub used_bytes: u64,
     /// Bytes of all record blocks in it.
@@ -143,6 +145,7 @@ impl Stats {
             checkpoint_lag_commits: commit.saturating_sub(meta.commit),
             checkpoint_age_ms: age_ms(Duration::from_micros(get(&engine.checkpointed_at))),
             file_bytes: engine.pages.len() * PAGE_BYTES as u64,
+            disk_bytes: engine.file.allocated_bytes().unwrap_or(0),
             used_bytes: meta.used_pages * PAGE_BYTES as u64,
             block_bytes: meta.block_pages * PAGE_BYTES as u64,
             block_live_bytes: meta.block_live_bytes,
