@@ -82,7 +82,7 @@ pub(crate) fn check_name(name: &str) -> io::Result<()> {
 }
 
 /// One open file.
-#[expect(clippy::len_without_is_empty, reason = "a length on the disk, not that of a container")]
+#[allow(clippy::len_without_is_empty, reason = "a length on the disk, not that of a container")]
 pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
