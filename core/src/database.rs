@@ -430,7 +430,9 @@ impl Database {
     /// Errors: `Cancelled`, `DeadlineExceeded`, `NestedTransaction` inside [`Database::write`], `DiskFull` and
     /// other I/O errors. After an error the file is as a checkpoint left it.
     pub fn compact_with(&self, mut control: Control<'_>) -> Result<CompactReport> {
-        self.open_engine()?.compact(&mut control)
+        let engine = self.open_engine()?;
+        let _lease = Lease::bare(self.shared());
+        engine.compact(&mut control)
     }
 
     /// The collection of that name, with documents of type `T` (your own serde type, or

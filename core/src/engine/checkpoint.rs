@@ -120,6 +120,8 @@ pub struct Order {
     pub goal: Option<Goal>,
     /// Where to begin with it.
     pub from: Position,
+    /// Blocks from this ordinal on are left alone; 0 for none.
+    pub until: u64,
 }
 
 /// What a checkpoint did beside folding.
@@ -155,9 +157,14 @@ impl Engine {
         let mut slot = self.work.lock();
         self.check_latch()?;
         // Invariant 15: commits may have come since an earlier freeze whose checkpoint failed.
+        if !order.clean {
+            // The closing checkpoint was the last: the file may be somebody else's by now.
+            self.check_open()?;
+        }
+        let closing = order.clean;
         let order = Order { clean: order.clean && slot.is_none(), ..order };
         if slot.is_none() {
-            *slot = self.freeze(order.force)?;
+            *slot = self.freeze(order.force, closing)?;
         }
         let Some(work) = slot.take() else {
             self.let_go();
@@ -165,7 +172,17 @@ impl Engine {
             return Ok(marked.then(Summary::default));
         };
         self.counters.checkpoints_started.fetch_add(1, Ordering::Relaxed);
-        match self.run(&work, &order) {
+        let mut ran = self.run(&work, &order);
+        let damage = match &ran {
+            Err(e @ Error::Corrupt(_)) if self.reclaim.lock().note_damage() => Some(e.clone()),
+            _ => None,
+        };
+        if let Some(e) = &damage {
+            // What is optional met a damaged page. Commits must not wait for its repair.
+            self.event(Event::BackgroundError { error: e.clone() });
+            ran = self.run(&work, &Order { goal: Some(Goal::Nothing), ..order });
+        }
+        match ran {
             Ok(done) => {
                 let summary = self.swap(work, done, &order)?;
                 self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +191,11 @@ impl Engine {
                     self.cut_end();
                     self.punch_holes();
                 }
-                Ok(Some(summary))
+                match damage {
+                    // Whoever asked for more than the rest needs to know that it was not done.
+                    Some(e) if order.goal.is_some() => Err(e),
+                    _ => Ok(Some(summary)),
+                }
             }
             Err(e) => {
                 *slot = Some(work);
@@ -185,12 +206,15 @@ impl Engine {
     }
 
     /// Freezes the active delta under the writer lock. `force`: even if nothing was committed.
-    fn freeze(&self, force: bool) -> Result<Option<Work>> {
+    fn freeze(&self, force: bool, closing: bool) -> Result<Option<Work>> {
         // Made before the lock is taken: the memory may have to be cleared.
         let expected = self.published.pin().active.distinct() as usize;
         let mut active = Delta::new(&self.pool, 0, expected);
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
         let writer = &mut *writer;
+        if !closing {
+            self.check_open()?;
+        }
         if writer.tip == writer.state.meta.commit && writer.dropped.is_empty() {
             if !force {
                 return Ok(None);
@@ -397,13 +421,16 @@ impl Engine {
     /// [`Engine::trim`] for a database that stays open.
     pub(super) fn trim_now(&self) {
         let _turn = self.work.lock();
-        self.trim();
+        if self.check_open().is_ok() {
+            self.trim();
+        }
     }
 
     fn cut_end(&self) {
         let pages = self.meta.lock().file_pages;
         let state = self.published.pin();
-        let held = state.moves.active.iter().flat_map(|moved| &moved.held);
+        let moves = [&state.moves.active, &state.moves.frozen];
+        let held = moves.into_iter().flatten().flat_map(|moved| &moved.held);
         let needed = held.map(|(page, pages)| page.0 + pages).max().unwrap_or(0);
         if self.published.kept() > 1 || !self.pins.is_empty() || pages >= self.pages.len() || needed > pages {
             return;
@@ -416,12 +443,16 @@ impl Engine {
 
     /// What the next checkpoint moves and frees.
     fn plan(&self, order: &Order) -> Plan {
-        let goal = order.goal.unwrap_or(Goal::Bound);
+        let damaged = self.reclaim.lock().damaged;
+        let goal = if damaged { Goal::Nothing } else { order.goal.unwrap_or(Goal::Bound) };
         let least = self.config.reclaim_bytes;
         // Where a user waits for it, more at once.
         let budget = if goal == Goal::Bound { least } else { least * 8 };
         let from = if order.goal.is_some() { order.from } else { self.reclaim.lock().from };
-        Plan { reclaim: Job { goal, from, budget, slack: least }, slice_pages: self.config.slice_pages }
+        Plan {
+            reclaim: Job { goal, from, budget, slack: least, until: order.until },
+            slice_pages: if damaged { 0 } else { self.config.slice_pages },
+        }
     }
 
     /// Where reclaim goes on, and whether there is something left to do without any further commit.
@@ -433,9 +464,9 @@ impl Engine {
             reclaim.from = done.next.unwrap_or_default();
         }
         // New blocks may hold garbage, too, and are looked at next time; what gains nothing is not tried again.
-        let worth = done.more || done.bytes > 0 || written > 0;
+        let worth = done.bytes > 0 || written > 0 || (done.more && done.next.is_some());
         let more = worth && order.goal.is_none() && blocks.excess(self.config.reclaim_bytes) > 0;
-        reclaim.pending = dropped_left || more;
+        reclaim.pending = (dropped_left || more) && !reclaim.damaged;
         reclaim.known = true;
     }
 
@@ -480,12 +511,12 @@ impl Engine {
         let regions = {
             let mut space = self.space.lock();
             let free = len.saturating_sub(space.used_pages());
-            let keep = (len / 8).max(4 * u64::from(self.config.region_pages));
+            let region = u64::from(self.config.region_pages);
+            let keep = (len / 8).max(4 * region);
             if free <= (len / 4).max(keep) {
                 return;
             }
-            let most = (free - keep) / u64::from(self.config.region_pages);
-            space.free_regions(len, (most as usize).min(PUNCHED_AT_ONCE))
+            space.free_regions(len, (keep / region) as usize, PUNCHED_AT_ONCE)
         };
         for (page, pages) in regions {
             match self.file.punch(page.offset(), pages * PAGE_BYTES as u64) {
@@ -580,6 +611,15 @@ pub struct Reclaim {
     pub pending: bool,
     /// Whether there is was looked at since opening.
     pub known: bool,
+    /// It met a damaged page: nothing is moved or freed that need not be until the file is opened again.
+    pub damaged: bool,
+}
+
+impl Reclaim {
+    /// Notes that a checkpoint met damage; true if it was the first.
+    fn note_damage(&mut self) -> bool {
+        !std::mem::replace(&mut self.damaged, true)
+    }
 }
 
 /// Bytes gathered before they are written.

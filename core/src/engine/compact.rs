@@ -18,6 +18,9 @@ use crate::control::{Control, Progress};
 use crate::error::Result;
 use crate::file::page::{PageNo, PAGE_BYTES};
 
+/// How often everything moves where free space is in runs too short to be of use.
+const SHAKES: usize = 2;
+
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -35,21 +38,26 @@ impl Engine {
     pub fn compact(&self, control: &mut Control<'_>) -> Result<CompactReport> {
         self.check_open()?;
         self.check_not_writing()?;
+        // Damage that was met before is met again, and told to the caller.
+        self.reclaim.lock().damaged = false;
         self.checkpoint(false)?;
+        // What is committed from here on is not this call's business: it comes to an end beside any writer.
+        let until = self.meta.lock().next_ordinal;
         let before = self.pages.len();
         let mut report = CompactReport { bytes_before: before * PAGE_BYTES as u64, ..CompactReport::default() };
-        let done = self.merge_all(control, &mut report).and_then(|()| self.move_down(control, &mut report));
-        let finished = self.finish(before, &mut report);
+        let done = self.merge_all(until, control, &mut report);
+        let done = done.and_then(|()| self.move_down(until, control, &mut report));
+        let finished = self.finish(before, until, &mut report);
         report.bytes_after = self.pages.len() * PAGE_BYTES as u64;
         done.and(finished).map(|()| report)
     }
 
-    fn merge_all(&self, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {
+    fn merge_all(&self, until: u64, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {
         let (mut from, mut seen) = (Position::default(), 0);
         loop {
             let total = self.meta.lock().block_pages;
             control.step(Progress::new("merging blocks", seen.min(total), total, "pages"))?;
-            let order = Order { force: true, goal: Some(Goal::Merge), from, ..Order::default() };
+            let order = Order { force: true, goal: Some(Goal::Merge), from, until, ..Order::default() };
             let done = self.checkpoint_as(order)?.unwrap_or_default();
             report.moved_bytes += done.moved_bytes;
             seen += done.seen_pages;
@@ -62,8 +70,8 @@ impl Engine {
     }
 
     /// Moves what lies behind the pages that are needed, for as long as the end comes nearer.
-    fn move_down(&self, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {
-        let mut shaken = false;
+    fn move_down(&self, until: u64, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {
+        let mut shaken = 0;
         loop {
             let (used, end) = self.used()?;
             // A little room is left for the pages that the moving itself makes anew.
@@ -71,28 +79,33 @@ impl Engine {
             if end <= cut {
                 return Ok(());
             }
-            self.evacuate_once(cut, control, report)?;
+            self.evacuate_once((cut, until), control, report)?;
             if self.used()?.1 < end {
                 continue;
             }
             // Free pages in many short runs are of no use to large documents: everything moves once, so that
             // whole regions become free.
-            if shaken || end <= used + used / 4 {
+            if shaken == SHAKES || end <= used + used / 4 {
                 return Ok(());
             }
-            shaken = true;
-            self.evacuate_once(0, control, report)?;
+            shaken += 1;
+            self.evacuate_once((0, until), control, report)?;
         }
     }
 
-    fn evacuate_once(&self, cut: u64, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {
+    fn evacuate_once(
+        &self,
+        (cut, until): (u64, u64),
+        control: &mut Control<'_>,
+        report: &mut CompactReport,
+    ) -> Result<()> {
         let mut from = Position::default();
         loop {
             let (used, end) = self.used()?;
             control.step(Progress::new("moving pages", used.min(end), end, "pages"))?;
             self.space.lock().rewind();
             let goal = Some(Goal::Evacuate(PageNo(cut)));
-            let order = Order { force: true, shrink: true, goal, from, ..Order::default() };
+            let order = Order { force: true, shrink: true, goal, from, until, ..Order::default() };
             let done = self.checkpoint_as(order)?.unwrap_or_default();
             report.moved_bytes += done.moved_bytes;
             match done.next {
@@ -103,10 +116,10 @@ impl Engine {
     }
 
     /// Cuts the end off; also after the call was stopped, so that it leaves the file no longer than `before`.
-    fn finish(&self, before: u64, report: &mut CompactReport) -> Result<()> {
+    fn finish(&self, before: u64, until: u64, report: &mut CompactReport) -> Result<()> {
         while self.used()?.1 > before {
             let end = self.used()?.1;
-            self.evacuate_once(before, &mut Control::new(), report)?;
+            self.evacuate_once((before, until), &mut Control::new(), report)?;
             if self.used()?.1 >= end {
                 break;
             }

@@ -74,6 +74,8 @@ pub struct Job {
     pub budget: u64,
     /// Garbage below this many bytes is left alone.
     pub slack: u64,
+    /// Blocks from this ordinal on are left alone; 0 for none.
+    pub until: u64,
 }
 
 /// What was done.
@@ -139,11 +141,17 @@ impl Moved {
 struct Group {
     tree: u32,
     blocks: Vec<(u64, Entry)>,
+    /// Ordinal of the next block.
+    limit: u64,
     live_bytes: u64,
     gain: u64,
 }
 
 impl Group {
+    fn pages(&self) -> u64 {
+        self.blocks.iter().map(|(_, entry)| 1 << entry.order).sum()
+    }
+
     /// Bytes to move for each page gained.
     fn price(&self) -> u64 {
         self.live_bytes / self.gain.max(1)
@@ -163,7 +171,10 @@ pub fn reclaim(
 ) -> Result<Done> {
     let mut done = Done::default();
     let mut excess = totals.excess(job.slack);
-    if job.goal == Goal::Nothing || (job.goal == Goal::Bound && excess == 0) {
+    if job.goal == Goal::Nothing {
+        return Ok(done);
+    }
+    if job.goal == Goal::Bound && excess == 0 {
         return Ok(Done { next: Some(job.from), ..done });
     }
     let mut look = Look { job, fresh, groups: Vec::new(), seen: 0, seen_pages: 0, next: None };
@@ -178,18 +189,19 @@ pub fn reclaim(
     let mut budget = job.budget;
     for (index, group) in groups.iter().enumerate() {
         let enough = job.goal == Goal::Bound && excess == 0;
-        if enough || (group.live_bytes > budget && done.bytes > 0) {
+        if enough || (group.live_bytes > budget && index > 0) {
             done.more = !enough;
             if job.goal != Goal::Bound {
                 done.next = groups.get(index).map(|g| Position { tree: g.tree, base: g.blocks[0].0 });
             }
             break;
         }
-        if !relocate(sink, old, job.goal, group, changes, totals, &mut done)? {
-            continue;
-        }
+        let moved = relocate(sink, old, job.goal, group, changes, totals, &mut done)?;
         sink.let_go_of_pages();
         budget = budget.saturating_sub(group.live_bytes);
+        if !moved {
+            continue;
+        }
         excess = excess.saturating_sub(group.gain * PAGE_BYTES as u64);
     }
     Ok(done)
@@ -245,23 +257,26 @@ impl Look<'_> {
         let mut blocks = Overlay::new(pages, directory, edits, first)?;
         let mut run: Vec<(u64, Entry)> = Vec::new();
         while let Some((base, entry)) = blocks.next(pages)? {
+            if self.job.until > 0 && base >= self.job.until {
+                break;
+            }
+            if run.len() == GROUP_BLOCKS {
+                self.close(tree, &mut run, base);
+            }
             if self.seen >= WINDOW {
-                self.close(tree, &mut run);
+                self.close(tree, &mut run, base);
                 self.next = Some(Position { tree, base });
                 return Ok(false);
             }
             self.seen += 1;
             self.seen_pages += 1 << entry.order;
             if self.fresh.contains(&entry.page) || !self.wants(pages, &entry)? {
-                self.close(tree, &mut run);
+                self.close(tree, &mut run, base);
                 continue;
             }
             run.push((base, entry));
-            if run.len() == GROUP_BLOCKS {
-                self.close(tree, &mut run);
-            }
         }
-        self.close(tree, &mut run);
+        self.close(tree, &mut run, u64::MAX);
         Ok(true)
     }
 
@@ -277,7 +292,7 @@ impl Look<'_> {
         }
     }
 
-    fn close(&mut self, tree: u32, run: &mut Vec<(u64, Entry)>) {
+    fn close(&mut self, tree: u32, run: &mut Vec<(u64, Entry)>, limit: u64) {
         let blocks = std::mem::take(run);
         if blocks.is_empty() {
             return;
@@ -292,7 +307,7 @@ impl Look<'_> {
             Goal::Evacuate(_) => true,
         };
         if worth {
-            self.groups.push(Group { tree, blocks, live_bytes, gain });
+            self.groups.push(Group { tree, blocks, limit, live_bytes, gain });
         }
     }
 }
@@ -309,7 +324,7 @@ fn pages_after(blocks: &[(u64, Entry)]) -> u64 {
     let bytes: u64 = blocks.iter().map(|(_, entry)| filled(entry) - RECORDS_AT as u64).sum();
     let records: u64 = blocks.iter().map(|(_, entry)| u64::from(entry.live)).sum();
     let mean = bytes / records.max(1);
-    let usable = ((PAGE_BYTES as u64) << order) - RECORDS_AT as u64 - mean / 2;
+    let usable = ((PAGE_BYTES as u64) << order).saturating_sub(RECORDS_AT as u64 + mean / 2);
     let (full, rest) = (bytes / usable.max(1), bytes % usable.max(1));
     let rest = if rest == 0 { 0 } else { (rest + RECORDS_AT as u64).div_ceil(PAGE_BYTES as u64).next_power_of_two() };
     (full << order) + rest
@@ -345,14 +360,16 @@ fn live_records<'a>(pages: &'a Pages, base: u64, entry: &Entry) -> Result<Vec<(u
             records.push((base.saturating_add(record.ordinal_delta), Address::new(entry.page, at), record));
         }
     }
-    if position != end {
+    let live: u64 = records.iter().map(|(_, _, record): &(u64, Address, Record<'_>)| record.bytes as u64).sum();
+    if position != end || live != u64::from(entry.live_bytes) {
         return Err(bad(end as u64, position as u64));
     }
     Ok(records)
 }
 
 /// Moves the records of a group. False if a block of it can't be read: it stays where it is, for `verify` and
-/// `repair` to find, and checkpoints go on.
+/// `repair` to find, and checkpoints go on. False, too, where the records would not take fewer pages: they do
+/// not always fill blocks as well as their mean suggests.
 fn relocate(
     sink: &mut Sink<'_>,
     old: &Meta,
@@ -370,7 +387,19 @@ fn relocate(
             _ => return Ok(false),
         }
     }
+    let ascend = records.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    if !ascend || records.last().is_some_and(|(ordinal, _, _)| *ordinal >= group.limit) {
+        return Ok(false);
+    }
     let order = group.blocks.iter().map(|(_, entry)| entry.order).max().unwrap_or(0);
+    let (before, after) = (group.pages(), packed_pages(order, &records));
+    let worth = match goal {
+        Goal::Bound => before.saturating_sub(after) * 8 >= before,
+        _ => after < before || matches!(goal, Goal::Evacuate(_)),
+    };
+    if !worth {
+        return Ok(false);
+    }
     let change = changes.entry(group.tree).or_default();
     for (base, entry) in &group.blocks {
         sink.retire(entry.page, 1 << entry.order)?;
@@ -379,7 +408,7 @@ fn relocate(
         done.moved.left.push((entry.page, 1 << entry.order));
         done.gained += 1 << entry.order;
     }
-    let mut left: usize = records.iter().map(|(_, _, record)| record.bytes + SLOT_BYTES + 2).sum();
+    let mut left = bytes_of(&records);
     let mut packer = Packer { tree: group.tree, order, open: None };
     for (ordinal, from, record) in records {
         let stub = match goal {
@@ -403,6 +432,47 @@ fn relocate(
     }
     packer.close(sink, change, totals, done)?;
     Ok(true)
+}
+
+/// Bytes that records take in blocks, about.
+fn bytes_of(records: &[(u64, Address, Record<'_>)]) -> usize {
+    records.iter().map(|(_, _, record)| record.bytes + SLOT_BYTES + 2).sum()
+}
+
+/// The order of the next block, for a record of `payload` bytes when some `left` bytes are still to come.
+fn next_order(most: u8, payload: usize, left: usize) -> u8 {
+    let fits = |order: u8, bytes: usize| RECORDS_AT + bytes <= PAGE_BYTES << order;
+    let one = block::record_bytes(payload, 0) + SLOT_BYTES;
+    let mut order = 0;
+    while order < most && !fits(order, left) {
+        order += 1;
+    }
+    while !fits(order, one) && order < crate::file::pages::MAX_ORDER {
+        order += 1;
+    }
+    order
+}
+
+/// Pages of the blocks that [`Packer`] makes of these records.
+fn packed_pages(most: u8, records: &[(u64, Address, Record<'_>)]) -> u64 {
+    let (mut pages, mut left) = (0, bytes_of(records));
+    // First ordinal, order, end and slots of the block that is being filled.
+    let mut open: Option<(u64, u8, usize, usize)> = None;
+    for (ordinal, _, record) in records {
+        let payload = record.payload.len();
+        let room = open.filter(|&(base, order, end, slots)| {
+            let need = block::record_bytes(payload, ordinal - base) + (slots + 1) * SLOT_BYTES;
+            slots < block::MAX_SLOTS && end <= usize::from(u16::MAX) && end + need <= PAGE_BYTES << order
+        });
+        let (base, order, end, slots) = room.unwrap_or_else(|| {
+            let order = next_order(most, payload, left);
+            pages += 1 << order;
+            (*ordinal, order, RECORDS_AT, 0)
+        });
+        open = Some((base, order, end + block::record_bytes(payload, ordinal - base), slots + 1));
+        left = left.saturating_sub(record.bytes + SLOT_BYTES + 2);
+    }
+    pages
 }
 
 /// Copies the extent of a large document if it lies at `cut` or beyond, and returns the stub that names the copy.
@@ -442,15 +512,7 @@ struct Filling {
 impl Packer {
     /// Begins a block for a record of `payload` bytes with this ordinal; some `left` bytes are still to come.
     fn begin(&mut self, sink: &mut Sink<'_>, ordinal: u64, payload: usize, left: usize) -> Result<()> {
-        let fits = |order: u8, bytes: usize| RECORDS_AT + bytes <= PAGE_BYTES << order;
-        let one = block::record_bytes(payload, 0) + SLOT_BYTES;
-        let mut order = 0;
-        while order < self.order && !fits(order, left) {
-            order += 1;
-        }
-        while !fits(order, one) && order < crate::file::pages::MAX_ORDER {
-            order += 1;
-        }
+        let order = next_order(self.order, payload, left);
         let page = crate::file::page::PageSink::allocate(sink, order)?;
         let block = OpenBlock::new(sink.pool(), page, order, self.tree.into(), ordinal);
         self.open = Some(Filling { block, page, base: ordinal, order, live: Vec::new(), from: Vec::new() });

@@ -367,21 +367,30 @@ impl Space {
     }
 
     /// Regions of the file that nothing uses, neither the checkpoint nor anybody in memory, among the loaded
-    /// chunks: (first page, pages), the highest first, up to `most` of them that were not told before.
-    pub fn free_regions(&mut self, file_pages: u64, most: usize) -> Vec<(PageNo, u64)> {
-        let mut found = Vec::new();
+    /// chunks: (first page, pages), the highest first, without the lowest `keep`, and up to `most` of them that were
+    /// not told before.
+    pub fn free_regions(&mut self, file_pages: u64, keep: usize, most: usize) -> Vec<(PageNo, u64)> {
         let region_pages = self.region_pages;
-        for (index, chunk) in self.chunks.iter_mut().rev() {
-            for region in (0..chunk.kinds.len()).rev() {
-                let first = index * CHUNK_PAGES + region as u64 * region_pages;
-                if first + region_pages > file_pages || chunk.kinds[region] != RegionKind::Free || chunk.told[region] {
-                    continue;
-                }
-                if found.len() == most {
-                    return found;
-                }
-                chunk.told[region] = true;
-                found.push((PageNo(first), region_pages));
+        // The kinds come from the file; the bits decide.
+        let is_free = |index: u64, chunk: &Chunk, region: usize| {
+            let first = region * region_pages as usize;
+            let inside = index * CHUNK_PAGES + first as u64 + region_pages <= file_pages;
+            let mut bits = first..first + region_pages as usize;
+            inside && chunk.kinds[region] == RegionKind::Free && bits.all(|i| chunk.word(i / 64) >> (i % 64) & 1 == 1)
+        };
+        let mut regions = Vec::new();
+        for (&index, chunk) in &self.chunks {
+            let free = (0..chunk.kinds.len()).filter(|region| is_free(index, chunk, *region));
+            regions.extend(free.map(|region| (index, region)));
+        }
+        let mut found = Vec::new();
+        for (index, region) in regions.into_iter().skip(keep).rev() {
+            let Some(chunk) = self.chunks.get_mut(&index) else { continue };
+            if found.len() == most {
+                break;
+            }
+            if !std::mem::replace(&mut chunk.told[region], true) {
+                found.push((PageNo(index * CHUNK_PAGES + region as u64 * region_pages), region_pages));
             }
         }
         found
@@ -558,6 +567,8 @@ impl Space {
             }
         }
         self.end = self.saved.2;
+        // A hostile count may have met its floor on the way.
+        self.used_pages = self.saved.1;
         // Nothing differs from the file any more.
         self.dirty.clear();
         // `persist` may have moved nodes; they are loaded again from the old root.

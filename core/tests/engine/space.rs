@@ -273,7 +273,7 @@ fn compaction_never_leaves_the_file_longer_and_loses_nothing() {
         db.compact().expect("compacts");
         let used = db.stats().expect("stats").used_bytes;
         let after = length(&disk);
-        assert!(after <= before && after <= used + used / 2, "{used} in use of {after}");
+        assert!(after <= before && after <= used * 2, "{used} in use of {after}");
         db.close().expect("closes");
         let db = simulated(&disk, &small);
         expect_model(&db, &model);
@@ -417,4 +417,82 @@ fn a_file_cut_by_more_than_a_chunk_of_its_bitmap_is_whole_and_grows_again() {
     db.verify().expect("verify, reopened");
     fill(&db);
     assert_eq!(db.docs("big").count_documents().expect("counts"), 5000);
+}
+
+#[test]
+fn a_database_closed_during_compaction_ends_it_and_opens_whole() {
+    let place = Place::new();
+    let config = TestConfig { reclaim_bytes: 4 << 10, ..config(1 << 20) };
+    for closes_at in [1, 2, 3] {
+        let db = stepped(&place, &config);
+        let documents: Vec<Document> = (0..4000).map(|id| padded(id, 0, 150)).collect();
+        documents.chunks(500).for_each(|batch| {
+            batch.iter().for_each(|document| drop(db.docs("c").put(document).expect("puts")));
+        });
+        db.checkpoint().expect("a checkpoint");
+        (0..4000).filter(|id| id % 3 != 0).for_each(|id| drop(db.docs("c").delete(id).expect("deletes")));
+        let (handle, mut steps) = (db.handle(), 0);
+        let ended = db.compact_with(Control::new().on_progress(|_| {
+            steps += 1;
+            if steps == closes_at {
+                handle.close().expect("closes");
+            }
+        }));
+        assert!(matches!(ended, Err(Error::Closed)), "{ended:?}");
+        let db = stepped(&place, &config);
+        assert_eq!(db.docs("c").count_documents().expect("counts"), 1334);
+        db.verify().expect("verify");
+    }
+}
+
+#[test]
+fn a_damaged_page_that_only_reclaim_reads_stops_neither_checkpoints_nor_opening() {
+    let place = Place::new();
+    let config = TestConfig { reclaim_bytes: 4 << 10, ..config(4 << 20) };
+    let db = stepped(&place, &config);
+    let documents: Vec<Document> = (0..10_000).map(|id| padded(id, 0, 60)).collect();
+    db.docs("c").insert_many(&documents).expect("inserts");
+    db.docs("gone").insert_many(&documents).expect("inserts");
+    db.close().expect("closes");
+    // All leaves of the tries but the first, where the checksums of their last bytes no longer fit.
+    let mut bytes = std::fs::read(place.path()).expect("the file");
+    let leaves: Vec<usize> = (2..bytes.len() / 4096).filter(|page| bytes[page * 4096 + 14] == 2).collect();
+    assert!(leaves.len() > 40, "the kind of a unit stands elsewhere: {} leaves", leaves.len());
+    leaves.iter().skip(1).for_each(|page| bytes[page * 4096 + 4000] ^= 1);
+    std::fs::write(place.path(), bytes).expect("written");
+    let db = stepped(&place, &config);
+    assert!(db.drop_collection("gone").expect("drops"));
+    let mut deleted = 0;
+    for id in 0..10_000 {
+        // Where the way to a document is damaged, it can't be deleted; elsewhere it is.
+        deleted += u64::from(id % 2 == 0 && db.docs("c").delete(id).is_ok_and(|there| there));
+        if id % 1000 == 0 {
+            db.docs("other").put(&padded(id, 0, 100)).expect("puts");
+            db.checkpoint().expect("checkpoints go on");
+            nyro::testing::step(&db).expect("a step");
+        }
+    }
+    println!("{deleted} deleted, {} leaves", leaves.len());
+    db.close().expect("closes");
+    let db = stepped(&place, &config);
+    assert_eq!(db.docs("other").count_documents().expect("counts"), 10);
+    assert!(db.verify().is_err());
+    db.close().expect("closes again");
+}
+
+#[test]
+fn records_that_do_not_fill_blocks_better_are_left_in_peace() {
+    let place = Place::new();
+    let config = TestConfig { reclaim_bytes: 64 << 10, region_pages: 256, ..config(64 << 20) };
+    let db = stepped(&place, &config);
+    for id in 0..600 {
+        db.docs("c").put(&padded(id, 0, 16_340)).expect("puts");
+    }
+    db.checkpoint().expect("a checkpoint");
+    let before = db.stats().expect("stats");
+    assert!(before.block_live_bytes * 10 < before.block_bytes * 8, "these fill their blocks well: {before:?}");
+    let steps = settle(&db);
+    let after = db.stats().expect("stats");
+    assert!(steps < 5, "{steps} steps");
+    assert!(after.relocated_bytes < after.block_bytes, "{} bytes were moved", after.relocated_bytes);
 }
