@@ -95,11 +95,11 @@ fn changes_that_were_replaced_count_as_well() {
     db.create_collection("c").expect("creates");
     let document = document_of(1, 10 << 20);
     let mut taken = 0;
-    let refused = db.write(|tx| loop {
+    let refused: nyro::Result<()> = db.write(|tx| loop {
         tx.collection("c").put(&document)?;
         taken += 1;
     });
-    assert_eq!(refused.map(|()| ()).expect_err("no room").code(), 601);
+    assert_eq!(refused.expect_err("no room").code(), 601);
     assert_eq!(taken, 6);
     assert_eq!(db.docs("c").count_documents().expect("counts"), 0);
 }
