@@ -4,6 +4,12 @@
 //! Prints the largest file under steady random updates against its bound, the bytes moved for each byte written,
 //! what a mass delete leaves and whether commits cost the same after it, and what compaction does. One thread
 //! writes; checkpoints run on the engine's own.
+//!
+//! `cargo bench -p nyro --bench space -- memory` prints what loads, transactions, collections and a snapshot that
+//! stays open cost in memory instead.
+
+#[path = "space/memory.rs"]
+mod memory;
 
 use nyro::{doc, Control, Database, Document, Durability, InsertManyOptions, Options, RawDocument, RawDocumentBuf};
 use std::os::unix::fs::MetadataExt;
@@ -114,10 +120,14 @@ fn sizes(what: &str, path: &Path, db: &Database) {
 }
 
 fn main() {
-    let arguments = std::env::args().skip(1).filter(|a| !a.starts_with('-'));
-    let count: u64 = arguments.filter_map(|a| a.replace('_', "").parse().ok()).next().unwrap_or(1_000_000);
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let count: u64 = arguments.iter().find_map(|a| a.replace('_', "").parse().ok()).unwrap_or(1_000_000);
     let base = std::env::temp_dir().join(format!("nyro-space-{}", std::process::id()));
     std::fs::create_dir_all(&base).expect("a directory");
+    if memory::run(&base, arguments.first().map(String::as_str)) {
+        std::fs::remove_dir_all(&base).expect("removed");
+        return;
+    }
     let path = base.join("space.nyro");
     let options = Options { durability: Durability::Manual, ..Options::default() };
     let log_max = options.log_max_bytes;

@@ -507,7 +507,8 @@ impl Database {
     }
 
     /// A frozen view of the whole database as of now. It costs nothing to take and never waits or
-    /// changes; while it lives, pages it may read are not used again.
+    /// changes; while it lives, what is written is kept in the file and in memory, beyond `cache_bytes`
+    /// (`docs/operations.md`, "Limits"; see [`Options::snapshot_max_age_ms`]).
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.open_engine()?;
         Ok(Snapshot::new(self.shared()))

@@ -47,7 +47,7 @@ pub struct Options {
     /// When a commit is acknowledged. Default: [`Durability::Sync`].
     pub durability: Durability,
     /// Memory for what is committed and not in the file yet, in bytes: writers are slowed down from here
-    /// on. Under [`ReadMode::Pread`] as much again for pages that were read. Default: 512 MiB; at least 64 KiB.
+    /// on (from 32 GiB on, if it is more). Under [`ReadMode::Pread`] as much again for pages that were read. Default: 512 MiB; at least 64 KiB.
     pub cache_bytes: u64,
     /// Bytes of log since the last checkpoint from which on writers are slowed down. A checkpoint begins
     /// at half of it. Default: 256 MiB; at least 16 KiB.

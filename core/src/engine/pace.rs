@@ -9,6 +9,7 @@
 //!              is asked for
 //! ```
 
+use super::delta::MAX_ENTRIES;
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -18,17 +19,30 @@ use std::time::Duration;
 /// The longest delay of one commit short of twice the limit.
 const MAX_DELAY: Duration = Duration::from_millis(2);
 
+/// An entry of a delta counts as so many bytes of memory.
+pub const ENTRY_BYTES: u64 = 80;
+
+/// Memory from which writers are slowed down, whatever `cache_bytes` says: a delta has room for so many entries and
+/// no more. At twice of it writers wait, and one transaction goes on.
+const MAX_WRITTEN_BYTES: u64 = 32 << 30;
+const _: () = assert!(2 * MAX_WRITTEN_BYTES / ENTRY_BYTES + (1 << 27) < MAX_ENTRIES as u64);
+
 impl Engine {
     /// Bytes of log since the last checkpoint.
     pub(crate) fn log_bytes(&self) -> u64 {
         self.tip_lsn.load(Ordering::Relaxed).saturating_sub(self.checkpoint_lsn.load(Ordering::Relaxed))
     }
 
+    /// Memory for what is not in the file yet from which writers are slowed down.
+    fn written_limit(&self) -> u64 {
+        self.config.cache_bytes.clamp(1, MAX_WRITTEN_BYTES)
+    }
+
     /// How much of its limits the database uses, in thousandths.
     fn load(&self) -> u64 {
         let log = self.log_bytes() * 1000 / self.config.log_max_bytes.max(1);
         let memory = self.active_bytes.load(Ordering::Relaxed) + self.frozen_bytes.load(Ordering::Relaxed);
-        log.max(memory * 1000 / self.config.cache_bytes.max(1))
+        log.max(memory * 1000 / self.written_limit())
     }
 
     /// Called before a write, with no lock held: waits as long as the load asks for.
@@ -86,7 +100,7 @@ impl Engine {
         let limit = self.config.log_max_bytes / 2;
         let log = self.tip_lsn.load(Ordering::Relaxed).saturating_sub(self.freeze_lsn.load(Ordering::Relaxed));
         let memory = self.active_bytes.load(Ordering::Relaxed);
-        if log >= limit || memory >= self.config.cache_bytes / 2 {
+        if log >= limit || memory >= self.written_limit() / 2 {
             self.request(|r| r.checkpoint());
         }
         if self.pool.needs_prepare() || self.log.get().is_some_and(|log| log.needs_prepare()) {

@@ -17,7 +17,7 @@ use super::timing::Changed;
 use super::trees::{self, CATALOG};
 use super::writer::{Context, Op, Writer};
 use super::writer_lock::WriterGuard;
-use super::{frame, Committed, Durability, Engine};
+use super::{frame, pace, Committed, Durability, Engine};
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use crate::record::key;
@@ -431,7 +431,7 @@ impl<'e> Transaction<'e> {
         let writer = &mut *self.writer;
         (writer.tip, writer.tip_lsn) = (commit, lsn);
         engine.tip_lsn.store(lsn, Ordering::Relaxed);
-        let memory = writer.heap.bytes + u64::from(writer.state.active.len()) * 80;
+        let memory = writer.heap.bytes + u64::from(writer.state.active.len()) * pace::ENTRY_BYTES;
         engine.active_bytes.store(memory, Ordering::Relaxed);
         engine.count_commit(changed);
         // Invariant 14: under `Sync` the sync publishes.

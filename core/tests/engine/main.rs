@@ -9,6 +9,7 @@
 //!   bad_input   each mistake of a caller, each failure of the machine, each error code
 //!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
 //!   inspect     what the inspectors tell of whole files, damaged ones and ones in use
+//!   limits      every limit at its edge and past it; memory; a snapshot that stays open
 //!   isolation   what a snapshot shows while others commit and sync
 //!   model       random operations of several threads against a plain map
 //!   watching    what `stats` counts and times, what the event hook is told
@@ -31,6 +32,7 @@ mod fixtures;
 mod hostile;
 mod inspect;
 mod isolation;
+mod limits;
 mod model;
 mod opening;
 mod pread;
