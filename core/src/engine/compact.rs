@@ -15,7 +15,7 @@ use super::checkpoint::Order;
 use super::reclaim::{Goal, Position};
 use super::Engine;
 use crate::control::{Control, Progress};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::file::page::{PageNo, PAGE_BYTES};
 
 /// How often everything moves where free space is in runs too short to be of use.
@@ -47,9 +47,13 @@ impl Engine {
         let mut report = CompactReport { bytes_before: before * PAGE_BYTES as u64, ..CompactReport::default() };
         let done = self.merge_all(until, control, &mut report);
         let done = done.and_then(|()| self.move_down(until, control, &mut report));
-        let finished = self.finish(before, until, &mut report);
+        match done {
+            // Stopped by its caller, it still leaves the file no longer than before.
+            Ok(()) | Err(Error::Cancelled | Error::DeadlineExceeded) => self.finish(before, until, &mut report)?,
+            Err(_) => {}
+        }
         report.bytes_after = self.pages.len() * PAGE_BYTES as u64;
-        done.and(finished).map(|()| report)
+        done.map(|()| report)
     }
 
     fn merge_all(&self, until: u64, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {

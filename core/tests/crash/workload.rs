@@ -337,6 +337,7 @@ impl Core {
             5 => Step::Hold,
             6 => Step::Look,
             7 => match self.rng.below(3) {
+                _ if self.shape == Shape::Churn => Step::Compact,
                 0 => Step::Compact,
                 _ => Step::Refused,
             },
