@@ -10,39 +10,17 @@
 
 #[path = "space/memory.rs"]
 mod memory;
+mod people;
 
-use nyro::{doc, Control, Database, Document, Durability, InsertManyOptions, Options, RawDocument, RawDocumentBuf};
+use nyro::{Control, Database, Document, Durability, InsertManyOptions, Options, RawDocument, RawDocumentBuf};
+use people::Random;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A small generator of random numbers (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-}
-
 /// A document of about 180 bytes.
 fn document(id: u64, random: &mut Random) -> RawDocumentBuf {
-    let r = random.next();
-    let doc = doc! {
-        "_id": id,
-        "name": format!("Person {:08x}", r as u32),
-        "email": format!("person{:x}@example.org", r >> 32),
-        "age": (r % 90) as i64,
-        "city": "Springfield",
-        "score": (r % 10_000) as f64 / 7.0,
-        "active": r & 1 == 1,
-        "visits": (r % 100_000) as i64,
-        "note": "x".repeat(50)
-    };
-    RawDocumentBuf::from_serialize(&doc).expect("a document")
+    people::document(id, random, 50)
 }
 
 fn mib(bytes: u64) -> f64 {

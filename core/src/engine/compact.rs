@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Each step is a number of ordinary checkpoints with a bounded share of the work: readers and writers go on, a
-//! crash finds the file as after any checkpoint, and the call can be stopped between two of them.
+//! crash finds the file as after any checkpoint, and the call can be stopped between two of them. Only the index moves
+//! as a whole, in the last checkpoint of step 2.
 
 use super::checkpoint::Order;
 use super::reclaim::{Goal, Position};
