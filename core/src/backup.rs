@@ -56,7 +56,7 @@ pub struct RestoreOptions {
 }
 
 /// A backup that the database remembers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct BackupInfo {
     /// Its name.

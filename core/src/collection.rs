@@ -173,6 +173,56 @@ impl<T> Collection<T> {
         self.put_bytes(document.as_bytes())
     }
 
+    /// All documents as of now, in the order they were last written.
+    pub fn scan(&self) -> Result<Scan<T>> {
+        self.scan_after(0)
+    }
+
+    /// The documents after the one whose [token](Scan::token) this is. What has not changed since comes
+    /// exactly once; what was written since comes (again) at the end; nothing is missed.
+    pub fn scan_after(&self, token: u64) -> Result<Scan<T>> {
+        let snapshot = self.db.snapshot()?;
+        Scan::new(&snapshot, &self.name, token)
+    }
+
+    /// [`Collection::insert_one`] for bytes that are already MessagePack.
+    pub fn insert_one_raw(&self, document: &RawDocument) -> Result<InsertOneResult> {
+        self.insert_bytes(document.as_bytes())
+    }
+
+    /// [`Collection::replace_one`] for bytes that are already MessagePack.
+    pub fn replace_one_raw(&self, id: impl Into<Id>, document: &RawDocument) -> Result<bool> {
+        self.replace_bytes(&id.into().key()?, document.as_bytes())
+    }
+
+    /// The documents with these ids, in their order, given to `each` with their place and without copying, `None` for
+    /// each that is not there; all as of one commit.
+    pub fn get_many_raw_with<I: Into<Id>>(
+        &self,
+        ids: impl IntoIterator<Item = I>,
+        each: impl FnMut(usize, Option<&RawDocument>) -> Result<()>,
+    ) -> Result<()> {
+        self.db.open_engine()?;
+        Snapshot::brief(self.db.shared()).collection::<T>(&self.name)?.get_many_raw_with(ids, each)
+    }
+
+    fn insert_bytes(&self, bytes: &[u8]) -> Result<InsertOneResult> {
+        let prepared = prepare(bytes, self.db.shared().max_document_bytes)?;
+        let inserted_id = self.db.write_one(|tx| {
+            let tree = self.tree_for_writing(tx)?;
+            insert_prepared(tx, tree, &self.name, bytes, &prepared, None)
+        })?;
+        Ok(InsertOneResult { inserted_id })
+    }
+
+    fn replace_bytes(&self, key: &[u8], bytes: &[u8]) -> Result<bool> {
+        let document = key_for_replace(key, bytes, self.db.shared().max_document_bytes)?;
+        self.db.write_one(|tx| match tx.resolve(&self.name)? {
+            Some(tree) => tx.replace(tree, &document),
+            None => Ok(false),
+        })
+    }
+
     fn put_bytes(&self, bytes: &[u8]) -> Result<Id> {
         let limit = self.db.shared().max_document_bytes;
         let prepared = prepare(bytes, limit)?;
@@ -270,14 +320,7 @@ impl<T: Serialize> Collection<T> {
 
     /// Inserts a document; assigns the next integer `_id` if it has none. Error: `DuplicateId`.
     pub fn insert_one(&self, document: &T) -> Result<InsertOneResult> {
-        with_bytes(document, |bytes| {
-            let prepared = prepare(bytes, self.db.shared().max_document_bytes)?;
-            let inserted_id = self.db.write_one(|tx| {
-                let tree = self.tree_for_writing(tx)?;
-                insert_prepared(tx, tree, &self.name, bytes, &prepared, None)
-            })?;
-            Ok(InsertOneResult { inserted_id })
-        })
+        with_bytes(document, |bytes| self.insert_bytes(bytes))
     }
 
     /// Inserts documents in one transaction. It stops at the first that fails and keeps those before it,
@@ -310,13 +353,7 @@ impl<T: Serialize> Collection<T> {
     /// may leave out its `_id`; another one than `id` is the error `InvalidId`.
     pub fn replace_one(&self, id: impl Into<Id>, document: &T) -> Result<bool> {
         let key = id.into().key()?;
-        with_bytes(document, |bytes| {
-            let document = key_for_replace(&key, bytes, self.db.shared().max_document_bytes)?;
-            self.db.write_one(|tx| match tx.resolve(&self.name)? {
-                Some(tree) => tx.replace(tree, &document),
-                None => Ok(false),
-            })
-        })
+        with_bytes(document, |bytes| self.replace_bytes(&key, bytes))
     }
 }
 
@@ -331,18 +368,6 @@ impl<T: DeserializeOwned> Collection<T> {
     pub fn get_many<I: Into<Id>>(&self, ids: impl IntoIterator<Item = I>) -> Result<Vec<Option<T>>> {
         self.db.open_engine()?;
         Snapshot::brief(self.db.shared()).collection::<T>(&self.name)?.get_many(ids)
-    }
-
-    /// All documents as of now, in the order they were last written.
-    pub fn scan(&self) -> Result<Scan<T>> {
-        self.scan_after(0)
-    }
-
-    /// The documents after the one whose [token](Scan::token) this is. What has not changed since comes
-    /// exactly once; what was written since comes (again) at the end; nothing is missed.
-    pub fn scan_after(&self, token: u64) -> Result<Scan<T>> {
-        let snapshot = self.db.snapshot()?;
-        Scan::new(&snapshot, &self.name, token)
     }
 }
 

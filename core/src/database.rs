@@ -20,7 +20,7 @@ use crate::fork;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
-use crate::transaction::Transaction;
+use crate::transaction::{OwnedTransaction, Transaction};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -474,6 +474,25 @@ impl Database {
         let committed = tx.commit()?;
         self.engine().request(|r| r.sync());
         Ok((result, Ticket { shared: self.shared().clone(), committed }))
+    }
+
+    /// Begins a write transaction that is ended by a call: what a closure can't hold. Prefer [`Database::write`],
+    /// which can't forget the end: other writers wait until then.
+    ///
+    /// Blocks for the writer's turn. Errors: `WriterTimeout`, `NestedTransaction` if this thread has begun one of
+    /// this database already.
+    ///
+    /// ```
+    /// # use nyro::{doc, Database, Document};
+    /// # let db = Database::open(":memory:")?;
+    /// let tx = db.begin()?;
+    /// tx.collection::<Document>("users").put(&doc! { "_id": 1 })?;
+    /// tx.commit()?;
+    /// # assert_eq!(db.collection::<Document>("users").count_documents()?, 1);
+    /// # Ok::<(), nyro::Error>(())
+    /// ```
+    pub fn begin(&self) -> Result<OwnedTransaction> {
+        OwnedTransaction::begin(self.clone())
     }
 
     /// Runs the body of a transaction; what it gives is to be committed.

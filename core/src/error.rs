@@ -89,6 +89,8 @@ pub enum Error {
     DeadlineExceeded,
     /// 110: the database was opened by the process that this one was forked from.
     Forked,
+    /// 111: a transaction was used by another thread than the one that began it.
+    WrongThread,
 
     /// 201: the bytes are not well-formed MessagePack, or not a map with string keys.
     MalformedDocument {
@@ -254,6 +256,7 @@ impl Error {
             Error::Cancelled => 108,
             Error::DeadlineExceeded => 109,
             Error::Forked => 110,
+            Error::WrongThread => 111,
             Error::MalformedDocument { .. } => 201,
             Error::DocumentTooLarge { .. } => 202,
             Error::DocumentTooDeep { .. } => 203,
@@ -290,6 +293,7 @@ impl Error {
             Error::InvalidArgument(_)
             | Error::InvalidName(_)
             | Error::NestedTransaction
+            | Error::WrongThread
             | Error::ReadOnly
             | Error::RolledBack
             | Error::BackupMismatch(_)
@@ -353,6 +357,9 @@ impl fmt::Display for Error {
             Error::DeadlineExceeded => write!(f, "the call did not end before its deadline; give it more time"),
             Error::Forked => {
                 write!(f, "this process was forked from the one that opened the database; open it again after the fork")
+            }
+            Error::WrongThread => {
+                write!(f, "a transaction belongs to the thread that began it; use it there, or begin one on this thread")
             }
             Error::MalformedDocument { offset, reason } => {
                 write!(f, "malformed document at byte {offset}: {reason}")
@@ -446,6 +453,18 @@ impl fmt::Display for Error {
             ),
             Error::Internal(what) => write!(f, "bug in NyroDB: {what}; please report it"),
         }
+    }
+}
+
+/// As its number and its text, where a report tells of an error.
+#[cfg(not(loom))]
+impl serde::Serialize for Error {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut out = serializer.serialize_struct("Error", 2)?;
+        out.serialize_field("code", &self.code())?;
+        out.serialize_field("message", &self.to_string())?;
+        out.end()
     }
 }
 

@@ -86,11 +86,11 @@ pub use options::{Options, ReadMode};
 #[cfg(not(loom))]
 pub use repair::{repair, Loss, RepairBasis, RepairOptions, RepairReport, RepairedCollection, RepairedLog};
 #[cfg(not(loom))]
-pub use snapshot::{Scan, Snapshot, SnapshotCollection};
+pub use snapshot::{OwnedSnapshotCollection, Scan, Snapshot, SnapshotCollection};
 #[cfg(not(loom))]
 pub use stats::Stats;
 #[cfg(not(loom))]
-pub use transaction::{Transaction, TransactionCollection};
+pub use transaction::{OwnedTransaction, Transaction, TransactionCollection};
 
 /// The code in README.md runs as a documentation test.
 #[cfg(doctest)]

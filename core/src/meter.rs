@@ -213,7 +213,7 @@ fn nanos(time: Duration) -> u64 {
 }
 
 /// How long operations of one kind took. All figures but `count` are nanoseconds, right within 1 %.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct Latency {
     /// Operations that were timed. Where one of many is, there were that many times more.

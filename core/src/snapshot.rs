@@ -98,7 +98,57 @@ impl<T> Clone for SnapshotCollection<'_, T> {
 
 impl<T> Copy for SnapshotCollection<'_, T> {}
 
+/// A collection as of a snapshot, together with the snapshot, from [`SnapshotCollection::to_owned`].
+pub struct OwnedSnapshotCollection<T> {
+    snapshot: Snapshot,
+    tree: Option<u32>,
+    documents: PhantomData<fn() -> T>,
+}
+
+impl<T> std::fmt::Debug for OwnedSnapshotCollection<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnedSnapshotCollection").field("snapshot", &self.snapshot).finish_non_exhaustive()
+    }
+}
+
+impl<T> OwnedSnapshotCollection<T> {
+    /// The collection, borrowed; costs nothing.
+    #[inline]
+    pub fn lend(&self) -> SnapshotCollection<'_, T> {
+        SnapshotCollection { snapshot: &self.snapshot, tree: self.tree, documents: PhantomData }
+    }
+
+    /// The snapshot.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
 impl<'s, T> SnapshotCollection<'s, T> {
+    /// The same with a clone of the snapshot, for keeping where a borrow can't be kept.
+    pub fn to_owned(&self) -> OwnedSnapshotCollection<T> {
+        OwnedSnapshotCollection { snapshot: self.snapshot.clone(), tree: self.tree, documents: PhantomData }
+    }
+
+    /// The document with this id, given to `read` without copying; `None` if there is none. Unlike
+    /// [`get_raw`](SnapshotCollection::get_raw) it keeps nothing that the snapshot's end would have to spare.
+    pub fn get_raw_with<R>(&self, id: impl Into<Id>, read: impl FnOnce(&RawDocument) -> R) -> Result<Option<R>> {
+        self.snapshot.engine().check_open()?;
+        let state = self.snapshot.hold.lend()?;
+        Ok(self.look_up(&state, id.into())?.map(read))
+    }
+
+    /// The documents with these ids, in their order, given to `each` with their place and without copying, `None`
+    /// where there is none.
+    pub fn get_many_raw_with<I: Into<Id>>(
+        &self,
+        ids: impl IntoIterator<Item = I>,
+        mut each: impl FnMut(usize, Option<&RawDocument>) -> Result<()>,
+    ) -> Result<()> {
+        let state = self.snapshot.hold.lend()?;
+        self.look_up_many(&state, ids, |place, document| each(place, document))
+    }
+
     /// The document with this id, borrowed from the snapshot: no copy, no allocation for an integer id.
     /// The bytes come from the file; reading a field of them never panics, whatever they are.
     #[inline]
@@ -183,6 +233,16 @@ impl<'s, T> SnapshotCollection<'s, T> {
         }
     }
 
+    /// All documents, in the order they were last written.
+    pub fn scan(&self) -> Scan<T> {
+        self.scan_after(0)
+    }
+
+    /// The documents after the one whose [token](Scan::token) this is.
+    pub fn scan_after(&self, token: u64) -> Scan<T> {
+        Scan::over(self.snapshot, self.tree, token)
+    }
+
     /// The number of documents, exact.
     pub fn count_documents(&self) -> Result<u64> {
         let engine = self.snapshot.engine();
@@ -211,16 +271,6 @@ impl<T: DeserializeOwned> SnapshotCollection<'_, T> {
             Ok(())
         })?;
         Ok(documents)
-    }
-
-    /// All documents, in the order they were last written.
-    pub fn scan(&self) -> Scan<T> {
-        self.scan_after(0)
-    }
-
-    /// The documents after the one whose [token](Scan::token) this is.
-    pub fn scan_after(&self, token: u64) -> Scan<T> {
-        Scan::over(self.snapshot, self.tree, token)
     }
 }
 

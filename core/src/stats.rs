@@ -6,11 +6,12 @@ use crate::engine::Engine;
 use crate::file::page::PAGE_BYTES;
 use crate::meter::Latency;
 use crate::sync::{Arc, Ordering};
+use serde::Serialize;
 use std::time::Duration;
 
 /// Figures as of one moment; see each field for its unit. Counters count since opening. Figures that belong
 /// together may be a commit apart where writers are at work.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// The last commit that reads see.

@@ -86,6 +86,12 @@ impl RawDocument {
         Ok(RawDocument::from_stored(bytes))
     }
 
+    /// Takes `bytes` as a document without looking at them, for a call that stores it: that one validates it, so
+    /// nothing is done twice. Reading it is safe whatever the bytes are: what is malformed is not found.
+    pub fn unvalidated(bytes: &[u8]) -> &RawDocument {
+        RawDocument::from_stored(bytes)
+    }
+
     /// The MessagePack bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

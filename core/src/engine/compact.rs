@@ -23,7 +23,7 @@ use crate::file::page::{PageNo, PAGE_BYTES};
 const SHAKES: usize = 2;
 
 /// What a compaction did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct CompactReport {
     /// Length of the file before, in bytes, with everything in it that was committed before the call.

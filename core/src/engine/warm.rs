@@ -18,7 +18,7 @@ use crate::hash;
 use crate::record::directory::Entry;
 
 /// What [`Database::warm_up`](crate::Database::warm_up) brought into memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct WarmUpReport {
     /// Pages of the index: tree table, hash tries, directories.

@@ -1,6 +1,7 @@
 //! What a repair is asked for, and what it tells.
 
 use crate::error::Error;
+use serde::Serialize;
 
 /// How a file is repaired.
 ///
@@ -32,7 +33,7 @@ impl Default for RepairOptions {
 pub(super) const MOST_LOST: usize = 1000;
 
 /// What a repair did, and what it could not save.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct RepairReport {
     /// How the file's structures were found.
@@ -63,8 +64,9 @@ impl RepairReport {
 }
 
 /// What a repair went by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
+#[serde(rename_all = "snake_case")]
 pub enum RepairBasis {
     /// A whole meta page.
     MetaPage,
@@ -78,7 +80,7 @@ pub enum RepairBasis {
 }
 
 /// A collection of the new file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RepairedCollection {
     /// Its name.
@@ -101,7 +103,7 @@ pub struct RepairedCollection {
 }
 
 /// A place of the damaged file that could not be saved.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Loss {
     /// The page; for the log the place in it.
@@ -120,8 +122,9 @@ pub struct Loss {
 }
 
 /// What a repair did with the log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
+#[serde(rename_all = "snake_case")]
 pub enum RepairedLog {
     /// The file had been closed.
     NotNeeded,

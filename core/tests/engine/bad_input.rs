@@ -492,6 +492,7 @@ fn the_numbers_of_errors_are_stable() {
         (Error::InvalidName(name()), 102, ErrorKind::InvalidArgument),
         (Error::Closed, 103, ErrorKind::Closed),
         (Error::NestedTransaction, 104, ErrorKind::InvalidArgument),
+        (Error::WrongThread, 111, ErrorKind::InvalidArgument),
         (Error::ReadOnly, 105, ErrorKind::InvalidArgument),
         (Error::OptionsDiffer(name()), 106, ErrorKind::InvalidArgument),
         (Error::RolledBack, 107, ErrorKind::InvalidArgument),

@@ -37,7 +37,7 @@ use crate::sync::Arc;
 use std::io::Write;
 
 /// What a backup holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct BackupReport {
     /// The last commit in it.

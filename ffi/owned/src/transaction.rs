@@ -1,0 +1,92 @@
+//! Transactions as plain values, for callers that can't hold what belongs to one thread.
+//!
+//! ```text
+//!   Tx { number, thread }  --on its thread-->  thread-local: number -> OwnedTransaction
+//!                          --elsewhere------>  WrongThread
+//! ```
+//!
+//! So a `Tx` can be kept anywhere and dropped anywhere, and a thread that ends rolls back what it began: a worker
+//! that is terminated in the middle leaves no writer lock behind.
+
+use nyro::{Database, Error, OwnedTransaction, Result};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, ThreadId};
+
+thread_local! {
+    /// The transactions that this thread has begun and not ended.
+    static OPEN: RefCell<HashMap<u64, Rc<OwnedTransaction>>> = RefCell::default();
+}
+
+/// Numbers of transactions, never used twice in a process.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A write transaction. Not ended, it is rolled back when its thread ends; dropping a `Tx` does nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tx {
+    number: u64,
+    thread: ThreadId,
+}
+
+impl Tx {
+    /// Begins a transaction; waits for the writer's turn. Errors: as [`Database::begin`].
+    pub fn begin(db: &Database) -> Result<Tx> {
+        let transaction = Rc::new(db.begin()?);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let kept = OPEN.try_with(|open| open.borrow_mut().insert(number, transaction));
+        match kept {
+            Ok(_) => Ok(Tx { number, thread: thread::current().id() }),
+            Err(_) => Err(Error::InvalidArgument("this thread is ending".to_owned())),
+        }
+    }
+
+    /// A number that no other transaction of this process has.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The transaction, for one call. Errors: `WrongThread`; `Closed` if it has ended.
+    pub fn with<R>(&self, call: impl FnOnce(&OwnedTransaction) -> Result<R>) -> Result<R> {
+        self.check_thread()?;
+        let found = OPEN.try_with(|open| open.borrow().get(&self.number).cloned());
+        let transaction = found.ok().flatten().ok_or(Error::Closed)?;
+        call(&transaction)
+    }
+
+    /// Commits and gives the commit number; see [`OwnedTransaction::commit`]. Ended after an error too, but for
+    /// `WrongThread`.
+    pub fn commit(&self) -> Result<u64> {
+        self.take()?.commit()
+    }
+
+    /// Ends it without a trace.
+    pub fn rollback(&self) -> Result<()> {
+        self.take()?.rollback()
+    }
+
+    /// True on its thread, until it has ended.
+    pub fn is_open(&self) -> bool {
+        self.check_thread().is_ok() && OPEN.try_with(|open| open.borrow().contains_key(&self.number)).unwrap_or(false)
+    }
+
+    fn check_thread(&self) -> Result<()> {
+        if self.thread == thread::current().id() {
+            Ok(())
+        } else {
+            Err(Error::WrongThread)
+        }
+    }
+
+    fn take(&self) -> Result<OwnedTransaction> {
+        self.check_thread()?;
+        let taken = OPEN.try_with(|open| open.borrow_mut().remove(&self.number));
+        let transaction = taken.ok().flatten().ok_or(Error::Closed)?;
+        Rc::try_unwrap(transaction).map_err(|transaction| {
+            // A call of this transaction is still under way, and has called back.
+            let _ = OPEN.try_with(|open| open.borrow_mut().insert(self.number, transaction));
+            Error::InvalidArgument("a call of this transaction is under way; end it after that".to_owned())
+        })
+    }
+}
