@@ -129,6 +129,19 @@ impl Sink {
         self.f += 1;
     }
 
+    /// Changes a word that was put.
+    pub fn set_word(&mut self, at: usize, value: i32) {
+        assert!(at < self.w);
+        self.put_at(at, value);
+    }
+
+    /// Changes a float that was put.
+    pub fn set_float(&mut self, at: usize, value: f64) {
+        assert!(at < self.f);
+        // SAFETY: it was put there.
+        unsafe { *self.floats.add(at) = value };
+    }
+
     fn put_bytes(&mut self, bytes: &[u8]) {
         self.put(word(words::BYTES, bytes.len()));
         debug_assert!(self.f + bytes.len().div_ceil(8) <= self.max_floats);
@@ -415,6 +428,13 @@ impl Text {
         self.narrow.clear();
         self.wide.clear();
         self.is_wide = false;
+    }
+
+    /// Makes it this text.
+    pub fn set(&mut self, text: &str) {
+        self.clear();
+        // Text that is UTF-8 is always taken.
+        let _ = self.push(text.as_bytes(), 0, text.len());
     }
 
     #[inline]

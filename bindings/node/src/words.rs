@@ -51,6 +51,8 @@ pub const BIG_UNSIGNED: i32 = 5 << TAG_BITS | OTHER;
 pub const DATE: i32 = 6 << TAG_BITS | OTHER;
 /// An extension: the code is the next word, then `BYTES`.
 pub const EXT: i32 = 7 << TAG_BITS | OTHER;
+/// No document: it could not be put into words.
+pub const BAD: i32 = 8 << TAG_BITS | OTHER;
 
 /// Smallest and largest integer that is an `INT`.
 pub const INT_RANGE: std::ops::Range<i64> = -(1 << 28)..1 << 28;

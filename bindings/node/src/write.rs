@@ -7,10 +7,14 @@
 //! JavaScript writes the words, so they are ours; still nothing here trusts them: a wrong word is an error, never
 //! a read outside the buffer. What only Rust sees is found here: lone surrogates, which are refused.
 
-use crate::words::{self, INT_RANGE, MAX_SAFE};
+use crate::words::{self, MAX_SAFE};
+use nyro_owned::Id;
 
 /// Levels that are followed. JavaScript stops at 100 with the proper error.
 const MAX_DEPTH: u32 = 110;
+
+/// A byte that MessagePack does not use: no document begins with it.
+pub const NO_DOCUMENT: u8 = 0xc1;
 
 /// Why a value could not be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,38 @@ impl<'a> Source<'a> {
         let word = *self.words.get(self.w).ok_or(Refusal::BadWord)?;
         self.w += 1;
         Ok(word)
+    }
+
+    /// Words, floats and text not read yet.
+    pub fn left(&self) -> (usize, usize, usize) {
+        let units = match self.text {
+            SourceText::Ascii(text) => text.len(),
+            SourceText::Wide(text) => text.len(),
+        };
+        (
+            self.words.len().saturating_sub(self.w),
+            self.floats.len().saturating_sub(self.f),
+            units.saturating_sub(self.t),
+        )
+    }
+
+    /// Three words that say where the value behind them ends.
+    pub fn ends(&mut self) -> Result<[usize; 3], Refusal> {
+        Ok([self.word()? as usize, self.word()? as usize, self.word()? as usize])
+    }
+
+    /// Goes on there.
+    pub fn move_to(&mut self, [w, f, t]: [usize; 3]) {
+        (self.w, self.f, self.t) = (w, f, t);
+    }
+
+    /// A binary as it is.
+    pub fn raw(&mut self) -> Result<&'a [u8], Refusal> {
+        let word = self.word()?;
+        if word & 7 != words::BYTES {
+            return Err(Refusal::BadWord);
+        }
+        self.bytes((word as u32 >> words::TAG_BITS) as usize)
     }
 
     #[inline]
@@ -180,6 +216,8 @@ impl<'a> Source<'a> {
                 let bytes = self.bytes((head as u32 >> words::TAG_BITS) as usize)?;
                 put_ext(out, code, bytes);
             }
+            // In place of a document that JavaScript could not put into words; the engine refuses it in its place.
+            words::BAD => out.push(NO_DOCUMENT),
             _ => return Err(Refusal::BadWord),
         }
         Ok(())
@@ -214,8 +252,9 @@ fn put_uint(out: &mut Vec<u8>, value: u64) {
     }
 }
 
+/// Appends an integer.
 #[inline]
-fn put_int(out: &mut Vec<u8>, value: i64) {
+pub fn put_int(out: &mut Vec<u8>, value: i64) {
     match value {
         0.. => put_uint(out, value as u64),
         -32..=-1 => out.push(value as u8),
@@ -235,8 +274,9 @@ fn put_str_head(out: &mut Vec<u8>, len: usize) {
     }
 }
 
+/// Appends a string.
 #[inline]
-fn put_str(out: &mut Vec<u8>, text: &[u8]) {
+pub fn put_str(out: &mut Vec<u8>, text: &[u8]) {
     put_str_head(out, text.len());
     out.extend_from_slice(text);
 }
@@ -263,7 +303,8 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn put_array_head(out: &mut Vec<u8>, count: usize) {
+/// Appends the head of an array.
+pub fn put_array_head(out: &mut Vec<u8>, count: usize) {
     match count {
         0..=15 => out.push(0x90 | count as u8),
         16..=0xffff => tagged(out, 0xdc, (count as u16).to_be_bytes()),
@@ -271,7 +312,8 @@ fn put_array_head(out: &mut Vec<u8>, count: usize) {
     }
 }
 
-fn put_map_head(out: &mut Vec<u8>, count: usize) {
+/// Appends the head of a map.
+pub fn put_map_head(out: &mut Vec<u8>, count: usize) {
     match count {
         0..=15 => out.push(0x80 | count as u8),
         16..=0xffff => tagged(out, 0xde, (count as u16).to_be_bytes()),
@@ -309,7 +351,17 @@ fn put_timestamp(out: &mut Vec<u8>, seconds: i64, nanos: u32) {
     }
 }
 
-/// True for an integer that a word holds.
-pub fn fits_word(value: i64) -> bool {
-    INT_RANGE.contains(&value)
+/// Appends a boolean.
+pub fn put_bool(out: &mut Vec<u8>, value: bool) {
+    out.push(0xc2 | u8::from(value));
+}
+
+/// Appends an id.
+pub fn put_id(out: &mut Vec<u8>, id: &Id) {
+    match id {
+        Id::Int(id) => put_int(out, *id),
+        Id::UInt(id) => put_uint(out, *id),
+        Id::String(id) => put_str(out, id.as_bytes()),
+        Id::Bytes(id) => put_bytes(out, id),
+    }
 }

@@ -1,0 +1,40 @@
+'use strict';
+// Finds and loads the native half for this platform.
+
+const fs = require('node:fs');
+const path = require('node:path');
+
+/** "linux-x64-gnu", "darwin-arm64", ... */
+function platform() {
+  const name = `${process.platform}-${process.arch}`;
+  return process.platform === 'linux' ? `${name}-${isMusl() ? 'musl' : 'gnu'}` : name;
+}
+
+function isMusl() {
+  const report = process.report;
+  if (!report || typeof report.getReport !== 'function') return false;
+  // Without this, the report asks the network for the names of hosts.
+  const before = report.excludeNetwork;
+  report.excludeNetwork = true;
+  const { header } = report.getReport();
+  report.excludeNetwork = before;
+  return !header.glibcVersionRuntime;
+}
+
+function load() {
+  const folder = path.join(__dirname, '..', 'prebuilds');
+  const wanted = platform();
+  const file = path.join(folder, wanted, 'nyrodb.node');
+  if (!fs.existsSync(file)) {
+    const found = fs.existsSync(folder) ? fs.readdirSync(folder).join(', ') : '';
+    throw new Error(
+      `nyrodb has no binary for ${wanted} in this package (it has: ${found || 'none'}). ` +
+        'Use a platform that is there, or build the package from source.',
+    );
+  }
+  return require(file);
+}
+
+const native = load();
+
+module.exports = native;
