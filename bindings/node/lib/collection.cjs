@@ -7,10 +7,9 @@ const stream = require('./encode.cjs');
 const turn = require('./turn.cjs');
 const errors = require('./errors.cjs');
 const { Scan } = require('./scan.cjs');
-const { untilCollected } = require('./handles.cjs');
+const { untilCollected, letGo, HANDLE, END } = require('./handles.cjs');
 
 const { kinds } = stream;
-const { HANDLE } = require('./handles.cjs');
 
 const asId = (id) => id;
 const asInserted = (insertedId) => ({ insertedId });
@@ -45,6 +44,13 @@ class Reader {
 
   get [HANDLE]() {
     return this.#handle;
+  }
+
+  [END]() {
+    if (this.#handle === 0) return;
+    const handle = this.#handle;
+    this.#handle = 0;
+    letGo(this, handle);
   }
 
   /** The document with this id, or undefined. */

@@ -6,7 +6,7 @@ const codec = require('./decode.cjs');
 const turn = require('./turn.cjs');
 const errors = require('./errors.cjs');
 const { Collection, SnapshotCollection, TransactionCollection } = require('./collection.cjs');
-const { untilCollected, letGo, dispose, asyncDispose, HANDLE } = require('./handles.cjs');
+const { untilCollected, letGo, dispose, asyncDispose, HANDLE, END } = require('./handles.cjs');
 
 /** Options of `open` and their names below. */
 const OPTIONS = {
@@ -288,6 +288,7 @@ class Snapshot {
   #core;
   #handle;
   #commit;
+  #collections = new Map();
 
   constructor(core, handle) {
     this.#core = core;
@@ -308,8 +309,13 @@ class Snapshot {
 
   /** A collection as of this snapshot; empty if there was none. */
   collection(name) {
-    const handle = handleOf(native.frozen(this.#open, text('the name', name)));
-    return new SnapshotCollection(this.#core, handle, name);
+    const open = this.#open;
+    let collection = this.#collections.get(name);
+    if (collection === undefined) {
+      collection = new SnapshotCollection(this.#core, handleOf(native.frozen(open, text('the name', name))), name);
+      this.#collections.set(name, collection);
+    }
+    return collection;
   }
 
   collectionNames() {
@@ -321,6 +327,7 @@ class Snapshot {
     if (this.#handle !== 0) {
       const handle = this.#handle;
       this.#handle = 0;
+      for (const collection of this.#collections.values()) collection[END]();
       letGo(this, handle);
     }
   }

@@ -373,7 +373,7 @@ let startText = '';
  * Writes one record. `fill` puts its values; what it throws takes the record back. Returns nothing.
  */
 function record(kind, collection, count, flags, fill) {
-  if (busy) throw errors.argument('a getter of a document called the database while the document was being stored');
+  check();
   busy = true;
   polluted = false;
   for (const _ in ObjectPrototype) polluted = true;
@@ -406,6 +406,11 @@ function record(kind, collection, count, flags, fill) {
   } finally {
     busy = false;
   }
+}
+
+/** Refuses what would write, or take, in the middle of a record. */
+function check() {
+  if (busy) throw errors.argument('a getter of a document called the database while the document was being stored');
 }
 
 /** A record of one document. */
@@ -472,7 +477,7 @@ function writeMany(collection, documents, flags) {
 
 /** Ids alone, for a call that reads: no record. The caller has sent what was written before. */
 function writeIds(ids) {
-  if (busy) throw errors.argument('a getter of a document called the database while the document was being stored');
+  check();
   const fill = () => {
     for (let i = 0; i < ids.length; i++) id(ids[i]);
   };
@@ -514,5 +519,5 @@ function clear() {
 }
 
 module.exports = {
-  kinds, writeOne, writeReplace, writeDelete, writeRaw, writeMany, writeIds, words, floats, allText, isEmpty, isFull, clear,
+  check, kinds, writeOne, writeReplace, writeDelete, writeRaw, writeMany, writeIds, words, floats, allText, isEmpty, isFull, clear,
 };

@@ -22,5 +22,7 @@ const asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
 
 /** The property that holds the number, for the classes of this package. */
 const HANDLE = Symbol('handle');
+/** The method that ends a thing from the inside of this package. */
+const END = Symbol('end');
 
-module.exports = { untilCollected, letGo, dispose, asyncDispose, HANDLE };
+module.exports = { untilCollected, letGo, dispose, asyncDispose, HANDLE, END };

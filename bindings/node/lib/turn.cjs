@@ -55,9 +55,9 @@ function blame(error, bad) {
 function later(core, write, finish) {
   if (core.handle === 0) return Promise.reject(errors.closed());
   if (core.writing) return Promise.reject(errors.nested());
-  if (current !== core) flush();
   let bad;
   try {
+    if (current !== core) flush();
     bad = write();
   } catch (error) {
     return Promise.reject(error);
@@ -77,6 +77,7 @@ function later(core, write, finish) {
 /** Hands over what is in the stream. */
 function flush() {
   scheduled = false;
+  stream.check();
   if (stream.isEmpty()) return;
   const number = (batchNumber = (batchNumber + 1) >>> 0);
   const entries = waiting;
