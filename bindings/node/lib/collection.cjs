@@ -91,6 +91,9 @@ class Reader {
 
   /** The documents with these ids, in their order; undefined for each that is not there. All as of one commit. */
   getMany(ids) {
+    if (ids === null || ids === undefined || typeof ids[Symbol.iterator] !== 'function') {
+      throw errors.argument('ids must be an array or another iterable');
+    }
     const list = Array.from(ids);
     turn.flush();
     stream.writeIds(list);
