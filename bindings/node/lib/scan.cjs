@@ -37,13 +37,22 @@ class Scan {
 
   /** The iterator's step. */
   next() {
-    if (this.#next < this.#count) return { value: this.#documents[this.#next++], done: false };
+    if (this.#next < this.#count) {
+      if (this.#core.handle === 0) this.#closed();
+      return { value: this.#documents[this.#next++], done: false };
+    }
     if (this.#ended) return { value: undefined, done: true };
     return this.#fill();
   }
 
+  /** The database was closed: what was read ahead is not given. */
+  #closed() {
+    this.#letGo();
+    throw errors.closed();
+  }
+
   #fill() {
-    if (this.#handle === 0) throw errors.closed();
+    if (this.#core.handle === 0) this.#closed();
     this.#before = this.token;
     this.#next = 0;
     this.#count = 0;
@@ -75,11 +84,15 @@ class Scan {
 
   /** Lets go of its snapshot. What it had read ahead is forgotten. Closing twice is fine. */
   close() {
+    this.#ended = true;
+    this.#letGo();
+  }
+
+  #letGo() {
     this.#before = this.token;
     this.#next = 0;
     this.#count = 0;
     this.#documents = [];
-    this.#ended = true;
     if (this.#handle !== 0) {
       const handle = this.#handle;
       this.#handle = 0;
