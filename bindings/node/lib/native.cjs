@@ -3,23 +3,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-
-/** "linux-x64-gnu", "darwin-arm64", ... */
-function platform() {
-  const name = `${process.platform}-${process.arch}`;
-  return process.platform === 'linux' ? `${name}-${isMusl() ? 'musl' : 'gnu'}` : name;
-}
-
-function isMusl() {
-  const report = process.report;
-  if (!report || typeof report.getReport !== 'function') return false;
-  // Without this, the report asks the network for the names of hosts.
-  const before = report.excludeNetwork;
-  report.excludeNetwork = true;
-  const { header } = report.getReport();
-  report.excludeNetwork = before;
-  return !header.glibcVersionRuntime;
-}
+const { platform } = require('./platform.cjs');
 
 function load() {
   const folder = path.join(__dirname, '..', 'prebuilds');

@@ -48,7 +48,7 @@ pub fn snapshot(state: &mut State, args: &Args<1>) -> Result<Answer> {
 /// `release(number)`: what it stands for is let go. JavaScript forgot the number.
 pub fn release(state: &mut State, args: &Args<1>) -> Result<Answer> {
     match state.take(args.number(0)?) {
-        Handle::Transaction(_, tx) => drop(tx.rollback()),
+        Handle::Transaction(tx) => drop(tx.rollback()),
         handle => drop(handle),
     }
     Ok(Answer::Nothing)
@@ -152,7 +152,8 @@ pub fn start(state: &mut State, args: &Args<6>) -> Result<Answer> {
     let (name, number) = (args.string(0)?, args.number(1)?);
     let given = Document::from_json(&args.string(2)?)?;
     let (job, tell, timeout) = (args.number(3)?, args.number(4)? != 0, args.double(5)?);
-    let deadline = Duration::try_from_secs_f64(timeout / 1000.0).ok().and_then(|limit| Instant::now().checked_add(limit));
+    let deadline =
+        Duration::try_from_secs_f64(timeout / 1000.0).ok().and_then(|limit| Instant::now().checked_add(limit));
     if matches!(&*name, "create_collection" | "rename_collection" | "drop_collection") {
         let work = long(state, &name, number, &given)?;
         let (db, writer) = state.writer(number)?;

@@ -242,15 +242,8 @@ impl<const N: usize> Args<N> {
                 return None;
             }
             let (buffer, offset) = (ptr::null_mut(), ptr::null_mut());
-            let status = sys::napi_get_typedarray_info(
-                self.env,
-                value,
-                &mut kind,
-                &mut length,
-                &mut data,
-                buffer,
-                offset,
-            );
+            let status =
+                sys::napi_get_typedarray_info(self.env, value, &mut kind, &mut length, &mut data, buffer, offset);
             if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_array {
                 return None;
             }

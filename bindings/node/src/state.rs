@@ -41,8 +41,8 @@ pub enum Handle {
     Snapshot(u32, Snapshot),
     /// A scan of the database with that handle.
     Scan(u32, Box<Scan>),
-    /// A transaction of the database with that handle.
-    Transaction(u32, Tx),
+    /// A transaction.
+    Transaction(Tx),
 }
 
 /// A scan and the document that it could not hand over yet.
@@ -113,9 +113,8 @@ impl Input {
         }
         // SAFETY: inside the buffer, which is valid and not written to while this is borrowed (`set_buffer`). Any
         // bits are an integer and a float.
-        let (words, floats) = unsafe {
-            (std::slice::from_raw_parts(self.words, words), std::slice::from_raw_parts(self.floats, floats))
-        };
+        let (words, floats) =
+            unsafe { (std::slice::from_raw_parts(self.words, words), std::slice::from_raw_parts(self.floats, floats)) };
         let text = if self.is_ascii { SourceText::Ascii(&self.ascii) } else { SourceText::Wide(&self.units) };
         Ok(Source { words, floats, text, shapes, w: 0, f: 0, t: 0 })
     }
@@ -248,7 +247,7 @@ impl State {
     /// The transaction of this number.
     pub fn transaction(&self, at: u32) -> Result<Tx> {
         match self.handles.get(at as usize) {
-            Some(Handle::Transaction(_, tx)) => Ok(*tx),
+            Some(Handle::Transaction(tx)) => Ok(*tx),
             _ => Err(Error::Closed),
         }
     }
@@ -273,7 +272,7 @@ impl State {
     pub fn tear_down(&mut self) {
         // First what others wait for: the writer's turn.
         for handle in &self.handles {
-            if let Handle::Transaction(_, tx) = handle {
+            if let Handle::Transaction(tx) = handle {
                 // Nobody is there to be told.
                 let _ = tx.rollback();
             }

@@ -203,7 +203,7 @@ pub fn result_again(state: &mut State) -> Result<Answer> {
 pub fn begin(state: &mut State, args: &Args<1>) -> Result<Answer> {
     let number = args.number(0)?;
     let tx = Tx::begin(state.database(number)?)?;
-    Ok(Answer::Number(f64::from(state.keep(Handle::Transaction(number, tx)))))
+    Ok(Answer::Number(f64::from(state.keep(Handle::Transaction(tx)))))
 }
 
 /// `commit(transaction)`: the commit number. The transaction has ended, come what may.
