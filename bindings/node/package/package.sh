@@ -3,12 +3,12 @@
 #
 #   DIST/nyrodb-VERSION.tgz      JavaScript, types, and the binary for this platform
 set -euo pipefail
-library=$(realpath "$1") work=$2 dist=$3
+mkdir -p "$2" "$3"
+library=$(realpath "$1") work=$(realpath "$2") dist=$(realpath "$3")
 cd "$(dirname "$0")/.."
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' ../../Cargo.toml | head -1)
 grep -q "\"version\": \"$version\"" package.json || { echo "package.json has another version than $version"; exit 1; }
-rm -rf "$work" && mkdir -p "$work/package" "$work/tools" "$work/empty" "$dist"
-work=$(realpath "$work") dist=$(realpath "$dist")
+rm -rf "$work" && mkdir -p "$work/package" "$work/tools" "$work/empty"
 
 # What the package is made of; the binary without debug information.
 cp -r lib README.md package.json ../../LICENSE-MIT ../../LICENSE-APACHE "$work/package/"
