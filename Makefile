@@ -82,3 +82,18 @@ bench-space: ## measure the size of the file and what holding it costs
 
 clean: ## remove all that was built
 	$(CARGO) clean
+
+# ---- Go (bindings/go) ----------------------------------------------------------------------------------
+
+GO     ?= go
+GO_DIR := bindings/go
+GO_LIB := $(GO_DIR)/lib
+GO_OS  := $(shell $(GO) env GOOS 2>/dev/null)_$(shell $(GO) env GOARCH 2>/dev/null)
+
+.PHONY: go-lib test-go bench-go package-go
+
+go-lib: ## put libnyro.a and nyro.h where the Go package finds them
+	$(CARGO) build --release -p nyro-ffi
+	@mkdir -p $(GO_LIB)/$(GO_OS)
+	cp include/nyro.h $(GO_LIB)/nyro.h
+	strip -S -o $(GO_LIB)/$(GO_OS)/libnyro.a $(TARGET)/release/libnyro.a

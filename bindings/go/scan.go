@@ -1,0 +1,205 @@
+package nyro
+
+import (
+	"io"
+	"iter"
+	"runtime"
+	"sync/atomic"
+)
+
+// Token is where a scan is: a scan that begins after it, now or after reopening, goes on behind the last
+// document that was given. What has not changed since comes exactly once; what was written since comes (again)
+// at the end. 0 is the beginning.
+type Token uint64
+
+// Scan reads documents in the order they were last written, from a snapshot of its own that is taken when the
+// first loop begins. Documents come from the library by the batch:
+//
+//	library --one call--> [ doc | doc | doc | .. ]  ends, tokens       All: each decoded in a copy of its own
+//	                                                                   Raws: lent as they lie here
+//
+// A Scan is for one goroutine. It closes itself at its end and after an error; close it where a loop may leave
+// early and the Scan stays in use.
+type Scan[T any] struct {
+	from   *reader[T]
+	handle *scanHandle
+	token  Token
+	err    error
+	ended  bool
+
+	batch  *buffer
+	tokens []uint64
+	// next is the place in the batch of the document that comes next, of all that are there.
+	next, all int
+	at        uintptr
+}
+
+// scanHandle is closed once, by whoever comes first.
+type scanHandle struct {
+	handle atomic.Uint64
+}
+
+func (h *scanHandle) close() {
+	if scan := h.handle.Swap(0); scan != 0 {
+		_ = closeScan(handle(scan))
+	}
+}
+
+var _ io.Closer = (*Scan[int])(nil)
+
+// Documents of the first batch, and of the others: a loop that stops early has not read much ahead.
+const (
+	firstBatch = 16
+	fullBatch  = 256
+	batchBytes = 64 << 10
+)
+
+func newScan[T any](from *reader[T], after Token) *Scan[T] {
+	return &Scan[T]{from: from, token: after, err: from.err}
+}
+
+// All gives the documents that are left, one after the other. After an error, which comes as the last pair, it
+// ends. A second loop goes on where the first one stopped.
+func (s *Scan[T]) All() iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		defer s.finish()
+		for {
+			var document T
+			data, err := s.step()
+			if err == nil && data == nil {
+				return
+			}
+			if err == nil {
+				if err = s.from.decodeCopy(data, &document); err != nil {
+					s.fail(err)
+				}
+			}
+			if !yield(document, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Raws gives the documents that are left as their bytes, without copying each. The bytes are lent until the
+// loop's next step: read them, do not keep or change them.
+func (s *Scan[T]) Raws() iter.Seq2[Raw, error] {
+	return func(yield func(Raw, error) bool) {
+		defer s.finish()
+		for {
+			data, err := s.step()
+			if err == nil && data == nil {
+				return
+			}
+			if !yield(data, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Token is where the scan is, behind the last document that it gave.
+func (s *Scan[T]) Token() Token { return s.token }
+
+// Close ends the scan. Closing again does nothing.
+func (s *Scan[T]) Close() error {
+	if s.err == nil && !s.ended {
+		s.err = errClosed("scan")
+	}
+	s.release()
+	return nil
+}
+
+// finish releases what a scan that has ended holds.
+func (s *Scan[T]) finish() {
+	if s.ended || s.err != nil {
+		s.release()
+	}
+}
+
+func (s *Scan[T]) release() {
+	if s.handle != nil {
+		s.handle.close()
+	}
+	if s.batch != nil {
+		s.batch.free()
+		s.batch = nil
+	}
+	s.next, s.all = 0, 0
+}
+
+// fail makes the error the last thing that the scan gives.
+func (s *Scan[T]) fail(err error) {
+	s.ended = true
+	s.next, s.all = 0, 0
+	s.err = nil
+	_ = err
+}
+
+// step gives the next document, lent until the next step; nil at the end.
+func (s *Scan[T]) step() ([]byte, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	if s.next == s.all {
+		if s.ended {
+			return nil, nil
+		}
+		if err := s.fill(); err != nil {
+			s.ended = true
+			return nil, err
+		}
+		if s.all == 0 {
+			return nil, nil
+		}
+	}
+	start, end := s.at, s.batch.ends[s.next]
+	s.token = Token(s.tokens[s.next])
+	s.at = end
+	s.next++
+	return s.batch.bytes[start:end:end], nil
+}
+
+// fill fetches the next batch.
+func (s *Scan[T]) fill() error {
+	most := fullBatch
+	if s.handle == nil {
+		most = firstBatch
+		if err := s.open(); err != nil {
+			return err
+		}
+	}
+	for {
+		got, err := fillBatch(handle(s.handle.handle.Load()), s.batch.bytes, s.batch.ends[:most], s.tokens[:most])
+		runtime.KeepAlive(s)
+		if err != nil {
+			return err
+		}
+		if got.needed > 0 {
+			s.batch.grow(got.needed)
+			continue
+		}
+		s.next, s.all, s.at, s.ended = 0, got.documents, 0, got.ended
+		return nil
+	}
+}
+
+func (s *Scan[T]) open() error {
+	h, err := openScan(s.from.handle, uint64(s.token))
+	runtime.KeepAlive(s.from.owner)
+	if err != nil {
+		return err
+	}
+	s.handle = &scanHandle{}
+	s.handle.handle.Store(uint64(h))
+	runtime.AddCleanup(s, func(h *scanHandle) { h.close() }, s.handle)
+	s.batch = scratch.Get().(*buffer)
+	if len(s.batch.bytes) < batchBytes {
+		s.batch.bytes = make([]byte, batchBytes)
+	}
+	if len(s.batch.ends) < fullBatch {
+		s.batch.ends = make([]uintptr, fullBatch)
+	}
+	s.tokens = make([]uint64, fullBatch)
+	return nil
+}
