@@ -23,7 +23,9 @@ func CollectionOf[T any](db *DB, name string) *Collection[T] {
 func (c *Collection[T]) Name() string { return c.name }
 
 // At is the collection as of a snapshot.
-func (c *Collection[T]) At(s *Snapshot) *SnapshotCollection[T] { return snapshotCollection[T](s, c.name) }
+func (c *Collection[T]) At(s *Snapshot) *SnapshotCollection[T] {
+	return snapshotCollection[T](s, c.name)
+}
 
 // In is the collection in a transaction.
 func (c *Collection[T]) In(tx *Tx) *TxCollection[T] { return txCollection[T](tx, c.name) }

@@ -433,18 +433,86 @@ type scanBatch struct {
 	documents int
 	// needed is the size of the next document when none fitted into the buffer.
 	needed int
-	token  uint64
 	ended  bool
 }
 
-func fillBatch(scan handle, buf []byte, ends []uintptr) (scanBatch, error) {
+// fillBatch copies documents into buf, where each ends into ends, and where the scan is behind it into tokens.
+func fillBatch(scan handle, buf []byte, ends []uintptr, tokens []uint64) (scanBatch, error) {
 	data, n := bytesOf(buf)
-	r := C.go_scan_batch(scan, data, n, sizesOf(ends), C.size_t(len(ends)))
+	r := C.go_scan_batch(scan, data, n, sizesOf(ends), (*C.uint64_t)(unsafe.SliceData(tokens)), C.size_t(len(ends)))
 	if r.code != 0 {
 		return scanBatch{}, failed(r.code, r.message)
 	}
 	b := r.batch
-	return scanBatch{int(b.documents), int(b.needed), uint64(b.token), b.ended != 0}, nil
+	return scanBatch{int(b.documents), int(b.needed), b.ended != 0}, nil
 }
 
 func closeScan(scan handle) error { return done(C.go_scan_close(scan)) }
+
+// ---- long calls ----------------------------------------------------------------------------------------
+
+// control is how a long call is stopped and watched; see [watch].
+type control = C.go_control
+
+func newCancel() (handle, error) {
+	r := C.go_cancel_new()
+	return r.value, done(r)
+}
+
+func fireCancel(cancel handle) error    { return done(C.go_cancel_fire(cancel)) }
+func releaseCancel(cancel handle) error { return done(C.go_cancel_release(cancel)) }
+
+func makeControl(cancel handle, context uintptr) control {
+	return control{cancel: cancel, context: C.uintptr_t(context)}
+}
+
+func verifyDatabase(db handle, c control, r *VerifyReport) error {
+	return report(C.go_verify(db, c), r)
+}
+func compactDatabase(db handle, c control, r *CompactReport) error {
+	return report(C.go_compact(db, c), r)
+}
+
+func warmUpDatabase(db handle, limit uint64, c control, r *WarmUpReport) error {
+	return report(C.go_warm_up(db, C.uint64_t(limit), c), r)
+}
+
+func flag(set bool) C.uint32_t {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+func backupDatabase(db handle, path string, o *BackupOptions, c control, r *BackupReport) error {
+	pathData, pathBytes := textOf(path)
+	nameData, nameBytes := textOf(o.Name)
+	sinceData, sinceBytes := textOf(o.Since)
+	return report(C.go_backup(db, pathData, pathBytes, nameData, nameBytes, sinceData, sinceBytes, flag(o.Overwrite), c), r)
+}
+
+func restoreDatabase(target string, backups []string, overwrite bool, c control, r *VerifyReport) error {
+	targetData, targetBytes := textOf(target)
+	var paths []byte
+	ends := make([]uintptr, len(backups)+1)
+	for i, path := range backups {
+		paths = append(paths, path...)
+		ends[i] = uintptr(len(paths))
+	}
+	data, _ := bytesOf(paths)
+	return report(C.go_restore(targetData, targetBytes, (*C.char)(unsafe.Pointer(data)), sizesOf(ends), C.size_t(len(backups)),
+		flag(overwrite), c), r)
+}
+
+func repairDatabase(damaged, target string, overwrite bool, c control, r *RepairReport) error {
+	damagedData, damagedBytes := textOf(damaged)
+	targetData, targetBytes := textOf(target)
+	var data Raw
+	if err := report(C.go_repair(damagedData, damagedBytes, targetData, targetBytes, flag(overwrite), c), &data); err != nil {
+		return err
+	}
+	if err := Unmarshal(data, r); err != nil {
+		return err
+	}
+	return Unmarshal(data, &r.Fields)
+}

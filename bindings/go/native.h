@@ -160,7 +160,10 @@ static inline go_bytes go_get_many(uint64_t collection, const uint8_t *ids, cons
     uint8_t *data = NULL;
     size_t bytes = 0;
     nyro_id *list = malloc((count + 1) * sizeof *list);
-    if (list == NULL) abort();
+    if (list == NULL) {
+        go_bytes r = {NYRO_INTERNAL, strdup("no memory for the ids"), NULL, 0};
+        return r;
+    }
     for (size_t i = 0; i < count; i++) {
         size_t start = i == 0 ? 0 : id_ends[i - 1];
         list[i] = go_make_id(NYRO_ID_MSGPACK, 0, ids + start, id_ends[i] - start);
@@ -217,9 +220,10 @@ static inline go_result go_scan_open(uint64_t collection, uint64_t after) {
     return go_done(code, scan);
 }
 
-static inline go_batch go_scan_batch(uint64_t scan, uint8_t *buffer, size_t buffer_bytes, size_t *ends, size_t most) {
+static inline go_batch go_scan_batch(uint64_t scan, uint8_t *buffer, size_t buffer_bytes, size_t *ends,
+                                     uint64_t *tokens, size_t most) {
     go_batch r = {0, NULL, {0}};
-    r.code = nyro_scan_batch(scan, buffer, buffer_bytes, ends, most, &r.batch, NULL);
+    r.code = nyro_scan_batch_tokens(scan, buffer, buffer_bytes, ends, tokens, most, &r.batch, NULL);
     r.message = go_message(r.code);
     return r;
 }
@@ -234,5 +238,98 @@ static inline go_result go_cancel_new(void) {
 
 static inline go_result go_cancel_fire(uint64_t cancel) { return go_done(nyro_cancel_fire(cancel, NULL), 0); }
 static inline go_result go_cancel_release(uint64_t cancel) { return go_done(nyro_cancel_release(cancel, NULL), 0); }
+
+// Long calls. `context` is a number that the progress callback of Go knows its caller by; 0: no callback.
+typedef struct { uint64_t cancel; uintptr_t context; } go_control;
+
+extern uint32_t nyroGoProgress(uintptr_t context, uint64_t done, uint64_t total, char *phase, size_t phase_bytes,
+                               char *unit, size_t unit_bytes);
+
+static uint32_t go_progress(void *context, const nyro_progress *p) {
+    return nyroGoProgress((uintptr_t)context, p->done, p->total, (char *)p->phase, p->phase_bytes, (char *)p->unit,
+                          p->unit_bytes);
+}
+
+static inline nyro_control go_make_control(go_control given) {
+    nyro_control c;
+    memset(&c, 0, sizeof c);
+    c.struct_bytes = sizeof c;
+    c.cancel = given.cancel;
+    if (given.context != 0) {
+        c.progress = go_progress;
+        c.context = (void *)given.context;
+    }
+    return c;
+}
+
+static inline go_bytes go_verify(uint64_t db, go_control given) {
+    nyro_control c = go_make_control(given);
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    uint32_t code = nyro_verify(db, &c, NYRO_FORMAT_MSGPACK, &data, &bytes, NULL);
+    return go_done_bytes(code, data, bytes);
+}
+
+static inline go_bytes go_compact(uint64_t db, go_control given) {
+    nyro_control c = go_make_control(given);
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    uint32_t code = nyro_compact(db, &c, NYRO_FORMAT_MSGPACK, &data, &bytes, NULL);
+    return go_done_bytes(code, data, bytes);
+}
+
+static inline go_bytes go_warm_up(uint64_t db, uint64_t limit, go_control given) {
+    nyro_control c = go_make_control(given);
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    uint32_t code = nyro_warm_up(db, limit, &c, NYRO_FORMAT_MSGPACK, &data, &bytes, NULL);
+    return go_done_bytes(code, data, bytes);
+}
+
+static inline go_bytes go_backup(uint64_t db, const char *path, size_t path_bytes, const char *name, size_t name_bytes,
+                                 const char *since, size_t since_bytes, uint32_t overwrite, go_control given) {
+    nyro_control c = go_make_control(given);
+    nyro_backup_options o;
+    memset(&o, 0, sizeof o);
+    o.struct_bytes = sizeof o;
+    o.overwrite = overwrite;
+    if (name_bytes != 0) { o.name = name; o.name_bytes = name_bytes; }
+    if (since_bytes != 0) { o.since = since; o.since_bytes = since_bytes; }
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    uint32_t code = nyro_backup(db, path, path_bytes, &o, &c, NYRO_FORMAT_MSGPACK, &data, &bytes, NULL);
+    return go_done_bytes(code, data, bytes);
+}
+
+// The paths lie one behind the other in `paths`; number i ends at ends[i].
+static inline go_bytes go_restore(const char *target, size_t target_bytes, const char *paths, const size_t *ends,
+                                  size_t count, uint32_t overwrite, go_control given) {
+    nyro_control c = go_make_control(given);
+    nyro_text *list = malloc((count + 1) * sizeof *list);
+    if (list == NULL) {
+        go_bytes r = {NYRO_INTERNAL, strdup("no memory for the paths"), NULL, 0};
+        return r;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t start = i == 0 ? 0 : ends[i - 1];
+        list[i].data = paths + start;
+        list[i].bytes = ends[i] - start;
+    }
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    uint32_t code = nyro_restore(target, target_bytes, list, count, overwrite, &c, NYRO_FORMAT_MSGPACK, &data, &bytes, NULL);
+    free(list);
+    return go_done_bytes(code, data, bytes);
+}
+
+static inline go_bytes go_repair(const char *damaged, size_t damaged_bytes, const char *target, size_t target_bytes,
+                                 uint32_t overwrite, go_control given) {
+    nyro_control c = go_make_control(given);
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    uint32_t code = nyro_repair(damaged, damaged_bytes, target, target_bytes, overwrite, &c, NYRO_FORMAT_MSGPACK, &data,
+                                &bytes, NULL);
+    return go_done_bytes(code, data, bytes);
+}
 
 #endif

@@ -71,7 +71,8 @@ func (s *Scan[T]) All() iter.Seq2[T, error] {
 			}
 			if err == nil {
 				if err = s.from.decodeCopy(data, &document); err != nil {
-					s.fail(err)
+					// The scan gives nothing after an error.
+					s.ended, s.next, s.all = true, 0, 0
 				}
 			}
 			if !yield(document, err) || err != nil {
@@ -126,14 +127,6 @@ func (s *Scan[T]) release() {
 		s.batch = nil
 	}
 	s.next, s.all = 0, 0
-}
-
-// fail makes the error the last thing that the scan gives.
-func (s *Scan[T]) fail(err error) {
-	s.ended = true
-	s.next, s.all = 0, 0
-	s.err = nil
-	_ = err
 }
 
 // step gives the next document, lent until the next step; nil at the end.

@@ -37,7 +37,9 @@ func (s *Snapshot) CollectionNames() ([]string, error) {
 
 // Collection is a collection as of the snapshot, of documents without a type of their own. For a typed one see
 // [Collection.At].
-func (s *Snapshot) Collection(name string) *SnapshotCollection[M] { return snapshotCollection[M](s, name) }
+func (s *Snapshot) Collection(name string) *SnapshotCollection[M] {
+	return snapshotCollection[M](s, name)
+}
 
 // SnapshotCollection is a collection as of a snapshot.
 type SnapshotCollection[T any] struct {

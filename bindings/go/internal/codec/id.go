@@ -196,3 +196,19 @@ func (d *decoder) id(pos int) (ID, int) {
 	}
 	return ID{}, d.fail(errorf(CodeInvalidID, "%s is no id", nameOf(d.buf[pos:])))
 }
+
+// DecodeIDs reads an array of ids.
+func DecodeIDs(data []byte) ([]ID, error) {
+	d := decoder{buf: data}
+	n, pos := d.arrayHead(0)
+	if pos < 0 {
+		return nil, d.finish(d.malformed(0))
+	}
+	ids := make([]ID, n)
+	for i := range ids {
+		if ids[i], pos = d.id(pos); pos < 0 {
+			break
+		}
+	}
+	return ids, d.finish(pos)
+}
