@@ -43,7 +43,7 @@ type InsertOneResult struct {
 type InsertManyOptions struct {
 	// Unordered: insert all documents but those that fail. Otherwise it stops at the first that fails.
 	Unordered bool
-	// Atomic: insert nothing if one fails.
+	// Atomic: insert nothing if one fails. The error is that of the document, not a [*BulkError].
 	Atomic bool
 }
 

@@ -25,7 +25,8 @@ type Scan[T any] struct {
 	handle *scanHandle
 	token  Token
 	err    error
-	ended  bool
+	// ended: the library has nothing more.
+	ended bool
 
 	batch  *buffer
 	tokens []uint64
@@ -62,7 +63,6 @@ func newScan[T any](from *reader[T], after Token) *Scan[T] {
 // ends. A second loop goes on where the first one stopped.
 func (s *Scan[T]) All() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		defer s.finish()
 		for {
 			var document T
 			data, err := s.step()
@@ -71,8 +71,7 @@ func (s *Scan[T]) All() iter.Seq2[T, error] {
 			}
 			if err == nil {
 				if err = s.from.decodeCopy(data, &document); err != nil {
-					// The scan gives nothing after an error.
-					s.ended, s.next, s.all = true, 0, 0
+					s.end()
 				}
 			}
 			if !yield(document, err) || err != nil {
@@ -86,7 +85,6 @@ func (s *Scan[T]) All() iter.Seq2[T, error] {
 // loop's next step: read them, do not keep or change them.
 func (s *Scan[T]) Raws() iter.Seq2[Raw, error] {
 	return func(yield func(Raw, error) bool) {
-		defer s.finish()
 		for {
 			data, err := s.step()
 			if err == nil && data == nil {
@@ -111,11 +109,10 @@ func (s *Scan[T]) Close() error {
 	return nil
 }
 
-// finish releases what a scan that has ended holds.
-func (s *Scan[T]) finish() {
-	if s.ended || s.err != nil {
-		s.release()
-	}
+// end is the end of the scan: of its documents, or because of an error, after which it gives nothing.
+func (s *Scan[T]) end() {
+	s.ended = true
+	s.release()
 }
 
 func (s *Scan[T]) release() {
@@ -135,14 +132,14 @@ func (s *Scan[T]) step() ([]byte, error) {
 		return nil, s.err
 	}
 	if s.next == s.all {
-		if s.ended {
-			return nil, nil
+		if !s.ended {
+			if err := s.fill(); err != nil {
+				s.end()
+				return nil, err
+			}
 		}
-		if err := s.fill(); err != nil {
-			s.ended = true
-			return nil, err
-		}
-		if s.all == 0 {
+		if s.next == s.all {
+			s.end()
 			return nil, nil
 		}
 	}
@@ -172,7 +169,10 @@ func (s *Scan[T]) fill() error {
 			s.batch.grow(got.needed)
 			continue
 		}
-		s.next, s.all, s.at, s.ended = 0, got.documents, 0, got.ended
+		s.next, s.all, s.at = 0, got.documents, 0
+		if s.ended = got.ended; s.ended {
+			s.handle.close()
+		}
 		return nil
 	}
 }
