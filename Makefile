@@ -5,13 +5,14 @@
 
 CARGO  ?= cargo
 CC     ?= cc
+CXX    ?= c++
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 DEBUG  := $(TARGET)/debug
 
-CFLAGS_STRICT := -std=c11 -O1 -g -Wall -Wextra -Werror -pedantic
+PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-c test-examples test-loom test-asan test-miri \
+.PHONY: help demo test test-rust test-c test-install install test-examples test-loom test-asan test-miri \
         fmt lint docs header fixtures bench bench-space clean
 
 help: ## list these commands
@@ -28,15 +29,18 @@ test-rust: ## unit, integration, documentation and layer tests; those of the pub
 	$(CARGO) test --workspace
 	NYRO_READ_MODE=pread $(CARGO) test -p nyro --test engine -- api a_disk_without_threads
 
-test-c: ## compile the C example strictly and run it, with the shared and the static library
+test-c: ## C and C++: the examples and the tests of the headers, with every compiler there is, under a sanitizer
 	$(CARGO) build -p nyro-ffi
-	@mkdir -p $(TARGET)/c
-	$(CC) $(CFLAGS_STRICT) -Iinclude examples/c/quickstart.c -o $(TARGET)/c/quickstart \
-	    -L$(DEBUG) -lnyro -Wl,-rpath,$(DEBUG)
-	cd $(TARGET)/c && ./quickstart
-	$(CC) $(CFLAGS_STRICT) -Iinclude examples/c/quickstart.c -o $(TARGET)/c/quickstart-static \
-	    $(DEBUG)/libnyro.a -lpthread -ldl -lm
-	cd $(TARGET)/c && ./quickstart-static
+	@CC="$(CC)" CXX="$(CXX)" ffi/tests/run.sh $(DEBUG) $(TARGET)/c
+
+test-install: ## install the C package into an empty folder and use it there, by pkg-config and by CMake
+	@rm -rf $(TARGET)/install
+	$(MAKE) install PREFIX=$(TARGET)/install
+	@ffi/package/test.sh $(TARGET)/install $(TARGET)/install-test
+
+install: ## build the C library and install it: make install PREFIX=/usr/local
+	$(CARGO) build --release -p nyro-ffi
+	ffi/package/install.sh $(TARGET)/release "$(PREFIX)" "$(DESTDIR)"
 
 test-examples: ## run the Rust quick start and the demo
 	$(CARGO) run --quiet -p nyro-cli --example quickstart
