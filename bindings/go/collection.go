@@ -16,7 +16,7 @@ type Collection[T any] struct {
 // [D], [Raw] or any. It is made by its first write, and empty before. A name that can't be one, or a type that
 // can't be stored, is an error of its first call. It is cheap, and may be kept as long as db is open.
 func CollectionOf[T any](db *DB, name string) *Collection[T] {
-	return &Collection[T]{newReader[T](db, db.scope, name), db}
+	return &Collection[T]{newReader[T](db, db.scope, db.scope, name), db}
 }
 
 // Name is the name of the collection.
@@ -53,7 +53,7 @@ func (c *Collection[T]) EstimatedDocumentCount() (uint64, error) { return c.coun
 
 // All reads all documents, in the order they were last written, as of the moment the loop begins. After an error
 // it ends.
-func (c *Collection[T]) All() iter.Seq2[T, error] { return c.Scan(0).All() }
+func (c *Collection[T]) All() iter.Seq2[T, error] { return all(&c.reader) }
 
 // Scan reads the documents after a token; 0 is the beginning.
 func (c *Collection[T]) Scan(after Token) *Scan[T] { return newScan(&c.reader, after) }

@@ -108,7 +108,7 @@ func (db *DB) Snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{scope: newScope(h, releaseSnapshot)}
+	s := &Snapshot{scope: newScope(h, releaseSnapshot), db: db.scope}
 	s.cleanup = runtime.AddCleanup(s, func(scope *scope) { scope.close() }, s.scope)
 	return s, nil
 }
@@ -160,7 +160,7 @@ func (db *DB) Update(ctx context.Context, change func(tx *Tx) error) error {
 	if err != nil {
 		return err
 	}
-	tx := &Tx{scope: newScope(h, rollbackTransaction)}
+	tx := &Tx{scope: newScope(h, rollbackTransaction), db: db.scope}
 	// After an error, and when change panics or ends the goroutine. After a commit it does nothing.
 	defer tx.scope.close()
 	if err := change(tx); err != nil {

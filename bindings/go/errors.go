@@ -72,6 +72,21 @@ type BulkFailure struct {
 // Error is the message.
 func (e *BulkError) Error() string { return e.err.Error() }
 
+// explain puts in the reasons of failures that the library does not know, and the kind of the first one.
+func (e *BulkError) explain(reasons map[int]*Error) {
+	for i := range e.Failures {
+		f := &e.Failures[i]
+		if reason, ok := reasons[f.Index]; ok {
+			f.Err = reason
+		}
+		if i == 0 {
+			e.err.kind = f.Err.Kind()
+			e.err.Message = fmt.Sprintf("%d documents were inserted and %d failed; the first is number %d: %s",
+				e.Inserted, len(e.Failures), f.Index, f.Err.Message)
+		}
+	}
+}
+
 // Unwrap is the error and those of the failures, so that errors.Is finds all of them.
 func (e *BulkError) Unwrap() []error {
 	all := []error{e.err}

@@ -14,7 +14,9 @@ import (
 //	Put:  value -> encoded into a scratch buffer -> library
 type reader[T any] struct {
 	// owner keeps the database, snapshot or transaction from being cleaned up.
-	owner  any
+	owner any
+	// db is the scope of the database.
+	db     *scope
 	name   string
 	handle handle
 	codec  codec.Codec[T]
@@ -22,8 +24,8 @@ type reader[T any] struct {
 	err error
 }
 
-func newReader[T any](owner any, s *scope, name string) reader[T] {
-	r := reader[T]{owner: owner, name: name}
+func newReader[T any](owner any, db, s *scope, name string) reader[T] {
+	r := reader[T]{owner: owner, db: db, name: name}
 	var err error
 	if r.codec, err = codec.Of[T](); err != nil {
 		r.err = wrapCodec(err)
@@ -82,6 +84,17 @@ func (b *buffer) free() {
 // grow makes the buffer hold n bytes.
 func (b *buffer) grow(n int) {
 	b.bytes = make([]byte, n+n/4)
+}
+
+// reserve makes the buffer hold at least so many bytes and ends.
+func (b *buffer) reserve(bytes, ends int) {
+	if len(b.bytes) < bytes {
+		b.bytes = make([]byte, bytes)
+	}
+	if cap(b.ends) < ends {
+		b.ends = make([]uintptr, ends)
+	}
+	b.ends = b.ends[:cap(b.ends)]
 }
 
 // read copies the document with this id into b and gives it; nil if there is none.
@@ -143,9 +156,7 @@ func (r *reader[T]) getMany(ids []any) ([]*T, error) {
 	b := scratch.Get().(*buffer)
 	defer b.free()
 	// Ids in front, where the documents end behind them.
-	if cap(b.ends) < 2*len(ids) {
-		b.ends = make([]uintptr, 2*len(ids))
-	}
+	b.reserve(0, 2*len(ids))
 	formEnds, ends := b.ends[:len(ids)], b.ends[len(ids):2*len(ids)]
 	forms := b.bytes[:0]
 	for i, id := range ids {
@@ -232,20 +243,30 @@ func (r *reader[T]) insertMany(documents []T, options *InsertManyOptions) (Inser
 	}
 	b := scratch.Get().(*buffer)
 	defer b.free()
-	if cap(b.ends) < len(documents) {
-		b.ends = make([]uintptr, len(documents))
-	}
+	b.reserve(0, len(documents))
 	ends := b.ends[:len(documents)]
 	n := 0
+	// What can't be encoded goes to the library as no bytes at all. It refuses that, and keeps to what the options
+	// say of a document that fails; the reason is put in afterwards.
+	var refused map[int]*Error
 	for i := range documents {
 		var err error
 		if n, err = r.encode(b, &documents[i], n); err != nil {
-			return InsertManyResult{}, err
+			if o.Atomic {
+				return InsertManyResult{}, err
+			}
+			if refused == nil {
+				refused = map[int]*Error{}
+			}
+			refused[i] = err.(*Error)
 		}
 		ends[i] = uintptr(n)
 	}
 	ids, err := insertMany(r.handle, b.bytes[:n], ends, &o)
 	runtime.KeepAlive(r.owner)
+	if bulk, ok := err.(*BulkError); ok {
+		bulk.explain(refused)
+	}
 	return InsertManyResult{ids}, err
 }
 
@@ -265,9 +286,7 @@ func bulkError(err *Error, inserted int, failures []byte) error {
 		message, _ := failure[2].(string)
 		bulk.Failures = append(bulk.Failures, BulkFailure{int(index), &Error{Code: Code(number), Message: message}})
 	}
-	if len(bulk.Failures) > 0 {
-		err.kind = bulk.Failures[0].Err.Kind()
-	}
+	bulk.explain(nil)
 	return bulk
 }
 

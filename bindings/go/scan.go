@@ -12,8 +12,8 @@ import (
 // at the end. 0 is the beginning.
 type Token uint64
 
-// Scan reads documents in the order they were last written, from a snapshot of its own that is taken when the
-// first loop begins. Documents come from the library by the batch:
+// Scan reads documents in the order they were last written, from a snapshot of its own that is taken when it is
+// made. Documents come from the library by the batch:
 //
 //	library --one call--> [ doc | doc | doc | .. ]  ends, tokens       All: each decoded in a copy of its own
 //	                                                                   Raws: lent as they lie here
@@ -56,7 +56,20 @@ const (
 )
 
 func newScan[T any](from *reader[T], after Token) *Scan[T] {
-	return &Scan[T]{from: from, token: after, err: from.err}
+	s := &Scan[T]{from: from, token: after, err: from.err}
+	if s.err == nil {
+		s.err = s.open()
+	}
+	return s
+}
+
+// all is a new scan for each loop, closed at its end.
+func all[T any](from *reader[T]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		s := newScan(from, 0)
+		defer s.Close()
+		s.All()(yield)
+	}
 }
 
 // All gives the documents that are left, one after the other. After an error, which comes as the last pair, it
@@ -96,6 +109,9 @@ func (s *Scan[T]) Raws() iter.Seq2[Raw, error] {
 		}
 	}
 }
+
+// Err is the error that the next loop will give, because the scan could not begin or was closed.
+func (s *Scan[T]) Err() error { return s.err }
 
 // Token is where the scan is, behind the last document that it gave.
 func (s *Scan[T]) Token() Token { return s.token }
@@ -143,6 +159,11 @@ func (s *Scan[T]) step() ([]byte, error) {
 			return nil, nil
 		}
 	}
+	if s.from.db.closed.Load() {
+		// What was read ahead is not given either.
+		s.end()
+		return nil, errClosed("database")
+	}
 	start, end := s.at, s.batch.ends[s.next]
 	s.token = Token(s.tokens[s.next])
 	s.at = end
@@ -153,11 +174,11 @@ func (s *Scan[T]) step() ([]byte, error) {
 // fill fetches the next batch.
 func (s *Scan[T]) fill() error {
 	most := fullBatch
-	if s.handle == nil {
+	if s.batch == nil {
 		most = firstBatch
-		if err := s.open(); err != nil {
-			return err
-		}
+		s.batch = scratch.Get().(*buffer)
+		s.batch.reserve(batchBytes, fullBatch)
+		s.tokens = make([]uint64, fullBatch)
 	}
 	for {
 		got, err := fillBatch(handle(s.handle.handle.Load()), s.batch.bytes, s.batch.ends[:most], s.tokens[:most])
@@ -186,13 +207,5 @@ func (s *Scan[T]) open() error {
 	s.handle = &scanHandle{}
 	s.handle.handle.Store(uint64(h))
 	runtime.AddCleanup(s, func(h *scanHandle) { h.close() }, s.handle)
-	s.batch = scratch.Get().(*buffer)
-	if len(s.batch.bytes) < batchBytes {
-		s.batch.bytes = make([]byte, batchBytes)
-	}
-	if len(s.batch.ends) < fullBatch {
-		s.batch.ends = make([]uintptr, fullBatch)
-	}
-	s.tokens = make([]uint64, fullBatch)
 	return nil
 }

@@ -1,6 +1,9 @@
 package nyro
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // scope is what has collections: a database, a snapshot or a transaction. It keeps the handles of the
 // collections that were asked for, each opened once, and releases them with its own.
@@ -13,8 +16,9 @@ type scope struct {
 	handle  handle
 	release func(handle) error
 
+	// closed is set once, under mu.
+	closed      atomic.Bool
 	mu          sync.Mutex
-	closed      bool
 	collections map[string]handle
 }
 
@@ -26,7 +30,7 @@ func newScope(h handle, release func(handle) error) *scope {
 func (s *scope) collection(name string) (handle, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed.Load() {
 		return 0, errClosed("database, snapshot or transaction")
 	}
 	if h, ok := s.collections[name]; ok {
@@ -42,11 +46,11 @@ func (s *scope) collection(name string) (handle, error) {
 // close releases all handles. The second time does nothing.
 func (s *scope) close() error {
 	s.mu.Lock()
-	if s.closed {
+	if s.closed.Load() {
 		s.mu.Unlock()
 		return nil
 	}
-	s.closed = true
+	s.closed.Store(true)
 	collections := s.collections
 	s.collections = nil
 	s.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 // Snapshot is the whole database as of one commit. Writers go on and are not seen.
 type Snapshot struct {
 	scope   *scope
+	db      *scope
 	cleanup runtime.Cleanup
 }
 
@@ -47,7 +48,7 @@ type SnapshotCollection[T any] struct {
 }
 
 func snapshotCollection[T any](s *Snapshot, name string) *SnapshotCollection[T] {
-	return &SnapshotCollection[T]{newReader[T](s, s.scope, name)}
+	return &SnapshotCollection[T]{newReader[T](s, s.db, s.scope, name)}
 }
 
 // Get reads the document with this id, and says whether there is one. An id is an integer, a string, a []byte or
@@ -97,7 +98,7 @@ func (c *SnapshotCollection[T]) CountDocuments() (uint64, error) { return c.coun
 func (c *SnapshotCollection[T]) EstimatedDocumentCount() (uint64, error) { return c.count() }
 
 // All reads all documents, in the order they were last written. After an error it ends.
-func (c *SnapshotCollection[T]) All() iter.Seq2[T, error] { return c.Scan(0).All() }
+func (c *SnapshotCollection[T]) All() iter.Seq2[T, error] { return all(&c.reader) }
 
 // Scan reads the documents after a token; 0 is the beginning.
 func (c *SnapshotCollection[T]) Scan(after Token) *Scan[T] { return newScan(&c.reader, after) }

@@ -6,6 +6,7 @@ import "runtime"
 // used by that function's goroutine alone, and ends with it; then its calls are ErrClosed.
 type Tx struct {
 	scope *scope
+	db    *scope
 }
 
 // Collection is a collection in the transaction, of documents without a type of their own. For a typed one see
@@ -29,7 +30,7 @@ type TxCollection[T any] struct {
 }
 
 func txCollection[T any](tx *Tx, name string) *TxCollection[T] {
-	return &TxCollection[T]{newReader[T](tx, tx.scope, name)}
+	return &TxCollection[T]{newReader[T](tx, tx.db, tx.scope, name)}
 }
 
 // Get reads the document with this id, and says whether there is one. An id is an integer, a string, a []byte or
