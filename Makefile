@@ -87,6 +87,11 @@ bench-space: ## measure the size of the file and what holding it costs
 clean: ## remove all that was built
 	$(CARGO) clean
 
+bench-c: ## look documents up from C, beside Rust and LMDB
+	$(CARGO) build --release -p nyro-ffi
+	$(CARGO) build --release -p nyro-owned --example get
+	ffi/bench/run.sh $(TARGET)/release $(TARGET)/bench-c
+
 # ---- Go (bindings/go) ----------------------------------------------------------------------------------
 
 GO     ?= go
