@@ -1,7 +1,0 @@
-module github.com/nyrodb/nyro/bindings/go/bench
-
-go 1.24
-
-require github.com/nyrodb/nyro/bindings/go v0.0.0
-
-replace github.com/nyrodb/nyro/bindings/go => ../
