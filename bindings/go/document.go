@@ -7,7 +7,7 @@ type M = map[string]any
 
 // D is a document, or a map inside one, that keeps the order of its fields:
 //
-//	nyro.D{{"_id", 1}, {"name", "Ada"}}
+//	nyro.D{{Name: "_id", Value: 1}, {Name: "name", Value: "Ada"}}
 //
 // Get(name) gives the value of a field, and whether there is one.
 type D = codec.D

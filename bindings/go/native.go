@@ -257,6 +257,13 @@ func databaseStats(h handle) (Stats, error) {
 	return s, err
 }
 
+// statsFields is for a test that compares Stats with it.
+func statsFields(h handle) (M, error) {
+	var m M
+	err := report(C.go_stats(h), &m)
+	return m, err
+}
+
 func databaseBackups(h handle) ([]BackupInfo, error) {
 	var list struct {
 		Items []BackupInfo `nyro:"items"`
