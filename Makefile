@@ -10,6 +10,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 DEBUG  := $(TARGET)/debug
 
 PREFIX ?= /usr/local
+PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-c test-install install test-examples test-loom test-asan test-miri \
@@ -40,7 +41,7 @@ test-install: ## install the C package into an empty folder and use it there, by
 
 install: ## build the C library and install it: make install PREFIX=/usr/local
 	$(CARGO) build --release -p nyro-ffi
-	ffi/package/install.sh $(TARGET)/release "$(PREFIX)" "$(DESTDIR)"
+	ffi/package/install.sh $(TARGET)/release "$(DESTDIR)$(PREFIX)"
 
 test-examples: ## run the Rust quick start and the demo
 	$(CARGO) run --quiet -p nyro-cli --example quickstart
@@ -87,11 +88,6 @@ bench-space: ## measure the size of the file and what holding it costs
 clean: ## remove all that was built
 	$(CARGO) clean
 
-bench-c: ## look documents up from C, beside Rust and LMDB
-	$(CARGO) build --release -p nyro-ffi
-	$(CARGO) build --release -p nyro-owned --example get
-	ffi/bench/run.sh $(TARGET)/release $(TARGET)/bench-c
-
 # ---- Go (bindings/go) ----------------------------------------------------------------------------------
 
 GO     ?= go
@@ -106,3 +102,23 @@ go-lib: ## put libnyro.a and nyro.h where the Go package finds them
 	@mkdir -p $(GO_LIB)/$(GO_OS)
 	cp include/nyro.h $(GO_LIB)/nyro.h
 	strip -S -o $(GO_LIB)/$(GO_OS)/libnyro.a $(TARGET)/release/libnyro.a
+
+# --------------------------------------------------------------------------------------------------------
+
+bench-c: ## look documents up from C, beside Rust and LMDB
+	$(CARGO) build --release -p nyro-ffi
+	$(CARGO) build --release -p nyro-owned --example get
+	ffi/bench/run.sh $(TARGET)/release $(TARGET)/bench-c
+
+# Programs of other makers need a C library no newer than theirs: zig links against the one that it is told.
+ZIG        := $(TARGET)/py/zig
+GLIBC      := 2.28
+ZIG_TARGET := $(shell uname -m)-unknown-linux-gnu
+
+$(ZIG)/bin/cargo-zigbuild:
+	$(PYTHON) -m venv $(ZIG)
+	$(ZIG)/bin/pip install --quiet ziglang cargo-zigbuild
+
+package-c: $(ZIG)/bin/cargo-zigbuild ## the C and C++ tarball, in dist/, tried from an empty folder
+	PATH=$(ZIG)/bin:$$PATH $(CARGO) zigbuild --release -p nyro-ffi --target $(ZIG_TARGET).$(GLIBC)
+	ffi/package/package.sh $(TARGET)/$(ZIG_TARGET)/release $(TARGET)/package-c dist

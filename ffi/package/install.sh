@@ -7,7 +7,7 @@
 #   PREFIX/lib/cmake/nyro/              find_package(nyro)
 #   PREFIX/share/doc/nyro/              licences, README
 set -euo pipefail
-built=$1 prefix=$2 root=${3:-}$2
+built=$1 root=${3:-}$2
 here=$(cd "$(dirname "$0")" && pwd)
 top=$here/../..
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$top/Cargo.toml" | head -1)
@@ -19,7 +19,7 @@ install -m 755 "$built/libnyro.so" "$root/lib/libnyro.so.$version"
 ln -sf "libnyro.so.$version" "$root/lib/libnyro.so.0"
 ln -sf libnyro.so.0 "$root/lib/libnyro.so"
 install -m 644 "$built/libnyro.a" "$root/lib/"
-fill() { sed -e "s|@PREFIX@|$prefix|g; s|@VERSION@|$version|g; s|@MAJOR_MINOR@|$minor|g" "$here/$1.in" > "$2/$1"; }
+fill() { sed -e "s|@VERSION@|$version|g; s|@MAJOR_MINOR@|$minor|g" "$here/$1.in" > "$2/$1"; }
 fill nyro.pc "$root/lib/pkgconfig"
 fill nyroConfig.cmake "$root/lib/cmake/nyro"
 fill nyroConfigVersion.cmake "$root/lib/cmake/nyro"

@@ -37,21 +37,29 @@ pub(crate) fn last_message() -> *const c_char {
 /// # Safety
 ///
 /// `error` is null or points to a `nyro_error` that may be written.
+#[inline]
 pub(crate) unsafe fn call(error: *mut nyro_error, body: impl FnOnce() -> Result<(), Error>) -> u32 {
     // A panic leaves nothing of ours half done: `body` holds no lock of this crate, and the engine says of
     // itself what a panic does to it.
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(of_panic(panic.as_ref())));
-    let (code, message) = match result {
-        Ok(()) => (0, Vec::new()),
-        Err(e) => (e.code(), message_of(&e)),
+    let Err(failure) = result else {
+        if !error.is_null() {
+            // SAFETY: not null, and writable as the caller of this function vouches. The rest of the message stays as it
+            // is: it is empty by its first byte.
+            unsafe {
+                ptr::addr_of_mut!((*error).code).write(0);
+                ptr::addr_of_mut!((*error).message).cast::<c_char>().write(0);
+            }
+        }
+        return 0;
     };
+    let (code, message) = (failure.code(), message_of(&failure));
     if !error.is_null() {
         // SAFETY: not null, and the caller of this function vouches for the rest.
         unsafe { fill(error, code, &message) };
     }
-    if code != 0 {
-        LAST_MESSAGE.set(message);
-    }
+    // Fails only while the thread is ending and its message is gone.
+    let _ = LAST_MESSAGE.try_with(|last| last.replace(message));
     code
 }
 
