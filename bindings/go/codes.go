@@ -1,3 +1,5 @@
+//go:build cgo
+
 package nyro
 
 // The errors of the database. A test compares them with docs/errors.md.

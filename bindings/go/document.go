@@ -1,3 +1,5 @@
+//go:build cgo
+
 package nyro
 
 import "github.com/nyrodb/nyro/bindings/go/internal/codec"

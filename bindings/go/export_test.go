@@ -1,3 +1,5 @@
+//go:build cgo
+
 package nyro
 
 // StatsFields is what the engine gives for Stats.

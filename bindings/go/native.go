@@ -177,6 +177,13 @@ func idOf(id any) (idArgument, error) {
 		return stringID(id), nil
 	case []byte:
 		return bytesID(id), nil
+	case ID:
+		if n, ok := id.Int64(); ok {
+			return intID(n), nil
+		}
+		if text, ok := id.Text(); ok {
+			return stringID(text), nil
+		}
 	}
 	return otherID(id)
 }
@@ -356,15 +363,39 @@ func borrow(collection handle, id idArgument) ([]byte, error) {
 	return unsafe.Slice((*byte)(r.data), r.bytes), nil
 }
 
-// getMany gives documents one behind the other and where each ends. The ids lie one behind the other in forms,
-// as MessagePack, and end at formEnds.
-func getMany(collection handle, forms []byte, formEnds []uintptr, ends []uintptr) ([]byte, error) {
-	data, _ := bytesOf(forms)
-	r := C.go_get_many(collection, data, sizesOf(formEnds), C.size_t(len(formEnds)), sizesOf(ends))
-	if r.code != 0 {
-		return nil, failed(r.code, r.message)
+// idList are ids on their way to the library, without pointers between them.
+type idList struct {
+	kinds    []C.uint32_t
+	integers []C.int64_t
+	bytes    []byte
+	ends     []uintptr
+}
+
+func idListOf(ids []any) (idList, error) {
+	l := idList{make([]C.uint32_t, len(ids)), make([]C.int64_t, len(ids)), nil, make([]uintptr, len(ids))}
+	for i, id := range ids {
+		argument, err := idOf(id)
+		if err != nil {
+			return l, err
+		}
+		l.kinds[i], l.integers[i] = argument.kind, argument.integer
+		// SAFETY: the argument points to as many bytes of the id, which the caller holds.
+		l.bytes = append(l.bytes, unsafe.Slice((*byte)(argument.data), argument.bytes)...)
+		l.ends[i] = uintptr(len(l.bytes))
 	}
-	return take(r.data, r.bytes), nil
+	return l, nil
+}
+
+// getMany gives documents one behind the other and where each ends.
+func getMany(collection handle, ids idList) (documents []byte, ends []uintptr, err error) {
+	ends = make([]uintptr, len(ids.ends))
+	data, _ := bytesOf(ids.bytes)
+	r := C.go_get_many(collection, unsafe.SliceData(ids.kinds), unsafe.SliceData(ids.integers), data, sizesOf(ids.ends),
+		C.size_t(len(ends)), sizesOf(ends))
+	if r.code != 0 {
+		return nil, nil, failed(r.code, r.message)
+	}
+	return take(r.data, r.bytes), ends, nil
 }
 
 func sizesOf(sizes []uintptr) *C.size_t { return (*C.size_t)(unsafe.Pointer(unsafe.SliceData(sizes))) }

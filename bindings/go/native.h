@@ -155,8 +155,9 @@ static inline go_bytes go_borrow(uint64_t collection, uint32_t kind, int64_t int
     return go_done_bytes(code, (uint8_t *)data, bytes);
 }
 
-// The ids lie one behind the other in `ids`, each as MessagePack; number i ends at id_ends[i].
-static inline go_bytes go_get_many(uint64_t collection, const uint8_t *ids, const size_t *id_ends, size_t count, size_t *ends) {
+// Id number i is of kinds[i]; its integer is integers[i], its bytes end at id_ends[i] in `bytes`.
+static inline go_bytes go_get_many(uint64_t collection, const uint32_t *kinds, const int64_t *integers, const uint8_t *id_bytes,
+                                   const size_t *id_ends, size_t count, size_t *ends) {
     uint8_t *data = NULL;
     size_t bytes = 0;
     nyro_id *list = malloc((count + 1) * sizeof *list);
@@ -166,7 +167,7 @@ static inline go_bytes go_get_many(uint64_t collection, const uint8_t *ids, cons
     }
     for (size_t i = 0; i < count; i++) {
         size_t start = i == 0 ? 0 : id_ends[i - 1];
-        list[i] = go_make_id(NYRO_ID_MSGPACK, 0, ids + start, id_ends[i] - start);
+        list[i] = go_make_id(kinds[i], integers[i], id_bytes + start, id_ends[i] - start);
     }
     uint32_t code = nyro_get_many(collection, list, count, &data, &bytes, ends, NULL);
     free(list);

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package nyro
 
 import (
@@ -153,21 +155,11 @@ func (r *reader[T]) getMany(ids []any) ([]*T, error) {
 	if r.err != nil || len(ids) == 0 {
 		return nil, r.err
 	}
-	b := scratch.Get().(*buffer)
-	defer b.free()
-	// Ids in front, where the documents end behind them.
-	b.reserve(0, 2*len(ids))
-	formEnds, ends := b.ends[:len(ids)], b.ends[len(ids):2*len(ids)]
-	forms := b.bytes[:0]
-	for i, id := range ids {
-		var err error
-		if forms, err = codec.AppendID(forms, id); err != nil {
-			return nil, wrapCodec(err)
-		}
-		formEnds[i] = uintptr(len(forms))
+	list, err := idListOf(ids)
+	if err != nil {
+		return nil, err
 	}
-	b.bytes = forms[:cap(forms)]
-	data, err := getMany(r.handle, forms, formEnds, ends)
+	data, ends, err := getMany(r.handle, list)
 	runtime.KeepAlive(r.owner)
 	if err != nil {
 		return nil, err

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package nyro
 
 // Latency is how long operations of one kind took. All figures but Count are nanoseconds, right within 1 %.
