@@ -10,9 +10,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Batch()
-/// --
-///
 /// Writes in the order they are added, encoded at once, committed together by ``commit``.
 #[pyclass(module = "nyrodb", frozen)]
 pub struct Batch {

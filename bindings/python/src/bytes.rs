@@ -4,20 +4,16 @@ use crate::codec;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 
-/// encode(document, /)
-/// --
-///
 /// The MessagePack bytes of a document, as ``put_raw`` takes them.
 #[pyfunction]
+#[pyo3(signature = (document, /))]
 pub fn encode<'py>(py: Python<'py>, document: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     codec::encoding(py, codec::write_document(document), |bytes| PyBytes::new(py, bytes))
 }
 
-/// decode(document, /)
-/// --
-///
 /// The document that MessagePack bytes are, such as ``get_raw`` gives.
 #[pyfunction]
+#[pyo3(signature = (document, /))]
 pub fn decode<'py>(py: Python<'py>, document: Bytes<'py>) -> PyResult<Bound<'py, PyAny>> {
     codec::decode(py, document.as_slice())
 }

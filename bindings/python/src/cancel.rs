@@ -2,9 +2,6 @@
 
 use pyo3::prelude::*;
 
-/// CancelToken()
-/// --
-///
 /// Stops the long calls that it was given to, from any thread. It can't be undone.
 #[pyclass(module = "nyrodb", frozen)]
 pub struct CancelToken {

@@ -7,21 +7,23 @@ use crate::gil::{released, Held};
 use crate::results::{InsertManyResult, InsertOneResult, UpdateResult};
 use crate::scan::Scan;
 use crate::{id, reads};
-use nyro_owned::{Coll, Error, InsertManyOptions};
+use nyro_owned::{Coll, Database, Error, InsertManyOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use std::sync::Arc;
 
 /// Documents, found by ``_id``.
 #[pyclass(module = "nyrodb", frozen, weakref)]
 pub struct Collection {
+    db: Arc<Held<Database>>,
     coll: Held<Coll>,
     name: Box<str>,
 }
 
 impl Collection {
     /// The collection of that name.
-    pub fn live(db: &nyro_owned::Database, name: &str) -> Collection {
-        Collection { coll: Held::new(Coll::live(db, name)), name: name.into() }
+    pub fn live(db: &Arc<Held<Database>>, name: &str) -> Collection {
+        Collection { db: db.clone(), coll: Held::new(Coll::live(db, name)), name: name.into() }
     }
 }
 
@@ -76,13 +78,13 @@ impl Collection {
     }
 
     fn __iter__(&self, py: Python<'_>) -> PyResult<Scan> {
-        reads::scan(py, &self.coll, 0)
+        reads::scan(py, &self.db, &self.coll, 0)
     }
 
     /// All documents, in the order they were last written; with ``after``, those behind that token.
     #[pyo3(signature = (*, after=0))]
     fn scan(&self, py: Python<'_>, after: u64) -> PyResult<Scan> {
-        reads::scan(py, &self.coll, after)
+        reads::scan(py, &self.db, &self.coll, after)
     }
 
     /// Inserts the document, or replaces the one with its ``_id``; gives the id.

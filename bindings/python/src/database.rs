@@ -190,7 +190,7 @@ impl Database {
 
     /// The whole database as of now; it never changes.
     fn snapshot(&self, py: Python<'_>) -> PyResult<Snapshot> {
-        Ok(Snapshot::new(self.db.snapshot().or_raise(py)?))
+        Ok(Snapshot::new(self.db.clone(), self.db.snapshot().or_raise(py)?))
     }
 
     /// Makes every commit so far durable, whatever the durability.

@@ -102,9 +102,6 @@ impl<T> OrRaise<T> for Result<T, Fault> {
     }
 }
 
-/// error_numbers()
-/// --
-///
 /// The number and the name of each error.
 #[pyfunction]
 pub fn error_numbers() -> Vec<(u32, &'static str)> {

@@ -1,13 +1,10 @@
 //! MessagePack extensions that are nothing else in Python.
 
+use crate::bytes::Bytes;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-
-/// Ext(code, data)
-/// --
-///
 /// A MessagePack extension: a code from -128 to 127 and bytes. Codes 48 to 63 are reserved for NyroDB. A timestamp
 /// (code -1) that `datetime` can't say, outside the years 1 to 9999, is read as one, too.
 #[pyclass(module = "nyrodb", frozen, eq, hash)]
@@ -24,9 +21,9 @@ pub struct Ext {
 impl Ext {
     #[new]
     #[pyo3(signature = (code, data))]
-    fn new(code: i64, data: Vec<u8>) -> PyResult<Ext> {
+    fn new(code: i64, data: Bytes<'_>) -> PyResult<Ext> {
         let code = i8::try_from(code).map_err(|_| PyValueError::new_err("code must be from -128 to 127"))?;
-        Ok(Ext { code, data: data.into() })
+        Ok(Ext { code, data: data.as_slice().into() })
     }
 
     /// Its bytes.

@@ -103,9 +103,6 @@ impl<T: Send> Drop for Held<T> {
     }
 }
 
-/// at_exit()
-/// --
-///
 /// Called when the program ends: waits for calls that are under way, and closes what is open.
 #[pyfunction]
 pub fn at_exit(py: Python<'_>) {
@@ -122,9 +119,6 @@ pub fn at_exit(py: Python<'_>) {
     });
 }
 
-/// after_fork()
-/// --
-///
 /// Called in a forked child: its parent's threads and databases are not here.
 #[pyfunction]
 pub fn after_fork() {

@@ -2,11 +2,13 @@
 
 use crate::codec;
 use crate::error::OrRaise;
+use crate::gil::Held;
 use crate::id;
 use crate::scan::Scan;
-use nyro_owned::{Coll, Error};
+use nyro_owned::{Coll, Database, Error};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
+use std::sync::Arc;
 
 /// `get`: the lock is kept, see the crate's rules.
 #[inline]
@@ -60,6 +62,6 @@ pub fn get_many<'py>(py: Python<'py>, coll: &Coll, ids: &Bound<'py, PyAny>) -> P
 }
 
 /// `scan`.
-pub fn scan(py: Python<'_>, coll: &Coll, after: u64) -> PyResult<Scan> {
-    Ok(Scan::new(coll.scan(after).or_raise(py)?))
+pub fn scan(py: Python<'_>, db: &Arc<Held<Database>>, coll: &Coll, after: u64) -> PyResult<Scan> {
+    Ok(Scan::new(db.clone(), coll.scan(after).or_raise(py)?))
 }

@@ -3,16 +3,19 @@
 use crate::codec::{self, Fault, Owned};
 use crate::error::{self, OrRaise};
 use crate::gil::Held;
-use nyro_owned::Cursor;
+use nyro_owned::{Cursor, Database};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Documents one after the other, as of the moment when the scan began.
 #[pyclass(module = "nyrodb", frozen, weakref)]
 pub struct Scan {
     /// Never waited for: the GIL is held while it is locked. Empty once closed.
     state: Mutex<State>,
+    /// Keeps the database open.
+    #[expect(dead_code, reason = "held for its drop")]
+    db: Arc<Held<Database>>,
 }
 
 struct State {
@@ -23,8 +26,8 @@ struct State {
 
 impl Scan {
     /// A scan that a cursor gives.
-    pub fn new(cursor: Cursor) -> Scan {
-        Scan { state: Mutex::new(State { cursor: Some(Held::new(cursor)), token: 0 }) }
+    pub fn new(db: Arc<Held<Database>>, cursor: Cursor) -> Scan {
+        Scan { db, state: Mutex::new(State { cursor: Some(Held::new(cursor)), token: 0 }) }
     }
 
     fn with<R>(&self, read: impl FnOnce(&mut State) -> R) -> R {

@@ -4,10 +4,10 @@ use crate::error::OrRaise;
 use crate::gil::Held;
 use crate::reads;
 use crate::scan::Scan;
-use nyro_owned::{Coll, Error};
+use nyro_owned::{Coll, Database, Error};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The whole database as of one commit. It never changes; let it go when you are done (``with``, ``close``).
 #[pyclass(module = "nyrodb", frozen, weakref)]
@@ -16,12 +16,14 @@ pub struct Snapshot {
     snapshot: Mutex<Option<Held<nyro_owned::Snapshot>>>,
     #[pyo3(get)]
     commit: u64,
+    /// Kept open.
+    db: Arc<Held<Database>>,
 }
 
 impl Snapshot {
     /// Holds a snapshot.
-    pub fn new(snapshot: nyro_owned::Snapshot) -> Snapshot {
-        Snapshot { commit: snapshot.commit(), snapshot: Mutex::new(Some(Held::new(snapshot))) }
+    pub fn new(db: Arc<Held<Database>>, snapshot: nyro_owned::Snapshot) -> Snapshot {
+        Snapshot { commit: snapshot.commit(), snapshot: Mutex::new(Some(Held::new(snapshot))), db }
     }
 
     fn with<R>(&self, py: Python<'_>, read: impl FnOnce(&nyro_owned::Snapshot) -> nyro_owned::Result<R>) -> PyResult<R> {
@@ -45,7 +47,7 @@ impl Snapshot {
     /// The collection of that name as of this snapshot; empty if there was none.
     fn collection(&self, py: Python<'_>, name: &str) -> PyResult<SnapshotCollection> {
         let coll = self.with(py, |snapshot| Coll::frozen(snapshot, name))?;
-        Ok(SnapshotCollection { coll: Held::new(coll), name: name.into() })
+        Ok(SnapshotCollection { db: self.db.clone(), coll: Held::new(coll), name: name.into() })
     }
 
     /// Names of the collections, sorted.
@@ -73,6 +75,7 @@ impl Snapshot {
 /// A collection as of a snapshot, which it keeps.
 #[pyclass(module = "nyrodb", frozen, weakref)]
 pub struct SnapshotCollection {
+    db: Arc<Held<Database>>,
     coll: Held<Coll>,
     name: Box<str>,
 }
@@ -128,12 +131,12 @@ impl SnapshotCollection {
     }
 
     fn __iter__(&self, py: Python<'_>) -> PyResult<Scan> {
-        reads::scan(py, &self.coll, 0)
+        reads::scan(py, &self.db, &self.coll, 0)
     }
 
     /// All documents, in the order they were last written; with ``after``, those behind that token.
     #[pyo3(signature = (*, after=0))]
     fn scan(&self, py: Python<'_>, after: u64) -> PyResult<Scan> {
-        reads::scan(py, &self.coll, after)
+        reads::scan(py, &self.db, &self.coll, after)
     }
 }

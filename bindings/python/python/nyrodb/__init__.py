@@ -46,7 +46,6 @@ from ._reports import (
     WarmUpReport,
 )
 from .errors import *
-from .errors import __all__ as _error_names
 
 __version__ = version
 
@@ -56,7 +55,7 @@ __all__ = [
     "Transaction", "TransactionCollection", "UpdateResult", "VerifyReport", "WarmUpReport", "decode", "encode",
     "errors", "open", "repair", "restore", "version",
 ]  # fmt: skip
-__all__ += _error_names
+__all__ += errors.__all__
 
 _atexit.register(_nyrodb.at_exit)
 if hasattr(_os, "register_at_fork"):

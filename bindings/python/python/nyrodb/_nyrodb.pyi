@@ -22,6 +22,7 @@ _BytesIn = bytes | bytearray | memoryview
 _Path = str | PathLike[str]
 _Tell = Callable[[Progress], object]
 
+__all__: list[str]
 version: str
 
 def open(

@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 from . import _nyrodb
 from ._nyrodb import CancelToken, Database, InsertManyResult, InsertOneResult, Scan, Snapshot, Transaction, UpdateResult
 from ._reports import BackupInfo, BackupReport, CompactReport, Progress, Stats, VerifyReport, WarmUpReport
+from .errors import DatabaseClosedError
 
 __all__ = ["AsyncCollection", "AsyncDatabase", "AsyncScan", "open"]
 
@@ -53,10 +54,13 @@ class _Writer:
         self._waiting: list[asyncio.Future[Any]] = []
         self._scheduled = False
         self._sent = 0
+        self._stopped = False
 
     def add(self, add: Callable[[_nyrodb.Batch], None]) -> asyncio.Future[Any]:
         """Adds a write to this turn's batch."""
         loop = asyncio.get_running_loop()
+        if self._stopped:
+            raise DatabaseClosedError("the database is closed; open it again")
         # What can't be encoded raises here and is not in the batch.
         add(self._batch)
         future = loop.create_future()
@@ -91,12 +95,21 @@ class _Writer:
             else:
                 future.set_result(result)
 
+    @property
+    def stopped(self) -> bool:
+        """True once nothing can be added any more."""
+        return self._stopped
+
     async def run(self, call: Callable[[], _T]) -> _T:
         """Runs a writing call on the thread, after what was written before."""
+        if self._stopped:
+            raise DatabaseClosedError("the database is closed; open it again")
         self._send()
         return await asyncio.wrap_future(self._thread.submit(call))
 
     def stop(self) -> None:
+        """Ends the thread when it has done what it was given."""
+        self._stopped = True
         self._thread.shutdown(wait=False)
 
 
@@ -145,10 +158,12 @@ class AsyncDatabase:
 
     async def close(self) -> None:
         """Commits what is under way and closes."""
-        try:
-            await self._writer.run(self._db.close)
-        finally:
+        if not self._writer.stopped:
+            closing = asyncio.ensure_future(self._writer.run(self._db.close))
+            # From here on nothing is added, also if the task that awaits this is cancelled.
+            await asyncio.sleep(0)
             self._writer.stop()
+            await closing
 
     def __getitem__(self, name: str) -> AsyncCollection:
         return self.collection(name)

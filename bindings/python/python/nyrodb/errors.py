@@ -8,7 +8,9 @@ the operating system gave is ``os_errno``.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "BackupMismatchError", "BulkFailure", "BulkWriteError", "BusyError", "CancelledError", "ClosedError",
@@ -253,7 +255,8 @@ class IdsExhaustedError(FullError):
     code, errno = "IdsExhausted", 209
 
 
-class BulkFailure(NamedTuple):
+@dataclass(frozen=True)
+class BulkFailure:
     """A document of a bulk write that was not written."""
 
     index: int
@@ -393,10 +396,12 @@ def _subclasses(cls: type[NyroError]) -> Iterable[type[NyroError]]:
 
 #: The class for each number.
 BY_NUMBER: dict[int, type[NyroError]] = {}
-for _cls in _subclasses(NyroError):
+BY_NUMBER.update(
     # What only tells a number's cases apart inherits its number, and is made by `make`.
-    if "errno" in vars(_cls):
-        BY_NUMBER[_cls.errno] = _cls
+    (cls.errno, cls)
+    for cls in _subclasses(NyroError)
+    if "errno" in vars(cls)
+)
 
 _LIKE: dict[str, type[NyroError]] = {"type": UnsupportedTypeError, "overflow": IntegerRangeError}
 

@@ -62,6 +62,8 @@ impl<'m> Decoder<'m> {
             0xdf => u32::from_be_bytes(reader.array()?) as usize,
             _ => return Err(Fault::malformed(0, "the document is not a map")),
         };
+        // SAFETY: as this function requires; no document is being read.
+        unsafe { self.memory.shapes.refresh() };
         let root = self.memory.shapes.root();
         // SAFETY: as this function requires.
         let document = unsafe { self.map(&mut reader, fields, root, 1) };

@@ -12,18 +12,23 @@
 //! A map is read down the tree: comparing a few bytes with the likely child's takes the place of making the name, and
 //! copying the template that of building a dict key by key.
 //!
-//! Maps whose names are data (ids as keys, say) would make a tree without end. So a node has few children, and the
-//! whole few nodes: beyond that a map is read without a shape.
+//! Maps whose names are data (ids as keys, say) would make a tree without end. So the number of nodes is limited, in
+//! all and behind one name: beyond that a map is read without a shape. Once that was so many times, all is forgotten, and
+//! the shapes in use are back soon.
 
 use super::types;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
+use std::collections::HashMap;
 
 /// Most nodes.
 const MOST_NODES: usize = 8192;
 
 /// Most names that may follow a name.
-const MOST_CHILDREN: usize = 16;
+const MOST_CHILDREN: u32 = 256;
+
+/// Maps read without a shape before all is forgotten.
+const MOST_MISSES: u32 = 4096;
 
 /// A place in the tree; `NONE` is outside of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +44,7 @@ struct Entry {
     name: *mut PyObject,
     parent: Node,
     likely: Node,
-    children: Vec<Node>,
+    children: u32,
     /// Root of the maps that are this field's value.
     inside: Node,
     /// A dict with all names down to here, once a second map ended here.
@@ -48,9 +53,12 @@ struct Entry {
     ended: bool,
 }
 
-/// All shapes seen. It is never freed: its objects live as long as the process.
+/// All shapes seen. It is freed only by [`Shapes::forget`]: at the end of the process its objects stay.
 pub struct Shapes {
     entries: Vec<Entry>,
+    /// The children that are not the likely ones: by parent, and by the name's bytes.
+    children: HashMap<u32, HashMap<Box<[u8]>, Node>>,
+    misses: u32,
 }
 
 /// A map's template and its names.
@@ -64,7 +72,7 @@ pub struct Template<'s> {
 impl Shapes {
     /// No shapes; [`Shapes::root`] is where documents begin.
     pub fn new() -> Shapes {
-        let mut shapes = Shapes { entries: Vec::new() };
+        let mut shapes = Shapes { entries: Vec::new(), children: HashMap::new(), misses: 0 };
         shapes.add(NONE, Box::default(), std::ptr::null_mut());
         shapes
     }
@@ -81,7 +89,7 @@ impl Shapes {
             name,
             parent,
             likely: NONE,
-            children: Vec::new(),
+            children: 0,
             inside: NONE,
             template: std::ptr::null_mut(),
             names: Box::default(),
@@ -108,24 +116,56 @@ impl Shapes {
     /// # Safety
     /// The GIL is held.
     pub unsafe fn child(&mut self, node: Node, bytes: &[u8], head: usize) -> Node {
-        let Some(entry) = self.entries.get(node.0 as usize) else { return NONE };
-        let found = entry.children.iter().copied().find(|&child| self.entry(child).is_some_and(|e| *e.bytes == *bytes));
+        let nodes = self.entries.len();
+        let Some(entry) = self.entries.get_mut(node.0 as usize) else { return NONE };
+        let found = self.children.get(&node.0).and_then(|children| children.get(bytes)).copied();
         let child = match found {
             Some(child) => child,
-            None if self.entries.len() < MOST_NODES && entry.children.len() < MOST_CHILDREN => {
+            None if nodes < MOST_NODES && entry.children < MOST_CHILDREN => {
                 // SAFETY: as this function requires.
                 let name = unsafe { types::new_interned(&bytes[head..]) };
                 if name.is_null() {
                     return NONE;
                 }
+                entry.children += 1;
                 let child = self.add(node, bytes.into(), name);
-                self.entries[node.0 as usize].children.push(child);
+                self.children.entry(node.0).or_default().insert(bytes.into(), child);
                 child
             }
-            None => return NONE,
+            None => {
+                self.misses += 1;
+                return NONE;
+            }
         };
         self.entries[node.0 as usize].likely = child;
         child
+    }
+
+    /// Forgets all, if too much was read without a shape. No node that was given before may be used after.
+    ///
+    /// # Safety
+    /// The GIL is held.
+    #[inline]
+    pub unsafe fn refresh(&mut self) {
+        if self.misses >= MOST_MISSES {
+            // SAFETY: as this function requires.
+            unsafe { self.forget() };
+        }
+    }
+
+    /// # Safety
+    /// The GIL is held.
+    #[cold]
+    unsafe fn forget(&mut self) {
+        let before = std::mem::replace(self, Shapes::new());
+        for entry in before.entries {
+            // SAFETY: as this function requires; the tree had a reference to each. Strings, and dicts of strings and
+            // `None`, run no code when they go.
+            unsafe {
+                ffi::Py_XDECREF(entry.template);
+                ffi::Py_XDECREF(entry.name);
+            }
+        }
     }
 
     /// The root of the maps that are the value of this node's field; made if there is room.
