@@ -5,13 +5,15 @@
 
 CARGO  ?= cargo
 CC     ?= cc
+CXX    ?= c++
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 DEBUG  := $(TARGET)/debug
 
-CFLAGS_STRICT := -std=c11 -O1 -g -Wall -Wextra -Werror -pedantic
+PREFIX ?= /usr/local
+PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-c test-examples test-loom test-asan test-miri \
+.PHONY: help demo test test-rust test-c test-install install test-examples test-loom test-asan test-miri \
         fmt lint docs header fixtures bench bench-space clean
 
 help: ## list these commands
@@ -28,15 +30,18 @@ test-rust: ## unit, integration, documentation and layer tests; those of the pub
 	$(CARGO) test --workspace
 	NYRO_READ_MODE=pread $(CARGO) test -p nyro --test engine -- api a_disk_without_threads
 
-test-c: ## compile the C example strictly and run it, with the shared and the static library
+test-c: ## C and C++: the examples and the tests of the headers, with every compiler there is, under a sanitizer
 	$(CARGO) build -p nyro-ffi
-	@mkdir -p $(TARGET)/c
-	$(CC) $(CFLAGS_STRICT) -Iinclude examples/c/quickstart.c -o $(TARGET)/c/quickstart \
-	    -L$(DEBUG) -lnyro -Wl,-rpath,$(DEBUG)
-	cd $(TARGET)/c && ./quickstart
-	$(CC) $(CFLAGS_STRICT) -Iinclude examples/c/quickstart.c -o $(TARGET)/c/quickstart-static \
-	    $(DEBUG)/libnyro.a -lpthread -ldl -lm
-	cd $(TARGET)/c && ./quickstart-static
+	@CC="$(CC)" CXX="$(CXX)" ffi/tests/run.sh $(DEBUG) $(TARGET)/c
+
+test-install: ## install the C package into an empty folder and use it there, by pkg-config and by CMake
+	@rm -rf $(TARGET)/install
+	$(MAKE) install PREFIX=$(TARGET)/install
+	@ffi/package/test.sh $(TARGET)/install $(TARGET)/install-test
+
+install: ## build the C library and install it: make install PREFIX=/usr/local
+	$(CARGO) build --release -p nyro-ffi
+	ffi/package/install.sh $(TARGET)/release "$(DESTDIR)$(PREFIX)"
 
 test-examples: ## run the Rust quick start and the demo
 	$(CARGO) run --quiet -p nyro-cli --example quickstart
@@ -82,6 +87,24 @@ bench-space: ## measure the size of the file and what holding it costs
 
 clean: ## remove all that was built
 	$(CARGO) clean
+
+bench-c: ## look documents up from C, beside Rust and LMDB
+	$(CARGO) build --release -p nyro-ffi
+	$(CARGO) build --release -p nyro-owned --example get
+	ffi/bench/run.sh $(TARGET)/release $(TARGET)/bench-c
+
+# Programs of other makers need a C library no newer than theirs: zig links against the one that it is told.
+ZIG        := $(TARGET)/py/zig
+GLIBC      := 2.28
+ZIG_TARGET := $(shell uname -m)-unknown-linux-gnu
+
+$(ZIG)/bin/cargo-zigbuild:
+	$(PYTHON) -m venv $(ZIG)
+	$(ZIG)/bin/pip install --quiet ziglang cargo-zigbuild
+
+package-c: $(ZIG)/bin/cargo-zigbuild ## the C and C++ tarball, in dist/, tried from an empty folder
+	PATH=$(ZIG)/bin:$$PATH $(CARGO) zigbuild --release -p nyro-ffi --target $(ZIG_TARGET).$(GLIBC)
+	ffi/package/package.sh $(TARGET)/$(ZIG_TARGET)/release $(TARGET)/package-c dist
 
 # Python: the package nyrodb. Its tools live in an environment of their own, never in the system's.
 PYTHON     ?= python3

@@ -5,11 +5,16 @@
  * Conventions
  * -----------
  * - Every call returns NYRO_OK (0) or the number of an error (docs/errors.md), and fills the nyro_error that
- *   it is given; null is allowed there.
- * - Strings and bytes come with their length and need no NUL. Strings are UTF-8.
+ *   it is given; null is allowed there. A document that is not there is no error.
+ * - Handles are plain 64-bit numbers; 0 is none. One that was released, or is of another kind, is an error of the call
+ *   that gets it, never a crash. Release what you opened, in any order.
+ * - Strings and bytes come with their length and need no NUL. Strings are UTF-8. Documents are MessagePack maps with
+ *   string keys; calls that end in _json take or give Extended JSON text.
  * - Out-parameters stand last, before the error. They are set to null, 0 when a call fails.
- * - What a call hands out is a copy that the caller owns and frees with nyro_free().
- * - All functions may be called from all threads at any time. Nothing here ever aborts the process or unwinds.
+ * - What a call hands out is a copy that the caller owns and frees with nyro_free(), unless it says that it lends it.
+ * - All functions may be called from all threads at any time; a transaction belongs to the thread that began it.
+ *   Nothing here ever aborts the process or unwinds.
+ * - After fork() the child's handles refuse with NYRO_FORKED: open the database anew there.
  */
 
 #ifndef NYRO_H
@@ -22,6 +27,31 @@
  * Bytes of the message in a `nyro_error`, with its NUL.
  */
 #define NYRO_MESSAGE_BYTES 508
+
+/**
+ * Insert all but the failures, instead of stopping at the first.
+ */
+#define NYRO_INSERT_UNORDERED 1
+
+/**
+ * Keep nothing if any document fails.
+ */
+#define NYRO_INSERT_ATOMIC 2
+
+/**
+ * Give the ids of the documents.
+ */
+#define NYRO_INSERT_IDS 4
+
+/**
+ * Documents come as MessagePack.
+ */
+#define NYRO_FORMAT_MSGPACK 0
+
+/**
+ * Documents come as JSON text, without a NUL.
+ */
+#define NYRO_FORMAT_JSON 1
 
 /**
  * The version of the functions and structs of this header. It grows when one of them changes in a way that
@@ -45,6 +75,46 @@
 #define NYRO_DURABILITY_MANUAL 2
 
 /**
+ * Documents are read in place, from a mapping of the file. The default.
+ */
+#define NYRO_READ_MAPPED 0
+
+/**
+ * Pages are read into memory of the database's own: a device that fails is an error and no signal.
+ */
+#define NYRO_READ_PREAD 1
+
+/**
+ * An integer, in `integer`.
+ */
+#define NYRO_ID_INT 1
+
+/**
+ * An integer from 0 to 2^64-1, whose bits are in `integer`.
+ */
+#define NYRO_ID_UINT 2
+
+/**
+ * UTF-8 text of at most 1 024 bytes.
+ */
+#define NYRO_ID_STRING 3
+
+/**
+ * At most 1 024 bytes.
+ */
+#define NYRO_ID_BYTES 4
+
+/**
+ * Whatever one MessagePack value says.
+ */
+#define NYRO_ID_MSGPACK 5
+
+/**
+ * Whatever JSON text says: `42`, `"ada"`, `{"$binary": ..}`.
+ */
+#define NYRO_ID_JSON 6
+
+/**
  * What a call returns: `NYRO_OK`, or the number of an error. Numbers are stable and never reused; a newer
  * library may return numbers that are not listed here.
  */
@@ -60,6 +130,7 @@ typedef enum nyro_code {
   NYRO_CANCELLED = 108,
   NYRO_DEADLINE_EXCEEDED = 109,
   NYRO_FORKED = 110,
+  NYRO_WRONG_THREAD = 111,
   NYRO_MALFORMED_DOCUMENT = 201,
   NYRO_DOCUMENT_TOO_LARGE = 202,
   NYRO_DOCUMENT_TOO_DEEP = 203,
@@ -90,27 +161,14 @@ typedef enum nyro_code {
 } nyro_code;
 
 /**
- * How to open a database. Fill it with `nyro_options_init`, then change what you need, so that a program
- * that was compiled with an older header goes on working.
+ * What has collections: a `nyro_db`, a `nyro_snapshot` or a `nyro_transaction`.
  */
-typedef struct nyro_options {
-  /**
-   * `sizeof(nyro_options)` of the header the program was compiled with.
-   */
-  uint32_t struct_bytes;
-  /**
-   * Not 0: make the file if it is not there. Default 1.
-   */
-  uint32_t create;
-  /**
-   * One of `NYRO_DURABILITY_...`.
-   */
-  uint32_t durability;
-  /**
-   * For `NYRO_DURABILITY_INTERVAL`: the interval. Default 100.
-   */
-  uint32_t interval_ms;
-} nyro_options;
+typedef uint64_t nyro_scope;
+
+/**
+ * A collection of one of these.
+ */
+typedef uint64_t nyro_collection;
 
 /**
  * What went wrong. The caller owns it, usually on the stack; every call that is given one fills it, with
@@ -128,19 +186,584 @@ typedef struct nyro_error {
 } nyro_error;
 
 /**
- * An open database. A plain number: copy it as you like, also between threads. 0 is never a database. After
- * `nyro_close` the number is an error wherever it is used, even when other databases were opened since.
+ * An `_id`, passed by value. `nyro_id_int(42)` and the like make one; it borrows its bytes from the caller for the
+ * time of the call.
+ */
+typedef struct nyro_id {
+  /**
+   * One of `NYRO_ID_...`.
+   */
+  uint32_t kind;
+  /**
+   * Not looked at.
+   */
+  uint32_t reserved;
+  /**
+   * The integer.
+   */
+  int64_t integer;
+  /**
+   * The bytes of the other kinds.
+   */
+  const void *data;
+  /**
+   * How many.
+   */
+  size_t bytes;
+} nyro_id;
+
+/**
+ * What `nyro_insert_many` did. Its bytes are freed with `nyro_insert_result_free`.
+ */
+typedef struct nyro_insert_result {
+  /**
+   * Documents inserted.
+   */
+  uint64_t inserted;
+  /**
+   * With `NYRO_INSERT_IDS`, if all were inserted: their ids in order, a MessagePack array. Else null.
+   */
+  uint8_t *ids;
+  /**
+   * Bytes of it.
+   */
+  size_t ids_bytes;
+  /**
+   * After `NYRO_BULK_WRITE`: a MessagePack array with an array of place, number and message for each failure. Else
+   * null.
+   */
+  uint8_t *failures;
+  /**
+   * Bytes of it.
+   */
+  size_t failures_bytes;
+} nyro_insert_result;
+
+/**
+ * A scan of a collection.
+ */
+typedef uint64_t nyro_scan;
+
+/**
+ * What `nyro_scan_batch` gave.
+ */
+typedef struct nyro_batch {
+  /**
+   * How many documents.
+   */
+  size_t documents;
+  /**
+   * Bytes that they take in the buffer.
+   */
+  size_t bytes;
+  /**
+   * Not 0: no document fitted into the buffer, the next one has this many bytes.
+   */
+  size_t needed;
+  /**
+   * Where the scan is behind them: a scan begun after this token goes on there.
+   */
+  uint64_t token;
+  /**
+   * 1: there is no document after these.
+   */
+  uint32_t ended;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+} nyro_batch;
+
+/**
+ * How to open a database. Fill it with `nyro_options_init`, then change what you need, so that a program
+ * that was compiled with an older header goes on working.
+ */
+typedef struct nyro_options {
+  /**
+   * `sizeof(nyro_options)` of the header the program was compiled with.
+   */
+  uint32_t struct_bytes;
+  /**
+   * Not 0: make the file if it is not there. Default 1.
+   */
+  uint32_t create;
+  /**
+   * One of `NYRO_DURABILITY_...`.
+   */
+  uint32_t durability;
+  /**
+   * For `NYRO_DURABILITY_INTERVAL`: the interval in milliseconds. Default 100.
+   */
+  uint32_t interval_ms;
+  /**
+   * Not 0: open beside other readers and write nothing. Default 0.
+   */
+  uint32_t read_only;
+  /**
+   * One of `NYRO_READ_...`.
+   */
+  uint32_t read_mode;
+  /**
+   * Not 0: open a file on a network file system, where locks and syncs can't be relied on. Default 0.
+   */
+  uint32_t allow_network_file_system;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * Memory in bytes for what is not in the file yet. Default 512 MiB, at least 64 KiB.
+   */
+  uint64_t cache_bytes;
+  /**
+   * Bytes of log from which on writers are slowed down. Default 256 MiB, at least 16 KiB.
+   */
+  uint64_t log_max_bytes;
+  /**
+   * How long a write waits for the writer's turn, in milliseconds. Default 60 000.
+   */
+  uint64_t writer_timeout_ms;
+  /**
+   * Largest document in bytes. Default 16 MiB, at most 30 MiB.
+   */
+  uint64_t max_document_bytes;
+  /**
+   * Snapshots older than this many milliseconds are ended. Default 0: none.
+   */
+  uint64_t snapshot_max_age_ms;
+} nyro_options;
+
+/**
+ * An open database. A plain number, as all handles: copy it as you like, also between threads. 0 is never a handle.
+ * After `nyro_close` the number is an error wherever it is used, even when other databases were opened since.
  */
 typedef uint64_t nyro_db;
+
+/**
+ * A write transaction. It is used by the thread that began it; elsewhere it is `NYRO_WRONG_THREAD`.
+ */
+typedef uint64_t nyro_transaction;
+
+/**
+ * The whole database as of one commit.
+ */
+typedef uint64_t nyro_snapshot;
+
+/**
+ * Stops long calls from another thread.
+ */
+typedef uint64_t nyro_cancel;
+
+/**
+ * Which backup to make. Set all fields to 0 and `struct_bytes` to its size, then what you need.
+ */
+typedef struct nyro_backup_options {
+  /**
+   * `sizeof(nyro_backup_options)`.
+   */
+  uint32_t struct_bytes;
+  /**
+   * Not 0: replace a file that is there.
+   */
+  uint32_t overwrite;
+  /**
+   * The name by which the database remembers it, for incremental ones to be based on; null: none.
+   */
+  const char *name;
+  /**
+   * Bytes of it.
+   */
+  size_t name_bytes;
+  /**
+   * Incremental: only what changed since the backup of this name; null: a full one.
+   */
+  const char *since;
+  /**
+   * Bytes of it.
+   */
+  size_t since_bytes;
+} nyro_backup_options;
+
+/**
+ * How far a long call is. The texts are UTF-8 without NUL, and live as long as the callback runs.
+ */
+typedef struct nyro_progress {
+  /**
+   * How much of this phase is done.
+   */
+  uint64_t done;
+  /**
+   * How much there is to do; 0 where that is not known.
+   */
+  uint64_t total;
+  /**
+   * What is being done.
+   */
+  const char *phase;
+  /**
+   * Bytes of `phase`.
+   */
+  size_t phase_bytes;
+  /**
+   * What is counted: pages, bytes, documents.
+   */
+  const char *unit;
+  /**
+   * Bytes of `unit`.
+   */
+  size_t unit_bytes;
+} nyro_progress;
+
+/**
+ * Called by a long call as it goes, on its thread, with no lock held that a call of this library needs: it may call
+ * them, on any handle. It must return: no `longjmp`, no exception. Not 0 stops the call with `NYRO_CANCELLED`.
+ */
+typedef uint32_t (*nyro_progress_callback)(void *context, const struct nyro_progress *progress);
+
+/**
+ * How a long call is watched and stopped. Set all fields to 0 and `struct_bytes` to its size, then what you need.
+ */
+typedef struct nyro_control {
+  /**
+   * `sizeof(nyro_control)`.
+   */
+  uint32_t struct_bytes;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * Stop with `NYRO_DEADLINE_EXCEEDED` after this many milliseconds; 0: never.
+   */
+  uint64_t timeout_ms;
+  /**
+   * Stop when this is cancelled; 0: none.
+   */
+  nyro_cancel cancel;
+  /**
+   * Told how far the call is; null: nobody.
+   */
+  nyro_progress_callback progress;
+  /**
+   * Given to `progress`.
+   */
+  void *context;
+} nyro_control;
+
+/**
+ * A text of the caller, in an array of them.
+ */
+typedef struct nyro_text {
+  /**
+   * UTF-8, without a NUL.
+   */
+  const char *data;
+  /**
+   * How many bytes.
+   */
+  size_t bytes;
+} nyro_text;
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
 /**
+ * Opens a collection of a database (each read sees the newest commit), of a snapshot (as of it; writing is
+ * `NYRO_READ_ONLY`), or of a transaction (which sees its own writes). Reads and writes nothing: a collection is made by
+ * its first write and is empty before. Open it once and keep it: it remembers where the collection is. Release it with
+ * `nyro_collection_release`; one of a transaction ends with that.
+ *
+ * Requires: `name` points to `name_bytes` readable bytes, `collection` is writable, `error` null or writable.
+ */
+uint32_t nyro_collection_open(nyro_scope scope,
+                              const char *name,
+                              size_t name_bytes,
+                              nyro_collection *collection,
+                              struct nyro_error *error);
+
+/**
+ * Releases a collection.
+ *
+ * Requires: `error` is null or writable.
+ */
+uint32_t nyro_collection_release(nyro_collection collection, struct nyro_error *error);
+
+/**
+ * Copies out the document with this id as MessagePack, to be freed with `nyro_free`. If there is none, the call
+ * succeeds with `*document_out` null. Never blocks.
+ *
+ * Requires: The bytes of `id` are readable; the out-parameters are writable, `error` null or writable.
+ */
+uint32_t nyro_get(nyro_collection collection,
+                  struct nyro_id id,
+                  uint8_t **document_out,
+                  size_t *document_bytes_out,
+                  struct nyro_error *error);
+
+/**
+ * Copies the document with this id into the caller's memory and sets `*document_bytes_out` to its size: 0 if there is
+ * no such document; more than `buffer_bytes` if it does not fit, and then nothing is copied. `buffer` may be null if
+ * `buffer_bytes` is 0.
+ *
+ * Requires: The bytes of `id` are readable, `buffer_bytes` bytes at `buffer` writable; `document_bytes_out` is writable, `error`
+ * null or writable.
+ */
+uint32_t nyro_get_into(nyro_collection collection,
+                       struct nyro_id id,
+                       uint8_t *buffer,
+                       size_t buffer_bytes,
+                       size_t *document_bytes_out,
+                       struct nyro_error *error);
+
+/**
+ * Lends the document with this id: `*document_out` points to its MessagePack bytes in the database's own memory, to
+ * be read until the collection and its snapshot are both released. Null if there is none. For collections of snapshots
+ * only. Nothing is copied; nothing is to be freed.
+ *
+ * Requires: The bytes of `id` are readable; the out-parameters are writable, `error` null or writable.
+ */
+uint32_t nyro_get_borrowed(nyro_collection collection,
+                           struct nyro_id id,
+                           const uint8_t **document_out,
+                           size_t *document_bytes_out,
+                           struct nyro_error *error);
+
+/**
+ * Like `nyro_get`, with the document as JSON text, without a NUL.
+ *
+ * Requires: As for `nyro_get`.
+ */
+uint32_t nyro_get_json(nyro_collection collection,
+                       struct nyro_id id,
+                       char **json_out,
+                       size_t *json_bytes_out,
+                       struct nyro_error *error);
+
+/**
+ * Copies out the documents with `count` ids, one behind the other in one piece of memory, to be freed with
+ * `nyro_free`; `ends[i]` is where the document of `ids[i]` ends. One that is not there takes no bytes. All are as of
+ * one commit. Faster than so many calls of `nyro_get`: their cache misses overlap.
+ *
+ * Requires: `count` ids at `ids`, and their bytes, are readable; `count` sizes at `ends` are writable, and so are the other
+ * out-parameters; `error` is null or writable.
+ */
+uint32_t nyro_get_many(nyro_collection collection,
+                       const struct nyro_id *ids,
+                       size_t count,
+                       uint8_t **documents_out,
+                       size_t *documents_bytes_out,
+                       size_t *ends,
+                       struct nyro_error *error);
+
+/**
+ * Sets `*found_out` to 1 if there is a document with this id, else to 0.
+ *
+ * Requires: The bytes of `id` are readable; `found_out` is writable, `error` null or writable.
+ */
+uint32_t nyro_contains(nyro_collection collection,
+                       struct nyro_id id,
+                       uint32_t *found_out,
+                       struct nyro_error *error);
+
+/**
+ * Sets `*count_out` to the number of documents, exact, in the same short time whatever it is. Not for collections of a
+ * transaction.
+ *
+ * Requires: `count_out` is writable, `error` null or writable.
+ */
+uint32_t nyro_count(nyro_collection collection,
+                    uint64_t *count_out,
+                    struct nyro_error *error);
+
+/**
+ * Inserts a document (a MessagePack map), or replaces the one that has its `_id`. Without an `_id` it gets the next
+ * integer. `*id_out`, if not null, is the id: for a string or bytes with a copy of them, freed with `nyro_id_free`.
+ *
+ * As every write it blocks for the writer's turn and, under `NYRO_DURABILITY_SYNC`, until it is on the disk.
+ *
+ * Requires: `document` points to `document_bytes` readable bytes; `id_out` and `error` are null or writable.
+ */
+uint32_t nyro_put(nyro_collection collection,
+                  const uint8_t *document,
+                  size_t document_bytes,
+                  struct nyro_id *id_out,
+                  struct nyro_error *error);
+
+/**
+ * Like `nyro_put`, with the document as JSON text (Extended JSON: `{"$date": ...}`, `{"$binary": ...}`).
+ *
+ * Requires: As for `nyro_put`.
+ */
+uint32_t nyro_put_json(nyro_collection collection,
+                       const char *json,
+                       size_t json_bytes,
+                       struct nyro_id *id_out,
+                       struct nyro_error *error);
+
+/**
+ * Inserts a document. Error: `NYRO_DUPLICATE_ID` if there is one with its `_id`. Otherwise as `nyro_put`.
+ *
+ * Requires: As for `nyro_put`.
+ */
+uint32_t nyro_insert_one(nyro_collection collection,
+                         const uint8_t *document,
+                         size_t document_bytes,
+                         struct nyro_id *id_out,
+                         struct nyro_error *error);
+
+/**
+ * Like `nyro_insert_one`, with the document as JSON text.
+ *
+ * Requires: As for `nyro_put`.
+ */
+uint32_t nyro_insert_one_json(nyro_collection collection,
+                              const char *json,
+                              size_t json_bytes,
+                              struct nyro_id *id_out,
+                              struct nyro_error *error);
+
+/**
+ * Frees the bytes of an id that a call of this library gave, if it has any, and empties it. Null is allowed.
+ *
+ * Requires: `id` is null or was filled by this library, and not freed since.
+ */
+void nyro_id_free(struct nyro_id *id);
+
+/**
+ * Inserts `count` documents in one commit. They lie one behind the other in `documents`; `ends[i]` is where number i
+ * ends. It stops at the first that fails and keeps those before it, or as `flags` (of `NYRO_INSERT_...`) say. Error:
+ * `NYRO_BULK_WRITE` if some were not inserted; `*result_out` says which. In a transaction's collection nothing is kept
+ * of a failed call only if the transaction is rolled back, and `NYRO_INSERT_ATOMIC` is refused.
+ *
+ * Requires: `documents` points to `documents_bytes` readable bytes, `ends` to `count` sizes; `result_out` and `error` are null or
+ * writable.
+ */
+uint32_t nyro_insert_many(nyro_collection collection,
+                          const uint8_t *documents,
+                          size_t documents_bytes,
+                          const size_t *ends,
+                          size_t count,
+                          uint32_t flags,
+                          struct nyro_insert_result *result_out,
+                          struct nyro_error *error);
+
+/**
+ * Frees the bytes of a result of `nyro_insert_many`, if it has any, and empties it. Null is allowed.
+ *
+ * Requires: `result` is null or was filled by `nyro_insert_many`, and not freed since.
+ */
+void nyro_insert_result_free(struct nyro_insert_result *result);
+
+/**
+ * Replaces the document with this id; the new one may leave out its `_id`. `*replaced_out`, if not null, says whether
+ * there was one (1) or not (0), and then nothing was changed. Error: `NYRO_INVALID_ID` if the document has another one.
+ *
+ * Requires: The bytes of `id` and `document_bytes` bytes at `document` are readable; `replaced_out` and `error` are null or
+ * writable.
+ */
+uint32_t nyro_replace_one(nyro_collection collection,
+                          struct nyro_id id,
+                          const uint8_t *document,
+                          size_t document_bytes,
+                          uint32_t *replaced_out,
+                          struct nyro_error *error);
+
+/**
+ * Deletes the document with this id. `*deleted_out`, if not null, says whether there was one (1) or not (0).
+ *
+ * Requires: The bytes of `id` are readable; `deleted_out` and `error` are null or writable.
+ */
+uint32_t nyro_delete(nyro_collection collection,
+                     struct nyro_id id,
+                     uint32_t *deleted_out,
+                     struct nyro_error *error);
+
+/**
+ * Begins a scan of the documents after `token` (0: of all) in the order they were last written, and sets `*scan`. It
+ * has its own snapshot, and holds one block at a time. Not for collections of a transaction.
+ *
+ * Requires: `scan` is writable, `error` null or writable.
+ */
+uint32_t nyro_scan_open(nyro_collection collection,
+                        uint64_t token,
+                        nyro_scan *scan,
+                        struct nyro_error *error);
+
+/**
+ * Lends the next document as MessagePack, to be read until the next call on this scan; null at the end. After an
+ * error the scan has ended.
+ *
+ * Requires: The out-parameters are writable, `error` null or writable.
+ */
+uint32_t nyro_scan_next(nyro_scan scan,
+                        const uint8_t **document_out,
+                        size_t *document_bytes_out,
+                        struct nyro_error *error);
+
+/**
+ * Copies the next documents into the caller's memory, one behind the other, as many as fit and at most `most`;
+ * `ends[i]` is where number i ends. Fewer calls than with `nyro_scan_next`, where a call costs.
+ *
+ * Requires: `buffer_bytes` bytes at `buffer` and `most` sizes at `ends` are writable; `batch_out` is writable, `error` null or
+ * writable.
+ */
+uint32_t nyro_scan_batch(nyro_scan scan,
+                         uint8_t *buffer,
+                         size_t buffer_bytes,
+                         size_t *ends,
+                         size_t most,
+                         struct nyro_batch *batch_out,
+                         struct nyro_error *error);
+
+/**
+ * Where a scan is: a scan begun after this token, now or after reopening, goes on behind the last document given.
+ * What has not changed since comes exactly once; what was written since comes (again) at the end.
+ *
+ * Requires: `token_out` is writable, `error` null or writable.
+ */
+uint32_t nyro_scan_token(nyro_scan scan,
+                         uint64_t *token_out,
+                         struct nyro_error *error);
+
+/**
+ * Ends a scan; the document that it lent last is not to be looked at any more.
+ *
+ * Requires: `error` is null or writable.
+ */
+uint32_t nyro_scan_close(nyro_scan scan, struct nyro_error *error);
+
+/**
+ * The JSON text of a MessagePack document, without a NUL, freed with `nyro_free`.
+ *
+ * Requires: `document` points to `document_bytes` readable bytes; the out-parameters are writable, `error` null or writable.
+ */
+uint32_t nyro_to_json(const uint8_t *document,
+                      size_t document_bytes,
+                      char **json_out,
+                      size_t *json_bytes_out,
+                      struct nyro_error *error);
+
+/**
+ * The MessagePack bytes of a JSON document, freed with `nyro_free`.
+ *
+ * Requires: `json` points to `json_bytes` readable bytes; the out-parameters are writable, `error` null or writable.
+ */
+uint32_t nyro_from_json(const char *json,
+                        size_t json_bytes,
+                        uint8_t **document_out,
+                        size_t *document_bytes_out,
+                        struct nyro_error *error);
+
+/**
  * The ABI version of the library that is loaded: `NYRO_ABI_VERSION` of its header.
  */
 uint32_t nyro_abi_version(void);
+
+/**
+ * The version of the library that is loaded, such as `"0.1.0"`. A constant: never null, never freed.
+ */
+const char *nyro_version(void);
 
 /**
  * The name of an error number, such as `"DuplicateId"`, or `"Unknown"`. A constant: never null, never freed.
@@ -169,7 +792,10 @@ uint32_t nyro_options_init(struct nyro_options *options, size_t struct_bytes, st
 
 /**
  * Opens the database file at `path` (UTF-8) and sets `*db`. `options` may be null for the defaults. The path
- * `":memory:"` is a database that is gone when it is closed.
+ * `":memory:"` is a database that is gone when it is closed. Blocks for recovery if the file was not closed.
+ *
+ * The same path opened twice in a process gives two handles to one database; other options than the first are
+ * `NYRO_OPTIONS_DIFFER`. In another process it is `NYRO_LOCKED`, and the message names the holder.
  *
  * Requires: `path` points to `path_bytes` readable bytes, `options` is null or readable, `db` writable, `error` null or
  * writable.
@@ -181,104 +807,334 @@ uint32_t nyro_open(const char *path,
                    struct nyro_error *error);
 
 /**
- * Closes the database: what is committed is brought to the file, and the file is released. Calls of other
- * threads that are under way end first or with `NYRO_CLOSED`. The handle is stale afterwards, even if an
- * error is returned. A path that was opened twice in this process is one
- * database, and is closed for both.
+ * Closes this handle; the last one of a database brings what is committed to the file, marks it clean and releases
+ * it. Blocks until that is done, and for a transaction of another thread. The handle is stale afterwards, even if an
+ * error is returned, but for `NYRO_NESTED_TRANSACTION`: a transaction of this thread is open, and nothing was closed.
+ * Collections, snapshots and scans of it end with `NYRO_CLOSED`; release them still. Documents borrowed from a
+ * snapshot stay until it is released, and the file can't be opened again in this process until then.
  *
  * Requires: `error` is null or writable.
  */
-uint32_t nyro_close(nyro_db db, struct nyro_error *error);
+uint32_t nyro_close(nyro_db db,
+                    struct nyro_error *error);
 
 /**
- * Inserts a document (a MessagePack map), or replaces the one that has its `_id`. Without an `_id` it gets the
- * next integer. `id_out` and `id_bytes_out`, if not null, receive the id as MessagePack, to be freed with
- * `nyro_free`.
+ * Makes every commit so far durable, whatever the durability. Blocks for one sync of the log.
  *
- * Requires: `collection` and `document` point to as many readable bytes as their lengths say; the out-parameters and
- * `error` are null or writable.
+ * Requires: `error` is null or writable.
  */
-uint32_t nyro_put(nyro_db db,
-                  const char *collection,
-                  size_t collection_bytes,
-                  const uint8_t *document,
-                  size_t document_bytes,
-                  uint8_t **id_out,
-                  size_t *id_bytes_out,
-                  struct nyro_error *error);
+uint32_t nyro_sync(nyro_db db, struct nyro_error *error);
 
 /**
- * Like `nyro_put`, with the document as JSON text (Extended JSON: `{"$date": ...}`, `{"$binary": ...}`); the
- * id comes back as JSON text, without a NUL.
+ * Moves everything from memory and log into the file now. Never needed for safety: it happens in the background.
+ * Blocks until done; reads and writes go on.
  *
- * Requires: As for `nyro_put`.
+ * Requires: `error` is null or writable.
  */
-uint32_t nyro_put_json(nyro_db db,
-                       const char *collection,
-                       size_t collection_bytes,
-                       const char *json,
-                       size_t json_bytes,
-                       char **id_out,
-                       size_t *id_bytes_out,
-                       struct nyro_error *error);
+uint32_t nyro_checkpoint(nyro_db db,
+                         struct nyro_error *error);
 
 /**
- * Copies out the document with this id (one MessagePack integer, string or binary), to be freed with
- * `nyro_free`. If there is none, the call succeeds with `*document_out` null.
+ * Figures about the database, as one document in `format`, freed with `nyro_free`. The fields are those of `Stats` in
+ * `docs/operations.md`; each says its unit. Cheap.
  *
- * Requires: `collection` and `id` point to as many readable bytes as their lengths say; `document_out` and
- * `document_bytes_out` are writable, `error` null or writable.
+ * Requires: The out-parameters are writable, `error` null or writable.
  */
-uint32_t nyro_get(nyro_db db,
-                  const char *collection,
-                  size_t collection_bytes,
-                  const uint8_t *id,
-                  size_t id_bytes,
-                  uint8_t **document_out,
-                  size_t *document_bytes_out,
-                  struct nyro_error *error);
+uint32_t nyro_stats(nyro_db db,
+                    uint32_t format,
+                    uint8_t **stats_out,
+                    size_t *stats_bytes_out,
+                    struct nyro_error *error);
 
 /**
- * Like `nyro_get`, with the id as JSON text (`42`, `"ada"`) and the document as JSON text, without a NUL.
+ * Names of the collections of a database or snapshot, sorted: a document in `format` whose field `items` is an array
+ * of strings, freed with `nyro_free`.
  *
- * Requires: As for `nyro_get`.
+ * Requires: The out-parameters are writable, `error` null or writable.
  */
-uint32_t nyro_get_json(nyro_db db,
-                       const char *collection,
-                       size_t collection_bytes,
-                       const char *id_json,
-                       size_t id_json_bytes,
-                       char **json_out,
-                       size_t *json_bytes_out,
-                       struct nyro_error *error);
+uint32_t nyro_collection_names(nyro_scope scope,
+                               uint32_t format,
+                               uint8_t **names_out,
+                               size_t *names_bytes_out,
+                               struct nyro_error *error);
 
 /**
- * Deletes the document with this id (one MessagePack value). `*deleted_out`, if not null, says whether there
- * was one (1) or not (0).
+ * Makes an empty collection. Collections are made by their first write, too. Error: `NYRO_COLLECTION_EXISTS`.
  *
- * Requires: `collection` and `id` point to as many readable bytes as their lengths say; `deleted_out` and `error` are
- * null or writable.
+ * Requires: `name` points to `name_bytes` readable bytes, `error` is null or writable.
  */
-uint32_t nyro_delete(nyro_db db,
-                     const char *collection,
-                     size_t collection_bytes,
-                     const uint8_t *id,
-                     size_t id_bytes,
-                     uint32_t *deleted_out,
+uint32_t nyro_create_collection(nyro_scope db_or_transaction,
+                                const char *name,
+                                size_t name_bytes,
+                                struct nyro_error *error);
+
+/**
+ * Gives a collection another name. Errors: `NYRO_COLLECTION_NOT_FOUND`, `NYRO_COLLECTION_EXISTS`.
+ *
+ * Requires: `from` and `to` point to as many readable bytes as their lengths say, `error` is null or writable.
+ */
+uint32_t nyro_rename_collection(nyro_scope db_or_transaction,
+                                const char *from,
+                                size_t from_bytes,
+                                const char *to,
+                                size_t to_bytes,
+                                struct nyro_error *error);
+
+/**
+ * Drops a collection with all its documents, in the same short time whatever its size. `*dropped_out`, if not null,
+ * says whether there was one (1) or not (0). Snapshots still see it.
+ *
+ * Requires: `name` points to `name_bytes` readable bytes; `dropped_out` and `error` are null or writable.
+ */
+uint32_t nyro_drop_collection(nyro_scope db_or_transaction,
+                              const char *name,
+                              size_t name_bytes,
+                              uint32_t *dropped_out,
+                              struct nyro_error *error);
+
+/**
+ * Begins a write transaction and sets `*transaction`. Blocks for the writer's turn, at most `writer_timeout_ms`; other
+ * writers wait until it is ended, readers do not. It belongs to this thread: used by another one it is
+ * `NYRO_WRONG_THREAD`. A thread that ends rolls back what it has not ended. Error: `NYRO_NESTED_TRANSACTION` if this
+ * thread has one of this database already, also for a write outside of it.
+ *
+ * Requires: `transaction` is writable, `error` null or writable.
+ */
+uint32_t nyro_begin(nyro_db db,
+                    nyro_transaction *transaction,
+                    struct nyro_error *error);
+
+/**
+ * Commits: all of the transaction's changes or, after an error, none. Blocks until the commit is durable under
+ * `NYRO_DURABILITY_SYNC`. `*commit_out`, if not null, is the commit number. The handle is stale afterwards, and so are
+ * the collections opened in it, but for `NYRO_WRONG_THREAD`.
+ *
+ * Requires: `commit_out` and `error` are null or writable.
+ */
+uint32_t nyro_commit(nyro_transaction transaction,
+                     uint64_t *commit_out,
                      struct nyro_error *error);
 
 /**
- * Like `nyro_delete`, with the id as JSON text.
+ * Ends a transaction without a trace. The handle is stale afterwards, and so are the collections opened in it.
  *
- * Requires: As for `nyro_delete`.
+ * Requires: `error` is null or writable.
  */
-uint32_t nyro_delete_json(nyro_db db,
-                          const char *collection,
-                          size_t collection_bytes,
-                          const char *id_json,
-                          size_t id_json_bytes,
-                          uint32_t *deleted_out,
-                          struct nyro_error *error);
+uint32_t nyro_rollback(nyro_transaction transaction,
+                       struct nyro_error *error);
+
+/**
+ * Takes a frozen view of the whole database as of now and sets `*snapshot`. Costs nothing and never waits. While it
+ * lives, what it shows is kept, so the file may grow: release it.
+ *
+ * Requires: `snapshot` is writable, `error` null or writable.
+ */
+uint32_t nyro_snapshot_take(nyro_db db,
+                            nyro_snapshot *snapshot,
+                            struct nyro_error *error);
+
+/**
+ * The commit number that a snapshot shows.
+ *
+ * Requires: `commit_out` is writable, `error` null or writable.
+ */
+uint32_t nyro_snapshot_commit(nyro_snapshot snapshot, uint64_t *commit_out, struct nyro_error *error);
+
+/**
+ * Releases a snapshot. Collections opened in it keep what it shows until they are released, too, and with it what was
+ * borrowed from them; what was borrowed is not to be looked at after both. Works after `nyro_close`.
+ *
+ * Requires: `error` is null or writable.
+ */
+uint32_t nyro_snapshot_release(nyro_snapshot snapshot,
+                               struct nyro_error *error);
+
+/**
+ * Makes a token that stops nothing yet, for `nyro_control`; sets `*cancel`.
+ *
+ * Requires: `cancel` is writable, `error` null or writable.
+ */
+uint32_t nyro_cancel_new(nyro_cancel *cancel, struct nyro_error *error);
+
+/**
+ * Stops the calls that were given this token, at their next step. It can't be undone. From any thread.
+ *
+ * Requires: `error` is null or writable.
+ */
+uint32_t nyro_cancel_fire(nyro_cancel cancel, struct nyro_error *error);
+
+/**
+ * Releases a token. Calls that were given it go on.
+ *
+ * Requires: `error` is null or writable.
+ */
+uint32_t nyro_cancel_release(nyro_cancel cancel, struct nyro_error *error);
+
+/**
+ * Writes a backup to a new file at `path`, while reads and writes go on. A full one is itself a database. `options`
+ * and `control` may be null. `*report_out`, if not null, is a document in `format` (commit, pages, bytes), freed with
+ * `nyro_free`. After an error what was at `path` is as it was. Blocks for copying the file.
+ *
+ * Requires: `path` points to `path_bytes` readable bytes, `options` and `control` are null or readable with what they point to;
+ * the out-parameters and `error` are null or writable.
+ */
+uint32_t nyro_backup(nyro_db db,
+                     const char *path,
+                     size_t path_bytes,
+                     const struct nyro_backup_options *options,
+                     const struct nyro_control *control,
+                     uint32_t format,
+                     uint8_t **report_out,
+                     size_t *report_bytes_out,
+                     struct nyro_error *error);
+
+/**
+ * The named backups that the database remembers, the newest first: a document in `format` whose field `items` is an
+ * array (name, commit, checkpoint), freed with `nyro_free`.
+ *
+ * Requires: The out-parameters are writable, `error` null or writable.
+ */
+uint32_t nyro_backups(nyro_db db,
+                      uint32_t format,
+                      uint8_t **backups_out,
+                      size_t *backups_bytes_out,
+                      struct nyro_error *error);
+
+/**
+ * Makes a database file at `target` from a full backup and the incremental ones after it, in their order. It is
+ * verified as a whole before it takes the target's place; after an error what was there is as it was. `overwrite` not
+ * 0: replace a file that is there. The report is that of `nyro_verify`. Blocks until done.
+ *
+ * Requires: `target` points to `target_bytes` readable bytes, `backups` to `count` texts; `control` is null or readable; the
+ * out-parameters and `error` are null or writable.
+ */
+uint32_t nyro_restore(const char *target,
+                      size_t target_bytes,
+                      const struct nyro_text *backups,
+                      size_t count,
+                      uint32_t overwrite,
+                      const struct nyro_control *control,
+                      uint32_t format,
+                      uint8_t **report_out,
+                      size_t *report_bytes_out,
+                      struct nyro_error *error);
+
+/**
+ * Saves what can still be read of a damaged file into a new one. The report, a document in `format`, says what was
+ * saved and what was lost; `is_complete` is true if nothing was. Blocks until done.
+ *
+ * Requires: `damaged` and `target` point to as many readable bytes as their lengths say; `control` is null or readable; the
+ * out-parameters and `error` are null or writable.
+ */
+uint32_t nyro_repair(const char *damaged,
+                     size_t damaged_bytes,
+                     const char *target,
+                     size_t target_bytes,
+                     uint32_t overwrite,
+                     const struct nyro_control *control,
+                     uint32_t format,
+                     uint8_t **report_out,
+                     size_t *report_bytes_out,
+                     struct nyro_error *error);
+
+/**
+ * Checks the whole database: pages, checksums, order, counters, and that each document is found by its id and is
+ * well-formed. Error: `NYRO_CORRUPT`, with the first damage found. The report says how much was checked. Blocks for
+ * reading the whole file; reads and writes go on.
+ *
+ * Requires: `control` is null or readable; the out-parameters and `error` are null or writable.
+ */
+uint32_t nyro_verify(nyro_db db,
+                     const struct nyro_control *control,
+                     uint32_t format,
+                     uint8_t **report_out,
+                     size_t *report_bytes_out,
+                     struct nyro_error *error);
+
+/**
+ * Makes the file as small as its documents allow. Blocks until done, in steps; stopped, what was gained stays. Reads
+ * and writes go on.
+ *
+ * Requires: As for `nyro_verify`.
+ */
+uint32_t nyro_compact(nyro_db db,
+                      const struct nyro_control *control,
+                      uint32_t format,
+                      uint8_t **report_out,
+                      size_t *report_bytes_out,
+                      struct nyro_error *error);
+
+/**
+ * Brings pages of the file into memory, the index first, up to `limit_bytes`. Blocks until done; reads and writes go
+ * on.
+ *
+ * Requires: As for `nyro_verify`.
+ */
+uint32_t nyro_warm_up(nyro_db db,
+                      uint64_t limit_bytes,
+                      const struct nyro_control *control,
+                      uint32_t format,
+                      uint8_t **report_out,
+                      size_t *report_bytes_out,
+                      struct nyro_error *error);
+
+/**
+ * The id of an integer.
+ */
+static inline nyro_id nyro_id_int(int64_t integer) {
+    nyro_id id = {NYRO_ID_INT, 0, 0, 0, 0};
+    id.integer = integer;
+    return id;
+}
+
+/**
+ * The id of an integer from 0 to 2^64-1.
+ */
+static inline nyro_id nyro_id_uint(uint64_t integer) {
+    nyro_id id = {NYRO_ID_UINT, 0, 0, 0, 0};
+    id.integer = (int64_t)integer;
+    return id;
+}
+
+/**
+ * The id of a string of `bytes` bytes of UTF-8, which is borrowed.
+ */
+static inline nyro_id nyro_id_string(const char *text, size_t bytes) {
+    nyro_id id = {NYRO_ID_STRING, 0, 0, 0, 0};
+    id.data = text;
+    id.bytes = bytes;
+    return id;
+}
+
+/**
+ * The id of `bytes` bytes, which are borrowed.
+ */
+static inline nyro_id nyro_id_bytes(const void *data, size_t bytes) {
+    nyro_id id = {NYRO_ID_BYTES, 0, 0, 0, 0};
+    id.data = data;
+    id.bytes = bytes;
+    return id;
+}
+
+/**
+ * The id that one MessagePack value is; borrowed.
+ */
+static inline nyro_id nyro_id_msgpack(const void *data, size_t bytes) {
+    nyro_id id = {NYRO_ID_MSGPACK, 0, 0, 0, 0};
+    id.data = data;
+    id.bytes = bytes;
+    return id;
+}
+
+/**
+ * The id that JSON text is (`42`, `"ada"`); borrowed.
+ */
+static inline nyro_id nyro_id_json(const char *json, size_t bytes) {
+    nyro_id id = {NYRO_ID_JSON, 0, 0, 0, 0};
+    id.data = json;
+    id.bytes = bytes;
+    return id;
+}
 
 #ifdef __cplusplus
 }  // extern "C"

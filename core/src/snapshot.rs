@@ -143,10 +143,10 @@ impl<'s, T> SnapshotCollection<'s, T> {
     pub fn get_many_raw_with<I: Into<Id>>(
         &self,
         ids: impl IntoIterator<Item = I>,
-        mut each: impl FnMut(usize, Option<&RawDocument>) -> Result<()>,
+        each: impl FnMut(usize, Option<&RawDocument>) -> Result<()>,
     ) -> Result<()> {
         let state = self.snapshot.hold.lend()?;
-        self.look_up_many(&state, ids, |place, document| each(place, document))
+        self.look_up_many(&state, ids, each)
     }
 
     /// The document with this id, borrowed from the snapshot: no copy, no allocation for an integer id.

@@ -1,12 +1,12 @@
 //! What every C function has in common: arguments are checked, panics stopped, errors handed over.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::ffi::c_char;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 
-use engine::Error;
+use nyro_owned::error::of_panic;
+use nyro_owned::Error;
 
 /// Bytes of the message in a `nyro_error`, with its NUL.
 pub const NYRO_MESSAGE_BYTES: usize = 508;
@@ -37,28 +37,30 @@ pub(crate) fn last_message() -> *const c_char {
 /// # Safety
 ///
 /// `error` is null or points to a `nyro_error` that may be written.
+#[inline]
 pub(crate) unsafe fn call(error: *mut nyro_error, body: impl FnOnce() -> Result<(), Error>) -> u32 {
     // A panic leaves nothing of ours half done: `body` holds no lock of this crate, and the engine says of
     // itself what a panic does to it.
-    let result = catch_unwind(AssertUnwindSafe(body))
-        .unwrap_or_else(|panic| Err(Error::Internal(format!("panic: {}", panic_text(panic.as_ref())))));
-    let (code, message) = match result {
-        Ok(()) => (0, Vec::new()),
-        Err(e) => (e.code(), message_of(&e)),
+    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(of_panic(panic.as_ref())));
+    let Err(failure) = result else {
+        if !error.is_null() {
+            // SAFETY: not null, and writable as the caller of this function vouches. The rest of the message stays as it
+            // is: it is empty by its first byte.
+            unsafe {
+                ptr::addr_of_mut!((*error).code).write(0);
+                ptr::addr_of_mut!((*error).message).cast::<c_char>().write(0);
+            }
+        }
+        return 0;
     };
+    let (code, message) = (failure.code(), message_of(&failure));
     if !error.is_null() {
         // SAFETY: not null, and the caller of this function vouches for the rest.
         unsafe { fill(error, code, &message) };
     }
-    if code != 0 {
-        LAST_MESSAGE.set(message);
-    }
+    // Fails only while the thread is ending and its message is gone.
+    let _ = LAST_MESSAGE.try_with(|last| last.replace(message));
     code
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// The message with a NUL at its end and none inside.
@@ -115,9 +117,84 @@ pub(crate) unsafe fn text<'a>(data: *const c_char, bytes: usize, name: &str) -> 
         .map_err(|e| Error::InvalidArgument(format!("{name} is not UTF-8 at byte {}", e.valid_up_to())))
 }
 
+/// Puts `value` where an out-parameter points, if it is there.
+///
+/// # Safety
+///
+/// `out` is null or may be written; it need not be initialised.
+pub(crate) unsafe fn put<T>(out: *mut T, value: T) {
+    if !out.is_null() {
+        // SAFETY: not null, and writable by the contract.
+        unsafe { out.write(value) };
+    }
+}
+
+/// Sets an out-parameter that must be there to `value`.
+///
+/// # Safety
+///
+/// As for [`put`].
+pub(crate) unsafe fn require<T>(out: *mut T, value: T, name: &str) -> Result<(), Error> {
+    if out.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: the same contract.
+    unsafe { put(out, value) };
+    Ok(())
+}
+
+/// The caller's array.
+///
+/// # Safety
+///
+/// `data` is null, or `count` values can be read there for as long as the call lasts.
+pub(crate) unsafe fn array<'a, T>(data: *const T, count: usize, name: &str) -> Result<&'a [T], Error> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(null(name));
+    }
+    if !data.is_aligned() {
+        return Err(Error::InvalidArgument(format!("{name} is not aligned")));
+    }
+    if count.checked_mul(size_of::<T>()).is_none_or(|bytes| isize::try_from(bytes).is_err()) {
+        return Err(Error::InvalidArgument(format!("{name} has {count} entries")));
+    }
+    // SAFETY: not null, aligned, no larger than a slice may be; readable as the caller vouches.
+    Ok(unsafe { std::slice::from_raw_parts(data, count) })
+}
+
+/// The caller's memory for results.
+///
+/// # Safety
+///
+/// `data` is null, or `count` values can be read and written there by this call alone, as long as it lasts.
+pub(crate) unsafe fn array_mut<'a, T>(data: *mut T, count: usize, name: &str) -> Result<&'a mut [T], Error> {
+    // SAFETY: the same contract.
+    unsafe { array(data, count, name) }?;
+    if count == 0 {
+        return Ok(&mut []);
+    }
+    // SAFETY: checked above; writable by this call alone as the caller vouches.
+    Ok(unsafe { std::slice::from_raw_parts_mut(data, count) })
+}
+
 /// The error for a pointer that must not be null.
 pub(crate) fn null(name: &str) -> Error {
     Error::InvalidArgument(format!("{name} is null"))
+}
+
+/// A copy that the caller frees with `nyro_free`.
+pub(crate) fn allocate(bytes: &[u8]) -> Result<*mut u8, Error> {
+    // SAFETY: `malloc` has no preconditions; a size of 0 may give null, so at least 1 is asked for.
+    let copy: *mut u8 = unsafe { libc::malloc(bytes.len().max(1)) }.cast();
+    if copy.is_null() {
+        return Err(Error::InvalidArgument(format!("no memory for {} bytes of result", bytes.len())));
+    }
+    // SAFETY: `copy` was just allocated with at least `bytes.len()` bytes, so it overlaps nothing.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), copy, bytes.len()) };
+    Ok(copy)
 }
 
 /// Somewhere to put bytes for the caller: two out-parameters, both present or both absent.
@@ -156,13 +233,7 @@ impl Out {
         if self.data.is_null() || self.bytes.is_null() {
             return Ok(());
         }
-        // SAFETY: `malloc` has no preconditions; a size of 0 may give null, so at least 1 is asked for.
-        let copy: *mut u8 = unsafe { libc::malloc(bytes.len().max(1)) }.cast();
-        if copy.is_null() {
-            return Err(Error::InvalidArgument(format!("no memory for {} bytes of result", bytes.len())));
-        }
-        // SAFETY: `copy` was just allocated with at least `bytes.len()` bytes, so it overlaps nothing.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), copy, bytes.len()) };
+        let copy = allocate(bytes)?;
         // SAFETY: the same contract.
         unsafe { self.set(copy, bytes.len()) };
         Ok(())

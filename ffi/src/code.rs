@@ -1,4 +1,9 @@
-//! The numbers of errors as C constants. They are those of `docs/errors.md`; a test compares.
+//! The numbers of errors as C constants. They are those of `nyro_owned::error::ERRORS`, which is the table of
+//! `docs/errors.md`; tests compare.
+
+use nyro_owned::error::ERRORS;
+use std::ffi::{CStr, CString};
+use std::sync::OnceLock;
 
 /// What a call returns: `NYRO_OK`, or the number of an error. Numbers are stable and never reused; a newer
 /// library may return numbers that are not listed here.
@@ -49,49 +54,14 @@ pub enum nyro_code {
 }
 
 /// The name of an error number, NUL-terminated, as in `docs/errors.md`.
-pub(crate) fn name_of(code: u32) -> &'static [u8] {
-    match code {
-        0 => b"Ok\0",
-        101 => b"InvalidArgument\0",
-        102 => b"InvalidName\0",
-        103 => b"Closed\0",
-        104 => b"NestedTransaction\0",
-        105 => b"ReadOnly\0",
-        106 => b"OptionsDiffer\0",
-        107 => b"RolledBack\0",
-        108 => b"Cancelled\0",
-        109 => b"DeadlineExceeded\0",
-        110 => b"Forked\0",
-        111 => b"WrongThread\0",
-        201 => b"MalformedDocument\0",
-        202 => b"DocumentTooLarge\0",
-        203 => b"DocumentTooDeep\0",
-        204 => b"InvalidId\0",
-        205 => b"DuplicateId\0",
-        206 => b"Serialization\0",
-        207 => b"CollectionNotFound\0",
-        208 => b"CollectionExists\0",
-        209 => b"IdsExhausted\0",
-        210 => b"BulkWrite\0",
-        301 => b"Locked\0",
-        302 => b"WriterTimeout\0",
-        401 => b"NotADatabase\0",
-        402 => b"UnknownFormat\0",
-        403 => b"Corrupt\0",
-        404 => b"LogMissing\0",
-        405 => b"NoSuchFile\0",
-        406 => b"NetworkFileSystem\0",
-        407 => b"BackupMismatch\0",
-        501 => b"Io\0",
-        502 => b"DiskFull\0",
-        503 => b"OutcomeUnknown\0",
-        504 => b"WritesStopped\0",
-        601 => b"TransactionTooLarge\0",
-        602 => b"Full\0",
-        603 => b"SnapshotTooOld\0",
-        901 => b"Internal\0",
-        _ => b"Unknown\0",
+pub(crate) fn name_of(code: u32) -> &'static CStr {
+    static NAMES: OnceLock<Vec<CString>> = OnceLock::new();
+    if code == 0 {
+        return c"Ok";
     }
+    let Ok(at) = ERRORS.binary_search_by_key(&code, |(number, _)| *number) else { return c"Unknown" };
+    let names = NAMES.get_or_init(|| ERRORS.iter().map(|(_, name)| CString::new(*name).unwrap_or_default()).collect());
+    names.get(at).map_or(c"Unknown", CString::as_c_str)
 }
 
 #[cfg(test)]
@@ -130,12 +100,12 @@ mod tests {
         assert!(table.len() >= 30, "{} rows", table.len());
         let header = include_str!("../../include/nyro.h");
         for (number, name) in &table {
-            assert_eq!(name_of(*number), format!("{name}\0").as_bytes());
+            assert_eq!(name_of(*number).to_str(), Ok(name.as_str()));
             let line = format!("{} = {number},", constant(name));
             assert!(header.contains(&line), "nyro.h lacks {line}");
         }
         let constants = header.lines().filter(|l| l.trim_start().starts_with("NYRO_") && l.contains(" = ")).count();
         assert_eq!(constants, table.len() + 1, "constants in nyro.h (NYRO_OK is the one more)");
-        assert_eq!(name_of(999), b"Unknown\0");
+        assert_eq!((name_of(999), name_of(0)), (c"Unknown", c"Ok"));
     }
 }

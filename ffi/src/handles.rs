@@ -1,84 +1,430 @@
-//! Handles: 64-bit numbers that stand for open databases.
+//! Handles: 64-bit numbers that stand for what the library keeps for its caller.
 //!
 //! ```text
-//!   handle = generation (32 bits) | slot + 1 (32 bits)      0 is never a handle
+//!   handle   = generation (32 bits) | kind (4 bits) | slot + 1 (28 bits)        0 is never a handle
 //!
-//!   slots   [ gen 3: database ] [ gen 7: free ] [ gen 1: database ] ...
+//!   slots    [ gen 3: database ] [ gen 7: free ] [ gen 1: scan ] ...            never moved, never freed
+//!
+//!   thread 1 [ using: handle ]   thread 2 [ using: nothing ]                    what each thread looks at now
 //! ```
 //!
-//! A slot's generation grows when its database is closed, so a handle that was closed names nothing any
-//! more, however often its slot is used again: a use after close is an error and never a wild pointer. A
-//! slot whose generations are used up is not used again.
+//! A slot's generation grows when its object is released, so a released handle names nothing any more, however often
+//! its slot is used again: a use after release is an error and never a wild pointer. A slot whose generations are
+//! used up is not used again.
+//!
+//! Looking at an object takes no lock and writes no memory that threads share: the thread says which handle it uses,
+//! then looks whether the slot still has that handle. Who releases a handle takes it out of its slot first and then
+//! waits until no thread uses it (hazard pointers, M. Michael, 2004). So `with` is for calls that are short and call
+//! nobody back; what may wait takes a share of the object out ([`share`] and the like) and works on that.
 
-use std::sync::{PoisonError, RwLock};
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+use std::time::Duration;
 
-use engine::{Database, Error};
+use nyro_owned::{CancelToken, Coll, Cursor, Database, Error, Snapshot, Tx};
+
+/// What a handle may stand for.
+pub(crate) enum Object {
+    Database(Database),
+    Snapshot(Snapshot),
+    Collection(Collection),
+    Transaction(Transaction),
+    Scan(Mutex<Cursor>),
+    Cancel(CancelToken),
+}
+
+/// A collection handle.
+#[derive(Clone)]
+pub(crate) enum Collection {
+    /// Of a database or of a snapshot.
+    Of(Arc<Coll>),
+    /// Inside a transaction.
+    In(Tx, Arc<str>),
+}
+
+/// A transaction handle: collections opened in it end with it.
+pub(crate) struct Transaction {
+    pub(crate) tx: Tx,
+    collections: Mutex<Vec<u64>>,
+}
+
+impl Object {
+    fn kind(&self) -> u64 {
+        match self {
+            Object::Database(_) => 1,
+            Object::Snapshot(_) => 2,
+            Object::Collection(_) => 3,
+            Object::Transaction(_) => 4,
+            Object::Scan(_) => 5,
+            Object::Cancel(_) => 6,
+        }
+    }
+}
+
+/// What a handle of each kind is called; 0 is none.
+const KINDS: [&str; 7] = ["handle", "database", "snapshot", "collection", "transaction", "scan", "cancel token"];
+
+// ---- slots ---------------------------------------------------------------------------------------------
 
 struct Slot {
-    generation: u32,
-    database: Option<Database>,
+    /// The handle that is valid, 0 if none is.
+    handle: AtomicU64,
+    object: UnsafeCell<Option<Object>>,
 }
 
-/// The slots, and which of them are free.
+/// Slots of the first chunk; each chunk has twice as many as the one before.
+const FIRST_CHUNK: usize = 64;
+const CHUNKS: usize = 22;
+const SLOT_BITS: u32 = 28;
+const KIND_BITS: u32 = 4;
+
+/// Chunks of slots, made as they are needed and never freed.
+static SLOTS: [OnceLock<Box<[Slot]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
+
+// SAFETY: `object` is written by the holder of the table's lock, while no handle to the slot is valid and no thread
+// uses one; it is read by threads that said so, as the module's text describes. What is in it is `Send + Sync`.
+unsafe impl Sync for Slot {}
+
+const fn assert_shared<T: Send + Sync>() {}
+const _: () = assert_shared::<Object>();
+
+fn slot(index: usize) -> Option<&'static Slot> {
+    let chunk = (index / FIRST_CHUNK + 1).ilog2() as usize;
+    let at = index - ((1 << chunk) - 1) * FIRST_CHUNK;
+    SLOTS.get(chunk)?.get()?.get(at)
+}
+
+fn make_slot(index: usize) -> Option<&'static Slot> {
+    let chunk = (index / FIRST_CHUNK + 1).ilog2() as usize;
+    let empty = || Slot { handle: AtomicU64::new(0), object: UnsafeCell::new(None) };
+    SLOTS.get(chunk)?.get_or_init(|| std::iter::repeat_with(empty).take(FIRST_CHUNK << chunk).collect());
+    slot(index)
+}
+
+/// Which slots are in use, and the generation that each gives out next. A spin lock guards it, held for a few
+/// instructions, so that a fork can hold it, too, and the child finds it free.
 struct Table {
-    slots: Vec<Slot>,
-    free: Vec<u32>,
+    locked: AtomicBool,
+    free: UnsafeCell<Free>,
 }
 
-static TABLE: RwLock<Table> = RwLock::new(Table { slots: Vec::new(), free: Vec::new() });
-
-fn handle_of(generation: u32, slot: u32) -> u64 {
-    u64::from(generation) << 32 | (u64::from(slot) + 1)
+struct Free {
+    generations: Vec<u32>,
+    slots: Vec<u32>,
 }
 
-/// Generation and slot of a handle, whatever it is.
-fn parts_of(handle: u64) -> Option<(u32, usize)> {
-    let slot = (handle as u32).checked_sub(1)?;
-    Some(((handle >> 32) as u32, slot as usize))
-}
+// SAFETY: `free` is reached only by `Table::lock`, which lets in one thread at a time.
+unsafe impl Sync for Table {}
+
+static TABLE: Table = Table {
+    locked: AtomicBool::new(false),
+    free: UnsafeCell::new(Free { generations: Vec::new(), slots: Vec::new() }),
+};
 
 impl Table {
-    fn insert(&mut self, database: Database) -> Result<u64, Error> {
-        if let Some(slot) = self.free.pop() {
-            let entry = &mut self.slots[slot as usize];
-            entry.database = Some(database);
-            return Ok(handle_of(entry.generation, slot));
+    fn acquire(&self) {
+        while self.locked.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            std::thread::yield_now();
         }
-        let slot = u32::try_from(self.slots.len()).ok().filter(|s| *s < u32::MAX);
-        let slot = slot.ok_or_else(|| Error::InvalidArgument("2^32 databases are open".to_owned()))?;
-        self.slots.push(Slot { generation: 1, database: Some(database) });
-        Ok(handle_of(1, slot))
     }
 
-    fn get(&self, handle: u64) -> Option<&Database> {
-        let (generation, slot) = parts_of(handle)?;
-        self.slots.get(slot).filter(|s| s.generation == generation)?.database.as_ref()
+    fn release(&self) {
+        self.locked.store(false, Ordering::Release);
     }
 
-    fn remove(&mut self, handle: u64) -> Option<Database> {
-        let (generation, slot) = parts_of(handle)?;
-        let entry = self.slots.get_mut(slot).filter(|s| s.generation == generation)?;
-        let database = entry.database.take()?;
-        if let Some(next) = entry.generation.checked_add(1) {
-            entry.generation = next;
-            self.free.push(slot as u32);
+    fn lock<R>(&self, f: impl FnOnce(&mut Free) -> R) -> R {
+        struct Guard<'a>(&'a Table);
+        impl Drop for Guard<'_> {
+            fn drop(&mut self) {
+                self.0.release();
+            }
         }
-        Some(database)
+        self.acquire();
+        let _guard = Guard(self);
+        // SAFETY: the lock is held, and `f` can't call this again: it is given by this module alone.
+        f(unsafe { &mut *self.free.get() })
     }
 }
 
-/// Gives a database a handle.
-pub(crate) fn insert(database: Database) -> Result<u64, Error> {
-    TABLE.write().unwrap_or_else(PoisonError::into_inner).insert(database)
+// ---- what each thread uses -----------------------------------------------------------------------------
+
+/// A thread's word on what it uses. Never freed; used again by other threads.
+struct Record {
+    /// The handle that its thread looks at, 0 if none.
+    using: AtomicU64,
+    /// A thread has it.
+    taken: AtomicBool,
+    next: AtomicPtr<Record>,
 }
 
-/// The database of a handle. It stays open for the call that holds it, even if another thread closes the
-/// handle meanwhile.
-pub(crate) fn get(handle: u64) -> Result<Database, Error> {
-    TABLE.read().unwrap_or_else(PoisonError::into_inner).get(handle).cloned().ok_or(Error::Closed)
+static RECORDS: AtomicPtr<Record> = AtomicPtr::new(std::ptr::null_mut());
+
+/// A record while a thread, or a single call of a thread that ends, has it.
+struct Owned(&'static Record);
+
+impl Owned {
+    fn new() -> Owned {
+        watch_forks();
+        for record in records() {
+            if record.taken.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return Owned(record);
+            }
+        }
+        let record: &'static Record = Box::leak(Box::new(Record {
+            using: AtomicU64::new(0),
+            taken: AtomicBool::new(true),
+            next: AtomicPtr::new(std::ptr::null_mut()),
+        }));
+        let mut first = RECORDS.load(Ordering::Acquire);
+        loop {
+            record.next.store(first, Ordering::Relaxed);
+            let record = std::ptr::from_ref(record).cast_mut();
+            match RECORDS.compare_exchange_weak(first, record, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(other) => first = other,
+            }
+        }
+        Owned(record)
+    }
 }
 
-/// Takes the handle's database out; the handle is stale from here on.
-pub(crate) fn remove(handle: u64) -> Result<Database, Error> {
-    TABLE.write().unwrap_or_else(PoisonError::into_inner).remove(handle).ok_or(Error::Closed)
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.using.store(0, Ordering::Release);
+        self.0.taken.store(false, Ordering::Release);
+    }
+}
+
+fn records() -> impl Iterator<Item = &'static Record> {
+    // SAFETY: records are leaked when they are made, so a pointer to one is valid for ever.
+    let load = |at: &AtomicPtr<Record>| unsafe { at.load(Ordering::Acquire).as_ref() };
+    std::iter::successors(load(&RECORDS), move |record| load(&record.next))
+}
+
+thread_local! {
+    static RECORD: Owned = Owned::new();
+}
+
+fn with_record<R>(f: impl FnOnce(&'static Record) -> R) -> R {
+    match RECORD.try_with(|owned| owned.0) {
+        Ok(record) => f(record),
+        // The thread is ending and has given up its own.
+        Err(_) => {
+            let owned = Owned::new();
+            f(owned.0)
+        }
+    }
+}
+
+/// Holds the table's lock over a fork, and clears in the child what the threads that are not there used.
+fn watch_forks() {
+    extern "C" fn before() {
+        TABLE.acquire();
+    }
+    extern "C" fn in_parent() {
+        TABLE.release();
+    }
+    extern "C" fn in_child() {
+        TABLE.release();
+        for record in records() {
+            record.using.store(0, Ordering::Relaxed);
+        }
+    }
+    static REGISTER: Once = Once::new();
+    // SAFETY: the handlers live as long as the library, and only store to atomics, which a forked child may do. Without
+    // them (no memory) only handles in forked children are worse off.
+    REGISTER.call_once(|| unsafe {
+        libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child));
+    });
+}
+
+// ---- the calls -----------------------------------------------------------------------------------------
+
+fn index_of(handle: u64) -> Option<usize> {
+    ((handle & ((1 << SLOT_BITS) - 1)) as usize).checked_sub(1)
+}
+
+fn kind_of(handle: u64) -> u64 {
+    handle >> SLOT_BITS & ((1 << KIND_BITS) - 1)
+}
+
+/// Gives an object a handle.
+pub(crate) fn insert(object: Object) -> Result<u64, Error> {
+    watch_forks();
+    let full = || Error::InvalidArgument("2^28 handles are open; release what is not needed".to_owned());
+    let (index, generation) = TABLE
+        .lock(|table| {
+            if let Some(index) = table.slots.pop() {
+                let index = index as usize;
+                return Some((index, *table.generations.get(index)?));
+            }
+            let index = table.generations.len();
+            if index >= (1 << SLOT_BITS) - 1 {
+                return None;
+            }
+            table.generations.push(1);
+            Some((index, 1))
+        })
+        .ok_or_else(full)?;
+    let slot = make_slot(index).ok_or_else(full)?;
+    let handle = u64::from(generation) << 32 | object.kind() << SLOT_BITS | (index as u64 + 1);
+    // SAFETY: the slot was taken off the free list under the lock, so this thread alone has it, and no handle to it is
+    // valid: nobody reads it.
+    unsafe { *slot.object.get() = Some(object) };
+    slot.handle.store(handle, Ordering::SeqCst);
+    Ok(handle)
+}
+
+/// Calls `look` with the object of a handle. `look` is short and calls nobody back.
+#[inline]
+pub(crate) fn with<R>(handle: u64, look: impl FnOnce(&Object) -> Result<R, Error>) -> Result<R, Error> {
+    struct Using(&'static Record);
+    impl Drop for Using {
+        fn drop(&mut self) {
+            self.0.using.store(0, Ordering::Release);
+        }
+    }
+    with_record(|record| {
+        let slot = index_of(handle).and_then(slot).ok_or(Error::Closed)?;
+        record.using.store(handle, Ordering::SeqCst);
+        let _using = Using(record);
+        if slot.handle.load(Ordering::SeqCst) != handle {
+            return Err(Error::Closed);
+        }
+        // SAFETY: the slot had this handle after the thread said that it uses it. Who takes the object out clears the
+        // slot's handle first and then waits for this thread (both in the one order of `SeqCst`), so the object stays
+        // until `_using` is dropped.
+        match unsafe { &*slot.object.get() } {
+            Some(object) => look(object),
+            None => Err(Error::Closed),
+        }
+    })
+}
+
+/// Takes the handle's object out; the handle is stale from here on. Waits for calls that look at it.
+pub(crate) fn remove(handle: u64) -> Result<Object, Error> {
+    let (index, slot) = index_of(handle).and_then(|index| Some((index, slot(index)?))).ok_or(Error::Closed)?;
+    slot.handle.compare_exchange(handle, 0, Ordering::SeqCst, Ordering::SeqCst).map_err(|_| Error::Closed)?;
+    for record in records() {
+        let mut rounds = 0;
+        while record.using.load(Ordering::SeqCst) == handle {
+            rounds += 1;
+            if rounds < 100 {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        }
+    }
+    // SAFETY: this thread alone cleared the handle, nobody finds the object any more, and nobody looks at it.
+    let object = unsafe { (*slot.object.get()).take() };
+    TABLE.lock(|table| {
+        let next = table.generations.get_mut(index).and_then(|generation| {
+            *generation = generation.checked_add(1)?;
+            Some(())
+        });
+        if next.is_some() {
+            table.slots.push(index as u32);
+        }
+    });
+    object.ok_or(Error::Closed)
+}
+
+fn wrong(handle: u64, wanted: &str) -> Error {
+    let kind = KINDS.get(kind_of(handle) as usize).copied().unwrap_or("handle");
+    Error::InvalidArgument(format!("the handle is a {kind}, where a {wanted} is wanted"))
+}
+
+/// The database of a handle; it stays open for the call that holds it.
+pub(crate) fn database(handle: u64) -> Result<Database, Error> {
+    with(handle, |object| match object {
+        Object::Database(db) => Ok(db.clone()),
+        _ => Err(wrong(handle, KINDS[1])),
+    })
+}
+
+/// The snapshot of a handle.
+pub(crate) fn snapshot(handle: u64) -> Result<Snapshot, Error> {
+    with(handle, |object| match object {
+        Object::Snapshot(snapshot) => Ok(snapshot.clone()),
+        _ => Err(wrong(handle, KINDS[2])),
+    })
+}
+
+/// A share of the collection of a handle, for calls that may wait.
+pub(crate) fn share(handle: u64) -> Result<Collection, Error> {
+    with_collection(handle, |collection| Ok(collection.clone()))
+}
+
+/// Looks at the collection of a handle.
+#[inline]
+pub(crate) fn with_collection<R>(handle: u64, look: impl FnOnce(&Collection) -> Result<R, Error>) -> Result<R, Error> {
+    with(handle, |object| match object {
+        Object::Collection(collection) => look(collection),
+        _ => Err(wrong(handle, KINDS[3])),
+    })
+}
+
+/// The transaction of a handle.
+pub(crate) fn transaction(handle: u64) -> Result<Tx, Error> {
+    with(handle, |object| match object {
+        Object::Transaction(transaction) => Ok(transaction.tx),
+        _ => Err(wrong(handle, KINDS[4])),
+    })
+}
+
+/// Looks at the scan of a handle.
+pub(crate) fn with_scan<R>(handle: u64, look: impl FnOnce(&mut Cursor) -> Result<R, Error>) -> Result<R, Error> {
+    with(handle, |object| match object {
+        // A panic in a scan ends it; what it holds is whole.
+        Object::Scan(cursor) => look(&mut cursor.lock().unwrap_or_else(PoisonError::into_inner)),
+        _ => Err(wrong(handle, KINDS[5])),
+    })
+}
+
+/// The cancel token of a handle.
+pub(crate) fn cancel(handle: u64) -> Result<CancelToken, Error> {
+    with(handle, |object| match object {
+        Object::Cancel(token) => Ok(token.clone()),
+        _ => Err(wrong(handle, KINDS[6])),
+    })
+}
+
+/// Takes out a handle that must be of a kind.
+pub(crate) fn remove_kind(handle: u64, kind: usize) -> Result<Object, Error> {
+    let wanted = KINDS.get(kind).copied().unwrap_or("handle");
+    with(handle, |object| if object.kind() == kind as u64 { Ok(()) } else { Err(wrong(handle, wanted)) })?;
+    remove(handle)
+}
+
+/// A handle for a transaction.
+pub(crate) fn insert_transaction(tx: Tx) -> Result<u64, Error> {
+    insert(Object::Transaction(Transaction { tx, collections: Mutex::default() }))
+}
+
+/// A handle for a collection of the transaction `handle`; it ends with the transaction.
+pub(crate) fn insert_in_transaction(handle: u64, tx: Tx, name: &str) -> Result<u64, Error> {
+    let made = insert(Object::Collection(Collection::In(tx, name.into())))?;
+    let noted = with(handle, |object| match object {
+        Object::Transaction(transaction) => {
+            transaction.collections.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+            Ok(())
+        }
+        _ => Err(wrong(handle, KINDS[4])),
+    });
+    if let Err(e) = noted {
+        remove(made)?;
+        return Err(e);
+    }
+    Ok(made)
+}
+
+/// Releases a transaction that has ended, with its collections.
+pub(crate) fn end_transaction(handle: u64) {
+    let Ok(Object::Transaction(transaction)) = remove(handle) else { return };
+    for collection in transaction.collections.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        // One that the caller released already is stale.
+        let _ = remove(collection);
+    }
 }

@@ -1,10 +1,10 @@
 //! The C ABI of NyroDB: `libnyro.so`, `libnyro.a`, `include/nyro.h`.
 //!
 //! ```text
-//!   C program -> functions (this is what nyro.h declares)
+//!   C program -> functions  (database, collection, long: what nyro.h declares)
 //!                  -> boundary: null checks, lengths, no panic crosses, errors filled in
-//!                  -> handles:  64-bit number -> open database; a stale number is an error
-//!                  -> engine
+//!                  -> handles:  64-bit number -> what it stands for; a stale number is an error
+//!                  -> nyro-owned -> engine
 //! ```
 //!
 //! `include/nyro.h` is written from this source by cbindgen (`make header`), and a test compares the two,
@@ -14,12 +14,20 @@
 
 mod boundary;
 mod code;
-mod functions;
+mod collection;
+mod database;
 mod handles;
+mod long;
+mod output;
+mod types;
 
 #[cfg(test)]
 mod tests;
 
 pub use boundary::nyro_error;
 pub use code::nyro_code;
-pub use functions::*;
+pub use collection::*;
+pub use database::*;
+pub use long::*;
+pub use output::{NYRO_FORMAT_JSON, NYRO_FORMAT_MSGPACK};
+pub use types::*;

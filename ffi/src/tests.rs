@@ -44,109 +44,133 @@ fn take<T>(data: *mut T, bytes: usize) -> Option<Vec<u8>> {
     }
 }
 
-fn put(db: nyro_db, document: &[u8], error: &mut nyro_error) -> (u32, Option<Vec<u8>>) {
-    let (mut id, mut bytes) = (ptr::null_mut(), 0);
-    let name = COLLECTION.as_ptr().cast();
-    // SAFETY: lengths are those of the slices.
-    let code =
-        unsafe { nyro_put(db, name, COLLECTION.len(), document.as_ptr(), document.len(), &mut id, &mut bytes, error) };
-    (code, take(id, bytes))
+fn collection_of(scope: nyro_scope) -> nyro_collection {
+    let (mut collection, mut error) = (0, blank());
+    // SAFETY: all pointers are to locals.
+    let code = unsafe {
+        nyro_collection_open(scope, COLLECTION.as_ptr().cast(), COLLECTION.len(), &mut collection, &mut error)
+    };
+    assert_eq!(code, 0, "{}", message(&error));
+    collection
 }
 
-fn get(db: nyro_db, id: &[u8], error: &mut nyro_error) -> (u32, Option<Vec<u8>>) {
+fn int_id(integer: i64) -> nyro_id {
+    nyro_id { kind: NYRO_ID_INT, integer, ..nyro_id::NONE }
+}
+
+fn id_of(kind: u32, bytes: &[u8]) -> nyro_id {
+    nyro_id { kind, data: bytes.as_ptr().cast(), bytes: bytes.len(), ..nyro_id::NONE }
+}
+
+fn put(collection: nyro_collection, document: &[u8], error: &mut nyro_error) -> (u32, nyro_id) {
+    let mut id = nyro_id::NONE;
+    // SAFETY: the length is that of the slice.
+    let code = unsafe { nyro_put(collection, document.as_ptr(), document.len(), &mut id, error) };
+    (code, id)
+}
+
+fn get(collection: nyro_collection, id: nyro_id, error: &mut nyro_error) -> (u32, Option<Vec<u8>>) {
     let (mut document, mut bytes) = (ptr::null_mut(), 0);
-    let name = COLLECTION.as_ptr().cast();
-    // SAFETY: lengths are those of the slices.
-    let code = unsafe { nyro_get(db, name, COLLECTION.len(), id.as_ptr(), id.len(), &mut document, &mut bytes, error) };
+    // SAFETY: pointers to locals.
+    let code = unsafe { nyro_get(collection, id, &mut document, &mut bytes, error) };
     (code, take(document, bytes))
 }
 
-fn get_json(db: nyro_db, id: &str, error: &mut nyro_error) -> (u32, Option<String>) {
-    let (mut json, mut bytes) = (ptr::null_mut(), 0);
-    let name = COLLECTION.as_ptr().cast();
-    // SAFETY: lengths are those of the strings.
-    let code = unsafe {
-        nyro_get_json(db, name, COLLECTION.len(), id.as_ptr().cast(), id.len(), &mut json, &mut bytes, error)
-    };
-    (code, take(json, bytes).map(|b| String::from_utf8(b).expect("UTF-8")))
-}
-
 #[test]
-fn what_was_put_comes_back_in_both_forms() {
+fn what_was_put_comes_back_in_all_forms() {
     let (db, mut error) = (open_memory(), blank());
+    let users = collection_of(db);
     let ada = b"\x82\xa3_id\x2a\xa4name\xa3Ada";
-    let (code, id) = put(db, ada, &mut error);
-    assert_eq!(code, 0, "{}", message(&error));
-    assert_eq!(id.as_deref(), Some(&b"\x2a"[..]));
-    assert_eq!(get(db, b"\x2a", &mut error), (0, Some(ada.to_vec())));
-    assert_eq!(get(db, &id.expect("an id"), &mut error), (0, Some(ada.to_vec())), "the id handed out finds it");
-    assert_eq!(get_json(db, "42", &mut error), (0, Some("{\"_id\":42,\"name\":\"Ada\"}".to_owned())));
-    assert_eq!(get_json(db, "\"42\"", &mut error), (0, None), "absent is no error");
-
-    let mut deleted = 7;
-    let name: *const c_char = COLLECTION.as_ptr().cast();
-    // SAFETY: lengths are those of the strings.
-    unsafe {
-        assert_eq!(nyro_delete(db, name, 5, b"\x2a".as_ptr(), 1, &mut deleted, &mut error), 0);
-        assert_eq!(deleted, 1);
-        assert_eq!(nyro_delete_json(db, name, 5, c"42".as_ptr(), 2, &mut deleted, &mut error), 0);
-        assert_eq!(deleted, 0);
-        let json = c"{\"_id\":\"ada\"}";
-        let (mut id, mut bytes) = (ptr::null_mut(), 0);
-        assert_eq!(nyro_put_json(db, name, 5, json.as_ptr(), 13, &mut id, &mut bytes, &mut error), 0);
-        assert_eq!(take(id, bytes).as_deref(), Some(&b"\"ada\""[..]));
+    let (code, id) = put(users, ada, &mut error);
+    assert_eq!((code, id.kind, id.integer), (0, NYRO_ID_INT, 42), "{}", message(&error));
+    for id in [id, int_id(42), id_of(NYRO_ID_MSGPACK, b"\xcd\x00\x2a"), id_of(NYRO_ID_JSON, b"42")] {
+        assert_eq!(get(users, id, &mut error), (0, Some(ada.to_vec())));
     }
-    assert_eq!(get(db, b"\xa3ada", &mut error).0, 0);
+    assert_eq!(get(users, id_of(NYRO_ID_STRING, b"42"), &mut error), (0, None), "absent is no error");
+    let (mut json, mut bytes) = (ptr::null_mut(), 0);
+    let (mut buffer, mut size, mut lent) = ([0_u8; 64], 0, ptr::null());
+    let mut snapshot = 0;
+    // SAFETY: pointers to locals, lengths are theirs.
+    unsafe {
+        assert_eq!(nyro_get_json(users, int_id(42), &mut json, &mut bytes, &mut error), 0);
+        assert_eq!(take(json, bytes).as_deref(), Some(&b"{\"_id\":42,\"name\":\"Ada\"}"[..]));
+        assert_eq!(nyro_get_into(users, int_id(42), buffer.as_mut_ptr(), 64, &mut size, &mut error), 0);
+        assert_eq!(&buffer[..size], ada);
+        assert_eq!(nyro_get_into(users, int_id(42), ptr::null_mut(), 0, &mut size, &mut error), 0);
+        assert_eq!(size, ada.len(), "the size that it needs");
+        assert_eq!(nyro_get_borrowed(users, int_id(42), &mut lent, &mut size, &mut error), 101, "not of a snapshot");
+        assert_eq!(nyro_snapshot_take(db, &mut snapshot, &mut error), 0);
+        let frozen = collection_of(snapshot);
+        let mut deleted = 7;
+        assert_eq!(nyro_delete(users, int_id(42), &mut deleted, &mut error), 0);
+        assert_eq!(deleted, 1);
+        assert_eq!(nyro_delete(users, int_id(42), &mut deleted, &mut error), 0);
+        assert_eq!(deleted, 0);
+        assert_eq!(nyro_snapshot_release(snapshot, &mut error), 0);
+        assert_eq!(nyro_get_borrowed(frozen, int_id(42), &mut lent, &mut size, &mut error), 0);
+        assert_eq!(std::slice::from_raw_parts(lent, size), ada);
+        assert_eq!(nyro_delete(frozen, int_id(42), &mut deleted, &mut error), 105);
+        assert_eq!(nyro_collection_release(frozen, &mut error), 0);
+        let text = c"{\"_id\":\"ada\"}";
+        let mut id = nyro_id::NONE;
+        assert_eq!(nyro_put_json(users, text.as_ptr(), 13, &mut id, &mut error), 0);
+        assert_eq!(
+            (id.kind, std::slice::from_raw_parts(id.data.cast::<u8>(), id.bytes)),
+            (NYRO_ID_STRING, &b"ada"[..])
+        );
+        nyro_id_free(&mut id);
+        assert!(id.data.is_null());
+    }
     assert_eq!(close(db), 0);
 }
 
 #[test]
-fn a_closed_handle_is_an_error_even_when_its_slot_is_used_again() {
+fn a_released_handle_is_an_error_even_when_its_slot_is_used_again() {
     let first = open_memory();
+    let users = collection_of(first);
     assert_eq!(close(first), 0);
     assert_eq!(close(first), 103);
-    let others: Vec<nyro_db> = (0..20).map(|_| open_memory()).collect();
+    let others: Vec<nyro_db> = (0..200).map(|_| open_memory()).collect();
     let mut error = blank();
-    assert_eq!(get(first, b"\x01", &mut error), (103, None));
+    assert_eq!(get(users, int_id(1), &mut error), (103, None));
     assert_eq!(error.code, 103);
-    for never in [0, 1, u64::MAX, first ^ 1 << 40] {
-        assert_eq!(get(never, b"\x01", &mut error).0, 103, "handle {never:#x}");
+    assert_eq!(get(others[0], int_id(1), &mut error).0, 101, "another kind of handle");
+    assert!(message(&error).contains("is a database"), "{}", message(&error));
+    for never in [0, 1, u64::MAX, users ^ 1 << 40] {
+        assert_eq!(get(never, int_id(1), &mut error).0, 103, "handle {never:#x}");
     }
     assert!(others.into_iter().all(|db| close(db) == 0));
 }
 
 #[test]
-fn null_and_wrong_arguments_are_errors() {
+fn a_transaction_is_ended_by_its_thread_and_takes_its_collections_along() {
     let (db, mut error) = (open_memory(), blank());
-    let name: *const c_char = COLLECTION.as_ptr().cast();
-    let (mut data, mut bytes) = (ptr::null_mut::<u8>(), 0usize);
-    // SAFETY: the pointers are null or to locals; that is what is tested.
+    let mut tx = 0;
+    // SAFETY: pointers to locals.
     unsafe {
-        assert_eq!(nyro_open(ptr::null(), 0, ptr::null(), &mut 0, &mut error), 101);
-        assert_eq!(message(&error), "invalid argument: path is null");
-        assert_eq!(nyro_open(c"x".as_ptr(), 1, ptr::null(), ptr::null_mut(), &mut error), 101);
-        assert_eq!(nyro_put(db, ptr::null(), 0, ptr::null(), 0, &mut data, &mut bytes, ptr::null_mut()), 101);
-        assert_eq!(nyro_put(db, name, 5, ptr::null(), 0, &mut data, &mut bytes, &mut error), 101);
-        assert_eq!(nyro_get(db, name, 5, b"\x01".as_ptr(), 1, ptr::null_mut(), &mut bytes, &mut error), 101);
-        assert_eq!(nyro_get(db, name, 5, b"\x01".as_ptr(), 1, &mut data, ptr::null_mut(), &mut error), 101);
-        assert_eq!(
-            nyro_get(db, b"\xff".as_ptr().cast(), 1, b"\x01".as_ptr(), 1, &mut data, &mut bytes, &mut error),
-            101
-        );
-        assert_eq!(nyro_get(db, name, usize::MAX, b"\x01".as_ptr(), 1, &mut data, &mut bytes, &mut error), 101);
-        assert_eq!(nyro_options_init(ptr::null_mut(), 16, &mut error), 101);
-        nyro_free(ptr::null_mut());
-    }
-    assert_eq!(put(db, b"\xc1", &mut error).0, 201);
-    assert_eq!(put(db, b"", &mut error).0, 201);
-    assert_eq!(put(db, b"\x81\xa3_id\xc0", &mut error).0, 204);
-    for id in [&b""[..], b"\xc0", b"\x01\x02", b"\xcb\0\0\0\0\0\0\0\0"] {
-        let (code, found) = get(db, id, &mut error);
-        assert!([201, 204].contains(&code) && found.is_none(), "{id:?} gives {code}");
-    }
-    for id in ["", "null", "1.5", "1,\"a\":2", "1}", "ada"] {
-        let (code, found) = get_json(db, id, &mut error);
-        assert!([201, 204, 206].contains(&code) && found.is_none(), "{id:?} gives {code} {}", message(&error));
+        assert_eq!(nyro_begin(db, &mut tx, &mut error), 0);
+        let (mut nested, mut commit) = (7, 0);
+        assert_eq!(nyro_begin(db, &mut nested, &mut error), 104);
+        assert_eq!(nested, 0);
+        let within = collection_of(tx);
+        assert_eq!(put(within, b"\x81\xa3_id\x01", &mut error).0, 0);
+        let outside = collection_of(db);
+        assert_eq!(get(outside, int_id(1), &mut error), (0, None));
+        assert_eq!(put(outside, b"\x81\xa3_id\x01", &mut error).0, 104);
+        assert_eq!(close(db), 104, "nothing is closed inside a transaction");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut error = blank();
+                assert_eq!(put(within, b"\x81\xa3_id\x02", &mut error).0, 111);
+                assert_eq!(nyro_commit(tx, ptr::null_mut(), &mut error), 111);
+                assert_eq!(nyro_rollback(tx, &mut error), 111);
+            });
+        });
+        assert_eq!(nyro_commit(tx, &mut commit, &mut error), 0);
+        assert!(commit > 0);
+        assert_eq!(nyro_commit(tx, &mut commit, &mut error), 103);
+        assert_eq!(put(within, b"\x81\xa3_id\x03", &mut error).0, 103);
+        assert!(get(outside, int_id(1), &mut error).1.is_some());
     }
     assert_eq!(close(db), 0);
 }
@@ -188,7 +212,7 @@ fn a_message_that_is_too_long_is_cut_between_characters() {
         let mut error = blank();
         let long = "x".repeat(shift) + &"€".repeat(1000);
         // SAFETY: a pointer to a local.
-        unsafe { boundary::call(&mut error, || Err(engine::Error::InvalidArgument(long.clone()))) };
+        unsafe { boundary::call(&mut error, || Err(nyro_owned::Error::InvalidArgument(long.clone()))) };
         let text = message(&error);
         assert!(text.len() > boundary::NYRO_MESSAGE_BYTES - 4 && text.ends_with('€'), "{} bytes", text.len());
     }
@@ -197,12 +221,14 @@ fn a_message_that_is_too_long_is_cut_between_characters() {
 #[test]
 fn threads_may_share_a_handle_and_close_it_under_each_other() {
     let db = open_memory();
+    let users = collection_of(db);
     std::thread::scope(|scope| {
         for thread in 0..4u8 {
             scope.spawn(move || {
                 let mut error = blank();
                 for n in 0..100u8 {
-                    let (code, _) = put(db, &[0x81, 0xa3, b'_', b'i', b'd', 0xcd, thread, n], &mut error);
+                    let document = [0x81, 0xa3, b'_', b'i', b'd', 0xcd, thread, n];
+                    let (code, _) = put(users, &document, &mut error);
                     assert!(code == 0 || code == 103, "{code}: {}", message(&error));
                 }
             });

@@ -19,7 +19,11 @@ fn the_committed_header_is_the_generated_one() {
     assert!(committed == generated, "include/nyro.h is not what the source says; run `make header`");
 }
 
-/// What Rust's comments put under a heading "Safety" is what a C caller has to see to.
+/// What Rust's comments put under a heading "Safety" is what a C caller has to see to. The functions that are inline
+/// in C have no counterpart in Rust.
 fn for_c(header: &str) -> String {
-    header.replace(" * # Safety\n *\n * ", " * Requires: ")
+    let header = header.replace(" * # Safety\n *\n * ", " * Requires: ");
+    let end = "#ifdef __cplusplus\n}  // extern \"C\"";
+    let at = header.rfind(end).expect("the end of the C functions");
+    format!("{}{}\n{}", &header[..at], include_str!("../src/inline.h"), &header[at..])
 }

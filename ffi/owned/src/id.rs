@@ -19,11 +19,6 @@ pub fn from_json(id: &str) -> Result<Id> {
     document.id().filter(|_| document.len() == 1).ok_or_else(not_an_id)
 }
 
-/// An id from its bits, where the language has unsigned integers.
-pub fn from_u64(id: u64) -> Id {
-    Id::from(id)
-}
-
 /// The id as one MessagePack value in its shortest form.
 pub fn to_msgpack(id: &Id) -> Result<Vec<u8>> {
     let value = match id {

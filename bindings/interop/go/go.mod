@@ -1,0 +1,7 @@
+module interop
+
+go 1.23
+
+require github.com/nyrodb/nyro/bindings/go v0.0.0
+
+replace github.com/nyrodb/nyro/bindings/go => ../../go

@@ -1,0 +1,213 @@
+// nyro.hpp: every call of it, right and wrong.
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include <unistd.h>
+
+#include "nyro.hpp"
+
+static void require(bool ok, const char *what, int line) {
+    if (!ok) {
+        std::cerr << "line " << line << ": " << what << "\n";
+        std::exit(1);
+    }
+}
+#define REQUIRE(condition) require(condition, #condition, __LINE__)
+
+template <class Call> static std::uint32_t code_of(Call call) {
+    try {
+        call();
+        return 0;
+    } catch (const nyro::error &e) {
+        return e.code();
+    }
+}
+
+static std::string folder() {
+    char name[] = "/tmp/nyro-hpp-XXXXXX";
+    REQUIRE(mkdtemp(name) != nullptr);
+    return name;
+}
+
+static void ids_of_every_type_come_back(nyro::database &db) {
+    auto c = db["ids"];
+    REQUIRE(std::get<std::int64_t>(c.put_json(R"({"_id": -5})")) == -5);
+    REQUIRE(std::get<std::uint64_t>(c.put_json(R"({"_id": 18446744073709551615})")) == UINT64_MAX);
+    REQUIRE(std::get<std::string>(c.put_json(R"({"_id": "ada"})")) == "ada");
+    REQUIRE(std::get<std::string>(c.put_json(R"({"_id": ""})")).empty());
+    const std::vector<std::uint8_t> bytes{0, 255};
+    REQUIRE(std::get<3>(c.put_json(R"({"_id": {"$binary": {"base64": "AP8=", "subType": "00"}}})")) == bytes);
+    REQUIRE(c.contains(-5) && c.contains(UINT64_MAX) && c.contains("ada") && c.contains("") && c.contains(nyro::bytes_view(bytes)));
+    REQUIRE(c.contains(std::string("ada")) && c.contains(nyro::id::json("-5")) && !c.contains(5u) && !c.contains("AP8="));
+    const std::uint8_t msgpack[] = {0xfb};
+    REQUIRE(c.contains(nyro::id::msgpack({msgpack, 1})));
+    REQUIRE(code_of([&] { c.contains(std::string(1025, 'x')); }) == NYRO_INVALID_ID);
+    REQUIRE(code_of([&] { c.contains(nyro::id::json("1.5")); }) == NYRO_INVALID_ID);
+}
+
+static void documents_are_written_read_and_scanned(nyro::database &db) {
+    auto c = db["docs"];
+    std::vector<std::vector<std::uint8_t>> documents;
+    for (int i = 0; i < 100; i++) {
+        documents.push_back(nyro::bytes_view(nyro::from_json("{\"_id\":" + std::to_string(i) + ",\"t\":\"" + std::string(i * 7, 'x') + "\"}")).to_vector());
+    }
+    REQUIRE(c.insert_many(documents) == 100);
+    REQUIRE(c.count_documents() == 100);
+    REQUIRE(nyro::bytes_view(*c.get(7)) == nyro::bytes_view(documents[7]));
+    std::vector<std::uint8_t> into;
+    REQUIRE(c.get_into(99, into) && into == documents[99]);
+    REQUIRE(c.get_into(3, into) && into == documents[3]);
+    REQUIRE(!c.get_into(100, into) && into.empty());
+    const auto many = c.get_many({99, 100, 0});
+    REQUIRE(many.size() == 3 && many[0] == documents[99] && !many[1] && many[2] == documents[0]);
+
+    auto scan = c.scan();
+    std::size_t seen = 0;
+    for (nyro::bytes_view document : scan) {
+        REQUIRE(document == nyro::bytes_view(documents[seen]));
+        if (++seen == 40) {
+            break;
+        }
+    }
+    auto rest = c.scan(scan.token());
+    REQUIRE(std::distance(rest.begin(), rest.end()) == 60);
+
+    try {
+        c.insert_many(std::vector<nyro::bytes_view>{documents[0], nyro::bytes_view("\xc1", 1)}, {false, false});
+        REQUIRE(false);
+    } catch (const nyro::bulk_write_error &e) {
+        REQUIRE(e.inserted() == 0 && e.failures().size() == 2);
+        REQUIRE(e.failures()[0].place == 0 && e.failures()[0].code == NYRO_DUPLICATE_ID && !e.failures()[0].message.empty());
+        REQUIRE(e.failures()[1].place == 1 && e.failures()[1].code == NYRO_MALFORMED_DOCUMENT);
+    }
+    REQUIRE(c.replace_one(5, nyro::from_json(R"({"new": true})")) && *c.get_json(5) == R"({"_id":5,"new":true})");
+    REQUIRE(!c.replace_one(500, nyro::from_json("{}")));
+    REQUIRE(c.remove(5) && !c.remove(5));
+    REQUIRE(code_of([&] { c.insert_one_json(R"({"_id": 6})"); }) == NYRO_DUPLICATE_ID);
+    try {
+        c.insert_one_json(R"({"_id": 6})");
+    } catch (const nyro::error &e) {
+        REQUIRE(std::string_view(e.name()) == "DuplicateId");
+    }
+}
+
+static void transactions_commit_on_return_and_roll_back_on_an_exception(nyro::database &db) {
+    auto c = db["tx"];
+    const auto id = db.write([](nyro::transaction &tx) {
+        auto c = tx["tx"];
+        const auto id = std::get<std::int64_t>(c.insert_one_json("{}"));
+        REQUIRE(c.contains(id));
+        return id;
+    });
+    REQUIRE(c.contains(id));
+    REQUIRE(code_of([&] {
+        db.write([&](nyro::transaction &tx) {
+            tx["tx"].remove(id);
+            tx.create_collection("made");
+            db.write([](nyro::transaction &) {});
+        });
+    }) == NYRO_NESTED_TRANSACTION);
+    REQUIRE(c.contains(id));
+    auto tx = db.begin();
+    tx["tx"].remove(id);
+    nyro::transaction moved = std::move(tx);
+    std::uint32_t elsewhere = 0;
+    std::thread([&] { elsewhere = code_of([&] { moved.commit(); }); }).join();
+    REQUIRE(elsewhere == NYRO_WRONG_THREAD);
+    REQUIRE(moved.commit() > 0 && !c.contains(id));
+    REQUIRE(code_of([&] { moved.commit(); }) == NYRO_CLOSED);
+    { auto forgotten = db.begin(); }
+    db.begin().rollback();
+    db.create_collection("a");
+    db.rename_collection("a", "b");
+    REQUIRE(code_of([&] { db.rename_collection("a", "c"); }) == NYRO_COLLECTION_NOT_FOUND);
+    REQUIRE(db.drop_collection("b") && !db.drop_collection("b"));
+    const std::vector<std::string> names{"docs", "ids", "tx"};
+    REQUIRE(db.collection_names() == names);
+}
+
+static void snapshots_outlive_changes_and_each_other(nyro::database &db) {
+    auto c = db["snap"];
+    const auto document = nyro::from_json(R"({"_id": 1, "v": 1})");
+    c.put(document);
+    std::optional<nyro::snapshot_collection> kept;
+    {
+        const auto snapshot = db.snapshot();
+        REQUIRE(snapshot.commit() > 0);
+        kept = snapshot["snap"];
+    }
+    c.remove(1);
+    REQUIRE(kept->borrow(1) == nyro::bytes_view(document) && !kept->borrow(2) && kept->count_documents() == 1);
+    REQUIRE(code_of([&] { kept->remove(1); }) == NYRO_READ_ONLY);
+}
+
+static void what_a_callback_throws_comes_out_of_the_call(nyro::database &db) {
+    nyro::control control;
+    control.on_progress = [](const nyro::progress &) -> bool { throw std::runtime_error("from the callback"); };
+    bool thrown = false;
+    try {
+        db.verify(control);
+    } catch (const std::runtime_error &e) {
+        thrown = std::string_view(e.what()) == "from the callback";
+    }
+    REQUIRE(thrown);
+    control.on_progress = [](const nyro::progress &p) { return p.phase.empty(); };
+    REQUIRE(code_of([&] { db.verify(control); }) == NYRO_CANCELLED);
+    std::uint64_t told = 0;
+    control.on_progress = [&](const nyro::progress &) {
+        told++;
+        db["docs"].contains(1);
+        return true;
+    };
+    REQUIRE(db.verify(control).find("\"documents\"") != std::string::npos && told > 0);
+    nyro::cancel_token token;
+    token.cancel();
+    control = {};
+    control.cancel = &token;
+    REQUIRE(code_of([&] { db.compact(control); }) == NYRO_CANCELLED);
+}
+
+static void backups_are_restored(nyro::database &db, const std::string &dir) {
+    db.backup(dir + "/full.nyro", {"full", {}, false});
+    db["backup"].put_json(R"({"_id": 1})");
+    db.backup(dir + "/next.inc", {{}, "full", false});
+    REQUIRE(code_of([&] { db.backup(dir + "/next.inc"); }) == NYRO_INVALID_ARGUMENT);
+    REQUIRE(db.backups_json().find("\"full\"") != std::string::npos);
+    nyro::restore(dir + "/copy.nyro", {dir + "/full.nyro", dir + "/next.inc"});
+    REQUIRE(nyro::database(dir + "/copy.nyro")["backup"].contains(1));
+    REQUIRE(code_of([&] { nyro::restore(dir + "/other.nyro", {dir + "/next.inc"}); }) != 0);
+    REQUIRE(nyro::repair(dir + "/copy.nyro", dir + "/repaired.nyro").find("\"is_complete\":true") != std::string::npos);
+    db.sync();
+    db.checkpoint();
+    db.warm_up(1 << 20);
+    REQUIRE(db.compact().find("\"bytes_after\"") != std::string::npos);
+    REQUIRE(db.stats_json().find("\"commits\"") != std::string::npos);
+}
+
+int main() {
+    REQUIRE(!nyro::version().empty());
+    const std::string dir = folder();
+    {
+        nyro::options options;
+        options.durability = NYRO_DURABILITY_MANUAL;
+        nyro::database db(dir + "/test.nyro", options);
+        ids_of_every_type_come_back(db);
+        documents_are_written_read_and_scanned(db);
+        transactions_commit_on_return_and_roll_back_on_an_exception(db);
+        snapshots_outlive_changes_and_each_other(db);
+        what_a_callback_throws_comes_out_of_the_call(db);
+        backups_are_restored(db, dir);
+        auto c = db["docs"];
+        nyro::database moved = std::move(db);
+        moved.close();
+        REQUIRE(code_of([&] { c.get(1); }) == NYRO_CLOSED);
+        REQUIRE(code_of([&] { moved.sync(); }) == NYRO_CLOSED);
+    }
+    REQUIRE(nyro::database(dir + "/test.nyro")["docs"].count_documents() == 99);
+    REQUIRE(code_of([] { nyro::database nowhere{std::string_view()}; }) != 0);
+    REQUIRE(std::system(("rm -r " + dir).c_str()) == 0);
+    return 0;
+}
