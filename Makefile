@@ -107,7 +107,6 @@ package-c: $(ZIG)/bin/cargo-zigbuild ## the C and C++ tarball, in dist/, tried f
 	ffi/package/package.sh $(TARGET)/$(ZIG_TARGET)/release $(TARGET)/package-c dist
 
 # Python: the package nyrodb. Its tools live in an environment of their own, never in the system's.
-PYTHON     ?= python3
 PY         := $(TARGET)/python
 PY_PACKAGE := $(CURDIR)/bindings/python
 PY_VENV    := $(PY)/venv

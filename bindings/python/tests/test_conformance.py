@@ -43,10 +43,16 @@ def value(data: Any) -> Any:
             return nyrodb.Ext(content[0], bytes.fromhex(content[1]))
         if name == "$repeat":
             return content[0] * content[1]
-        if name == "$nest":
+        if name == "$repeat_bytes":
+            return bytes.fromhex(content[0]) * content[1]
+        if name == "$array":
+            return [value(content[0])] * content[1]
+        if name == "$fields":
+            return {f"f{i}": i for i in range(content)}
+        if name in ("$nest", "$nest_array"):
             nested: Any = None
             for _ in range(content):
-                nested = {"n": nested}
+                nested = {"n": nested} if name == "$nest" else [nested]
             return nested
     return {name: value(content) for name, content in data.items()}
 
@@ -83,6 +89,14 @@ def fits(ext: nyrodb.Ext) -> bool:
     return isinstance(nyrodb.decode(nyrodb.encode({"v": ext}))["v"], dt.datetime)
 
 
+#: Everything that a step may have.
+KNOWN = {
+    "op", "result", "error", "inserted", "failures", "not_in", "why", "in", "collection", "document", "documents", "ordered",
+    "atomic", "id", "ids", "hex", "documents_before", "as", "after", "scan", "count", "steps", "rollback", "name", "from",
+    "to", "since", "overwrite", "target", "backups", "field", "at_least", "options", "path",
+}  # fmt: skip
+
+
 class Runner:
     """Runs one file, step by step."""
 
@@ -90,6 +104,7 @@ class Runner:
         self.folder = folder
         self.db: nyrodb.Database | None = None
         self.snapshots: dict[str, nyrodb.Snapshot] = {}
+        self.scans: dict[str, nyrodb.Scan] = {}
         self.steps = 0
 
     def run(self, steps: list[dict[str, Any]]) -> None:
@@ -118,14 +133,16 @@ class Runner:
             wanted = value(step["result"])
             assert normal(found) == normal(wanted), f"{where}: wanted {wanted!r}, got {found!r}"
 
-    def path(self, name: str) -> Path:
-        return self.folder / name
+    def path(self, name: str) -> Path | str:
+        return name if name == ":memory:" else self.folder / name
 
     def call(self, step: dict[str, Any], where: str, tx: nyrodb.Transaction | None) -> Any:
         op = step["op"]
         handler = getattr(self, "op_" + op, None)
         assert handler is not None, f"{where}: an operation that this runner does not know"
-        return handler(step, where, tx)
+        unknown = step.keys() - KNOWN
+        assert not unknown, f"{where}: {unknown} are not known to this runner"
+        return handler(step, where, None if "in" in step else tx)
 
     @property
     def open_db(self) -> nyrodb.Database:
@@ -133,22 +150,40 @@ class Runner:
         return self.db
 
     def coll(self, step: dict[str, Any], tx: Any) -> Any:
+        name = value(step["collection"])
         if tx is not None:
-            return tx[step["collection"]]
-        if "in" in step:
-            return self.snapshots[step["in"].removeprefix("s:")][step["collection"]]
-        return self.open_db[step["collection"]]
+            return tx[name]
+        if step.get("in", "db") != "db":
+            return self.snapshots[step["in"].removeprefix("s:")][name]
+        return self.open_db[name]
 
     def op_open(self, step: Any, where: str, tx: Any) -> None:
-        options = {k: v["interval"] if isinstance(v, dict) else v for k, v in step.get("options", {}).items()}
-        self.db = nyrodb.open(self.path("app.nyro"), **options)
+        self.db = nyrodb.open(self.path("app.nyro"), **step.get("options", {}))
 
     def op_open_other(self, step: Any, where: str, tx: Any) -> None:
-        self.open_db.close()
+        if self.db is not None:
+            self.db.close()
         self.db = nyrodb.open(self.path(step["path"]), **step.get("options", {}))
 
     def op_close(self, step: Any, where: str, tx: Any) -> None:
         self.open_db.close()
+
+    def op_scan_open(self, step: Any, where: str, tx: Any) -> None:
+        after = self.scans[step["after"]].token if "after" in step else 0
+        self.scans[step["as"]] = self.coll(step, tx).scan(after=after)
+
+    def op_scan_next(self, step: Any, where: str, tx: Any) -> Any:
+        # One by one, as a loop would.
+        found = []
+        for _ in range(step["count"]):
+            document = next(self.scans[step["scan"]], None)
+            if document is None:
+                break
+            found.append(document)
+        return found
+
+    def op_scan_close(self, step: Any, where: str, tx: Any) -> None:
+        self.scans[step["scan"]].close()
 
     def op_put(self, step: Any, where: str, tx: Any) -> Any:
         return self.coll(step, tx).put(value(step["document"]))
@@ -161,7 +196,7 @@ class Runner:
 
     def op_insert_many(self, step: Any, where: str, tx: Any) -> Any:
         how = {name: step[name] for name in ("ordered", "atomic") if name in step}
-        return self.coll(step, tx).insert_many([value(d) for d in step["documents"]], **how).inserted_ids
+        return self.coll(step, tx).insert_many(value(step["documents"]), **how).inserted_ids
 
     def op_replace_one(self, step: Any, where: str, tx: Any) -> Any:
         return self.coll(step, tx).replace_one(value(step["id"]), value(step["document"])).matched_count
@@ -174,7 +209,7 @@ class Runner:
         return None if raw is None else raw.hex()
 
     def op_get_many(self, step: Any, where: str, tx: Any) -> Any:
-        return self.coll(step, tx).get_many([value(id) for id in step["ids"]])
+        return self.coll(step, tx).get_many(value(step["ids"]))
 
     def op_contains(self, step: Any, where: str, tx: Any) -> Any:
         return self.coll(step, tx).contains(value(step["id"]))
@@ -214,21 +249,21 @@ class Runner:
         self.snapshots[step["name"]] = self.open_db.snapshot()
 
     def op_release(self, step: Any, where: str, tx: Any) -> None:
-        self.snapshots.pop(step["name"]).close()
+        self.snapshots[step["name"]].close()
 
     def op_collection_names(self, step: Any, where: str, tx: Any) -> Any:
-        if "in" in step:
+        if step.get("in", "db") != "db":
             return self.snapshots[step["in"].removeprefix("s:")].collection_names()
         return self.open_db.collection_names()
 
     def op_create_collection(self, step: Any, where: str, tx: Any) -> Any:
-        return (tx or self.open_db).create_collection(step["name"])
+        return (tx or self.open_db).create_collection(value(step["name"]))
 
     def op_rename_collection(self, step: Any, where: str, tx: Any) -> Any:
-        return (tx or self.open_db).rename_collection(step["from"], step["to"])
+        return (tx or self.open_db).rename_collection(value(step["from"]), value(step["to"]))
 
     def op_drop_collection(self, step: Any, where: str, tx: Any) -> Any:
-        return (tx or self.open_db).drop_collection(step["name"])
+        return (tx or self.open_db).drop_collection(value(step["name"]))
 
     def op_sync(self, step: Any, where: str, tx: Any) -> None:
         self.open_db.sync()
@@ -243,11 +278,12 @@ class Runner:
         return self.open_db.verify().documents
 
     def op_backup(self, step: Any, where: str, tx: Any) -> None:
-        how = {name: step[name] for name in ("name", "since", "overwrite") if name in step}
+        how = {name: value(step[name]) for name in ("name", "since", "overwrite") if name in step}
         self.open_db.backup(self.path(step["to"]), **how)
 
     def op_restore(self, step: Any, where: str, tx: Any) -> None:
-        nyrodb.restore(self.path(step["target"]), [self.path(name) for name in step["backups"]])
+        backups = [self.path(name) for name in step["backups"]]
+        nyrodb.restore(self.path(step["target"]), backups, overwrite=step.get("overwrite", False))
 
     def op_stats(self, step: Any, where: str, tx: Any) -> None:
         found = getattr(self.open_db.stats(), step["field"])
