@@ -129,8 +129,11 @@ func (r *reader[T]) get(id any) (document T, found bool, err error) {
 	if data == nil {
 		return document, false, err
 	}
-	err = r.decodeCopy(data, &document)
-	return document, err == nil, err
+	if err := r.decodeCopy(data, &document); err != nil {
+		var none T
+		return none, false, err
+	}
+	return document, true, nil
 }
 
 // decodeCopy decodes bytes that will change. What the document holds on to is a copy.
