@@ -13,7 +13,7 @@
  * - Out-parameters stand last, before the error. They are set to null, 0 when a call fails.
  * - What a call hands out is a copy that the caller owns and frees with nyro_free(), unless it says that it lends it.
  * - All functions may be called from all threads at any time; a transaction belongs to the thread that began it.
- *   Nothing here ever aborts the process or unwinds.
+ *   Nothing here aborts the process or unwinds, whatever it is given. A thread is not to be cancelled inside of a call.
  * - After fork() the child's handles refuse with NYRO_FORKED: open the database anew there.
  */
 
@@ -825,13 +825,23 @@ uint32_t nyro_open(const char *path,
  * Closes this handle; the last one of a database brings what is committed to the file, marks it clean and releases
  * it. Blocks until that is done, and for a transaction of another thread. The handle is stale afterwards, even if an
  * error is returned, but for `NYRO_NESTED_TRANSACTION`: a transaction of this thread is open, and nothing was closed.
- * Collections, snapshots and scans of it end with `NYRO_CLOSED`; release them still. Documents borrowed from a
+ * Collections of it give `NYRO_CLOSED`, and so do its snapshots and scans once the last handle of the database is
+ * closed; release them still. Documents borrowed from a
  * snapshot stay until it is released, and the file can't be opened again in this process until then.
  *
  * Requires: `error` is null or writable.
  */
 uint32_t nyro_close(nyro_db db,
                     struct nyro_error *error);
+
+/**
+ * Gives a handle up where nobody is there to be told of failures: closes as `nyro_close`, and where that is
+ * `NYRO_NESTED_TRANSACTION` the database is closed when the transaction has ended and its collections are released.
+ *
+ * Requires: `error` is null or writable.
+ */
+uint32_t nyro_db_release(nyro_db db,
+                         struct nyro_error *error);
 
 /**
  * Makes every commit so far durable, whatever the durability. Blocks for one sync of the log.
@@ -920,7 +930,8 @@ uint32_t nyro_begin(nyro_db db,
                     struct nyro_error *error);
 
 /**
- * Commits: all of the transaction's changes or, after an error, none. Blocks until the commit is durable under
+ * Commits: all of the transaction's changes or, after an error, none, but for `NYRO_OUTCOME_UNKNOWN`: a sync failed, and
+ * whether the commit is there is known after the database was opened again. Blocks until the commit is durable under
  * `NYRO_DURABILITY_SYNC`. `*commit_out`, if not null, is the commit number. The handle is stale afterwards, and so are
  * the collections opened in it, but for `NYRO_WRONG_THREAD`.
  *

@@ -76,6 +76,12 @@ class buffer {
   public:
     buffer() noexcept = default;
     buffer(void *data, std::size_t size) noexcept : data_(static_cast<std::uint8_t *>(data)), size_(size) {}
+    buffer(buffer &&other) noexcept : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+    buffer &operator=(buffer &&other) noexcept {
+        data_ = std::move(other.data_);
+        size_ = std::exchange(other.size_, 0);
+        return *this;
+    }
 
     const std::uint8_t *data() const noexcept { return data_.get(); }
     std::size_t size() const noexcept { return size_; }
@@ -222,16 +228,30 @@ inline std::string_view version() { return nyro_version(); }
 
 /* ---- ids ------------------------------------------------------------------------------------------ */
 
+namespace detail {
+
+/** Integers that are ids: no characters, no truth values, nothing wider than 64 bits. */
+template <class T>
+constexpr bool is_id_integer = std::is_integral_v<T> && sizeof(T) <= 8 && !std::is_same_v<T, bool> && !std::is_same_v<T, char> &&
+                               !std::is_same_v<T, wchar_t> && !std::is_same_v<T, char16_t> && !std::is_same_v<T, char32_t>;
+
+} // namespace detail
+
 /** An _id given to a call: an integer, text or bytes, borrowed until the call returns. */
 class id {
   public:
-    template <class Integer, std::enable_if_t<std::is_integral_v<Integer> && !std::is_same_v<Integer, bool>, int> = 0>
+    template <class Integer, std::enable_if_t<detail::is_id_integer<Integer>, int> = 0>
     id(Integer integer) noexcept
         : id_(std::is_signed_v<Integer> ? nyro_id_int(static_cast<std::int64_t>(integer))
                                         : nyro_id_uint(static_cast<std::uint64_t>(integer))) {}
     id(std::string_view text) noexcept : id_(nyro_id_string(text.data() ? text.data() : "", text.size())) {}
     id(const std::string &text) noexcept : id(std::string_view(text)) {}
-    id(const char *text) noexcept : id(std::string_view(text)) {}
+    id(const char *text) noexcept : id(text ? std::string_view(text) : std::string_view()) {}
+    id(std::nullptr_t) = delete;
+    id(const std::vector<std::uint8_t> &bytes) noexcept : id(bytes_view(bytes)) {}
+    /** An id that a call gave; borrowed. */
+    id(const std::variant<std::int64_t, std::uint64_t, std::string, std::vector<std::uint8_t>> &owned) noexcept
+        : id(std::visit([](const auto &value) { return id(value); }, owned)) {}
     id(bytes_view bytes) noexcept : id_(nyro_id_bytes(bytes.data() ? bytes.data() : reinterpret_cast<const std::uint8_t *>(""), bytes.size())) {}
 
     /** An id as JSON text: 42, "ada". */
@@ -401,7 +421,16 @@ class scan {
             of_ = next ? of_ : nullptr;
             return *this;
         }
-        void operator++(int) { ++*this; }
+        /** What `*it++` reads: a copy, as the next step ends the document. */
+        struct copied {
+            std::vector<std::uint8_t> bytes;
+            bytes_view operator*() const noexcept { return bytes; }
+        };
+        copied operator++(int) {
+            copied before{document_.to_vector()};
+            ++*this;
+            return before;
+        }
         friend bool operator==(const iterator &a, const iterator &b) noexcept { return a.of_ == b.of_; }
         friend bool operator!=(const iterator &a, const iterator &b) noexcept { return a.of_ != b.of_; }
 
@@ -410,6 +439,7 @@ class scan {
         bytes_view document_;
     };
 
+    /** Goes to the next document: a range is gone through once. */
     iterator begin() { return iterator(this); }
     iterator end() noexcept { return {}; }
     nyro_scan raw() const noexcept { return handle_.get(); }
@@ -596,6 +626,26 @@ class collection {
     detail::handle<nyro_collection_release> handle_;
 };
 
+namespace detail {
+
+inline std::vector<std::string> collection_names(nyro_scope scope) {
+    nyro_error e;
+    std::uint8_t *data;
+    std::size_t size;
+    check(nyro_collection_names(scope, NYRO_FORMAT_MSGPACK, &data, &size, &e), e);
+    const buffer document(data, size);
+    // {"items": [..]}: behind the head of the map and the name.
+    reader reader(document.data() + 1, document.size() - 1);
+    reader.text();
+    std::vector<std::string> names;
+    for (std::uint64_t left = reader.array(); left > 0; left--) {
+        names.push_back(reader.text());
+    }
+    return names;
+}
+
+} // namespace detail
+
 /** A collection of a snapshot, whose documents can be borrowed. */
 class snapshot_collection : public collection {
   public:
@@ -627,6 +677,8 @@ class snapshot {
     }
     snapshot_collection collection(std::string_view name) const { return snapshot_collection(handle_.get(), name); }
     snapshot_collection operator[](std::string_view name) const { return collection(name); }
+    /** Names of the collections, sorted. */
+    std::vector<std::string> collection_names() const { return detail::collection_names(handle_.get()); }
     nyro_snapshot raw() const noexcept { return handle_.get(); }
 
   private:
@@ -654,7 +706,8 @@ inline bool drop_collection(nyro_scope scope, std::string_view name) {
 
 } // namespace detail
 
-/** A write transaction; not committed, it is rolled back by its destructor. Used by the thread that began it. */
+/** A write transaction; not committed, it is rolled back by its destructor. Used, and destroyed, by the thread that began
+ * it: destroyed elsewhere it stays open, and other writers wait, until that thread ends. */
 class transaction {
   public:
     explicit transaction(nyro_transaction raw) noexcept : handle_(raw) {}
@@ -769,19 +822,7 @@ class database {
     bool drop_collection(std::string_view name) { return detail::drop_collection(handle_.get(), name); }
 
     /** Names of the collections, sorted. */
-    std::vector<std::string> collection_names() const {
-        const buffer document = take([&](std::uint8_t **out, std::size_t *size, nyro_error *e) {
-            return nyro_collection_names(handle_.get(), NYRO_FORMAT_MSGPACK, out, size, e);
-        });
-        // {"items": [..]}: behind the head of the map and the name.
-        detail::reader reader(document.data() + 1, document.size() - 1);
-        reader.text();
-        std::vector<std::string> names;
-        for (std::uint64_t left = reader.array(); left > 0; left--) {
-            names.push_back(reader.text());
-        }
-        return names;
-    }
+    std::vector<std::string> collection_names() const { return detail::collection_names(handle_.get()); }
 
     /** Figures about the database, as JSON. */
     std::string stats_json() const {
@@ -832,7 +873,7 @@ class database {
 
     /** Runs a call that fills a report; used by restore and repair, too. */
     template <class Call> static std::string report(const control &control, Call call) {
-        const detail::watch watch(control);
+        detail::watch watch(control);
         nyro_error e;
         std::uint8_t *data;
         std::size_t size;
@@ -852,7 +893,7 @@ class database {
     }
     template <class Call> static std::string text(Call call) { return std::string(take(call).text()); }
 
-    detail::handle<nyro_close> handle_;
+    detail::handle<nyro_db_release> handle_;
 };
 
 /** Makes a database file at `target` from a full backup and the incremental ones after it. */

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 use std::ptr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use nyro_owned::{id, split, Coll, Document, Error, Id, InsertManyOptions, OwnedTransaction, RawDocument, Tx};
 
@@ -716,7 +716,7 @@ pub unsafe extern "C" fn nyro_scan_open(
         unsafe { require(scan, 0, "scan") }?;
         let shared = handles::share(collection)?;
         let cursor = outside(&shared)?.scan(token)?;
-        let handle = handles::insert(Object::Scan(Mutex::new(cursor)))?;
+        let handle = handles::insert_scan(cursor)?;
         // SAFETY: passed on from the caller.
         unsafe { put(scan, handle) };
         Ok(())

@@ -110,7 +110,8 @@ pub unsafe extern "C" fn nyro_open(
 /// Closes this handle; the last one of a database brings what is committed to the file, marks it clean and releases
 /// it. Blocks until that is done, and for a transaction of another thread. The handle is stale afterwards, even if an
 /// error is returned, but for `NYRO_NESTED_TRANSACTION`: a transaction of this thread is open, and nothing was closed.
-/// Collections, snapshots and scans of it end with `NYRO_CLOSED`; release them still. Documents borrowed from a
+/// Collections of it give `NYRO_CLOSED`, and so do its snapshots and scans once the last handle of the database is
+/// closed; release them still. Documents borrowed from a
 /// snapshot stay until it is released, and the file can't be opened again in this process until then.
 ///
 /// # Safety
@@ -124,6 +125,25 @@ pub unsafe extern "C" fn nyro_close(db: nyro_db, error: *mut nyro_error) -> u32 
             handles::remove_kind(db, 1)?;
         }
         closed
+    };
+    // SAFETY: passed on from the caller.
+    unsafe { call(error, body) }
+}
+
+/// Gives a handle up where nobody is there to be told of failures: closes as `nyro_close`, and where that is
+/// `NYRO_NESTED_TRANSACTION` the database is closed when the transaction has ended and its collections are released.
+///
+/// # Safety
+///
+/// `error` is null or writable.
+#[no_mangle]
+pub unsafe extern "C" fn nyro_db_release(db: nyro_db, error: *mut nyro_error) -> u32 {
+    let body = || {
+        let Object::Database(db) = handles::remove_kind(db, 1)? else { return Err(Error::Closed) };
+        match db.close() {
+            Err(Error::NestedTransaction) => Ok(()),
+            other => other,
+        }
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
@@ -331,7 +351,8 @@ pub unsafe extern "C" fn nyro_begin(db: nyro_db, transaction: *mut nyro_transact
     unsafe { call(error, body) }
 }
 
-/// Commits: all of the transaction's changes or, after an error, none. Blocks until the commit is durable under
+/// Commits: all of the transaction's changes or, after an error, none, but for `NYRO_OUTCOME_UNKNOWN`: a sync failed, and
+/// whether the commit is there is known after the database was opened again. Blocks until the commit is durable under
 /// `NYRO_DURABILITY_SYNC`. `*commit_out`, if not null, is the commit number. The handle is stale afterwards, and so are
 /// the collections opened in it, but for `NYRO_WRONG_THREAD`.
 ///

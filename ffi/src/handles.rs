@@ -30,7 +30,7 @@ pub(crate) enum Object {
     Snapshot(Snapshot),
     Collection(Collection),
     Transaction(Transaction),
-    Scan(Mutex<Cursor>),
+    Scan(Scan),
     Cancel(CancelToken),
 }
 
@@ -41,6 +41,13 @@ pub(crate) enum Collection {
     Of(Arc<Coll>),
     /// Inside a transaction.
     In(Tx, Arc<str>),
+}
+
+/// A scan handle.
+pub(crate) struct Scan {
+    cursor: Mutex<Cursor>,
+    /// Number of forks when it was made: in a child the lock may be held by a thread that is not there.
+    born: u64,
 }
 
 /// A transaction handle: collections opened in it end with it.
@@ -180,7 +187,9 @@ impl Owned {
         loop {
             record.next.store(first, Ordering::Relaxed);
             let record = std::ptr::from_ref(record).cast_mut();
-            match RECORDS.compare_exchange_weak(first, record, Ordering::AcqRel, Ordering::Acquire) {
+            // In the one order of `SeqCst`: who takes an object out after this thread has looked at its slot finds the
+            // record.
+            match RECORDS.compare_exchange_weak(first, record, Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(other) => first = other,
             }
@@ -198,7 +207,7 @@ impl Drop for Owned {
 
 fn records() -> impl Iterator<Item = &'static Record> {
     // SAFETY: records are leaked when they are made, so a pointer to one is valid for ever.
-    let load = |at: &AtomicPtr<Record>| unsafe { at.load(Ordering::Acquire).as_ref() };
+    let load = |at: &AtomicPtr<Record>| unsafe { at.load(Ordering::SeqCst).as_ref() };
     std::iter::successors(load(&RECORDS), move |record| load(&record.next))
 }
 
@@ -217,6 +226,9 @@ fn with_record<R>(f: impl FnOnce(&'static Record) -> R) -> R {
     }
 }
 
+/// Forks between the process that loaded this library and this one.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
 /// Holds the table's lock over a fork, and clears in the child what the threads that are not there used.
 fn watch_forks() {
     extern "C" fn before() {
@@ -226,6 +238,7 @@ fn watch_forks() {
         TABLE.release();
     }
     extern "C" fn in_child() {
+        FORKS.fetch_add(1, Ordering::Relaxed);
         TABLE.release();
         for record in records() {
             record.using.store(0, Ordering::Relaxed);
@@ -249,6 +262,11 @@ fn kind_of(handle: u64) -> u64 {
     handle >> SLOT_BITS & ((1 << KIND_BITS) - 1)
 }
 
+/// True if a handle stands for something now.
+fn is_valid(handle: u64) -> bool {
+    index_of(handle).and_then(slot).is_some_and(|slot| slot.handle.load(Ordering::SeqCst) == handle)
+}
+
 /// Gives an object a handle.
 pub(crate) fn insert(object: Object) -> Result<u64, Error> {
     watch_forks();
@@ -263,11 +281,13 @@ pub(crate) fn insert(object: Object) -> Result<u64, Error> {
             if index >= (1 << SLOT_BITS) - 1 {
                 return None;
             }
+            // Under the lock, so that no fork finds it half made.
+            make_slot(index)?;
             table.generations.push(1);
             Some((index, 1))
         })
         .ok_or_else(full)?;
-    let slot = make_slot(index).ok_or_else(full)?;
+    let slot = slot(index).ok_or_else(full)?;
     let handle = u64::from(generation) << 32 | object.kind() << SLOT_BITS | (index as u64 + 1);
     // SAFETY: the slot was taken off the free list under the lock, so this thread alone has it, and no handle to it is
     // valid: nobody reads it.
@@ -378,7 +398,10 @@ pub(crate) fn transaction(handle: u64) -> Result<Tx, Error> {
 pub(crate) fn with_scan<R>(handle: u64, look: impl FnOnce(&mut Cursor) -> Result<R, Error>) -> Result<R, Error> {
     with(handle, |object| match object {
         // A panic in a scan ends it; what it holds is whole.
-        Object::Scan(cursor) => look(&mut cursor.lock().unwrap_or_else(PoisonError::into_inner)),
+        Object::Scan(scan) if scan.born == FORKS.load(Ordering::Relaxed) => {
+            look(&mut scan.cursor.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+        Object::Scan(_) => Err(Error::Forked),
         _ => Err(wrong(handle, KINDS[5])),
     })
 }
@@ -398,6 +421,11 @@ pub(crate) fn remove_kind(handle: u64, kind: usize) -> Result<Object, Error> {
     remove(handle)
 }
 
+/// A handle for a scan.
+pub(crate) fn insert_scan(cursor: Cursor) -> Result<u64, Error> {
+    insert(Object::Scan(Scan { cursor: Mutex::new(cursor), born: FORKS.load(Ordering::Relaxed) }))
+}
+
 /// A handle for a transaction.
 pub(crate) fn insert_transaction(tx: Tx) -> Result<u64, Error> {
     insert(Object::Transaction(Transaction { tx, collections: Mutex::default() }))
@@ -408,7 +436,12 @@ pub(crate) fn insert_in_transaction(handle: u64, tx: Tx, name: &str) -> Result<u
     let made = insert(Object::Collection(Collection::In(tx, name.into())))?;
     let noted = with(handle, |object| match object {
         Object::Transaction(transaction) => {
-            transaction.collections.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+            let mut collections = transaction.collections.lock().unwrap_or_else(PoisonError::into_inner);
+            if collections.len() >= 64 && collections.len().is_power_of_two() {
+                // Those that the caller has released are not kept.
+                collections.retain(|handle| is_valid(*handle));
+            }
+            collections.push(made);
             Ok(())
         }
         _ => Err(wrong(handle, KINDS[4])),

@@ -291,8 +291,10 @@ pub struct nyro_control {
     pub context: *mut c_void,
 }
 
-/// What stops a call from within its progress callback.
+/// A `nyro_control` while its call goes on.
 pub(crate) struct Watch {
+    /// Cancelled by the callback: it stops this call alone, and not what else was given the caller's token.
+    stopped: CancelToken,
     token: CancelToken,
     given: nyro_control,
 }
@@ -317,12 +319,12 @@ impl Watch {
             return Err(Error::InvalidArgument("control.reserved must be 0".to_owned()));
         }
         let token = if given.cancel == 0 { CancelToken::new() } else { handles::cancel(given.cancel)? };
-        Ok(Watch { token, given })
+        Ok(Watch { stopped: CancelToken::new(), token, given })
     }
 
     /// What the engine is given.
     pub(crate) fn control(&self) -> Control<'_> {
-        let mut control = Control::new().cancel(&self.token);
+        let mut control = Control::new().cancel(&self.token).cancel(&self.stopped);
         if self.given.timeout_ms > 0 {
             let timeout = std::time::Duration::from_millis(self.given.timeout_ms);
             if let Some(deadline) = std::time::Instant::now().checked_add(timeout) {
@@ -341,7 +343,7 @@ impl Watch {
             };
             // SAFETY: the caller vouches for the function and its context; `told` lives until it returns.
             if unsafe { callback(self.given.context, &told) } != 0 {
-                self.token.cancel();
+                self.stopped.cancel();
             }
         })
     }

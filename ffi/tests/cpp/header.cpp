@@ -41,6 +41,8 @@ static void ids_of_every_type_come_back(nyro::database &db) {
     const std::vector<std::uint8_t> bytes{0, 255};
     REQUIRE(std::get<3>(c.put_json(R"({"_id": {"$binary": {"base64": "AP8=", "subType": "00"}}})")) == bytes);
     REQUIRE(c.contains(-5) && c.contains(UINT64_MAX) && c.contains("ada") && c.contains("") && c.contains(nyro::bytes_view(bytes)));
+    auto given = db["given"];
+    REQUIRE(given.contains(given.put_json("{}")) && given.contains(given.put_json(R"({"_id": "given back"})")) && c.contains(bytes));
     REQUIRE(c.contains(std::string("ada")) && c.contains(nyro::id::json("-5")) && !c.contains(5u) && !c.contains("AP8="));
     const std::uint8_t msgpack[] = {0xfb};
     REQUIRE(c.contains(nyro::id::msgpack({msgpack, 1})));
@@ -125,8 +127,23 @@ static void transactions_commit_on_return_and_roll_back_on_an_exception(nyro::da
     db.rename_collection("a", "b");
     REQUIRE(code_of([&] { db.rename_collection("a", "c"); }) == NYRO_COLLECTION_NOT_FOUND);
     REQUIRE(db.drop_collection("b") && !db.drop_collection("b"));
-    const std::vector<std::string> names{"docs", "ids", "tx"};
+    const std::vector<std::string> names{"docs", "given", "ids", "tx"};
     REQUIRE(db.collection_names() == names);
+}
+
+static void a_database_may_go_before_its_transaction(const std::string &dir) {
+    const std::string path = dir + "/order.nyro";
+    {
+        std::optional<nyro::transaction> tx;
+        nyro::database db(path);
+        tx.emplace(db.begin());
+        (*tx)["c"].put_json(R"({"_id": 1})");
+        { nyro::database gone = std::move(db); }
+        tx->commit();
+    }
+    nyro::options options;
+    options.writer_timeout_ms = 1;
+    REQUIRE(nyro::database(path, options)["c"].contains(1)); // with other options: it was closed
 }
 
 static void snapshots_outlive_changes_and_each_other(nyro::database &db) {
@@ -187,7 +204,15 @@ static void backups_are_restored(nyro::database &db, const std::string &dir) {
     REQUIRE(db.stats_json().find("\"commits\"") != std::string::npos);
 }
 
-int main() {
+// Closed by the end of the program, after the thread's own data is gone.
+static std::optional<nyro::database> closed_at_exit;
+
+int main(int argc, char **argv) {
+    if (argc == 2) {
+        closed_at_exit.emplace(argv[1]);
+        (*closed_at_exit)["c"].put_json("{}");
+        return 0;
+    }
     REQUIRE(!nyro::version().empty());
     const std::string dir = folder();
     {
@@ -197,6 +222,7 @@ int main() {
         ids_of_every_type_come_back(db);
         documents_are_written_read_and_scanned(db);
         transactions_commit_on_return_and_roll_back_on_an_exception(db);
+        a_database_may_go_before_its_transaction(dir);
         snapshots_outlive_changes_and_each_other(db);
         what_a_callback_throws_comes_out_of_the_call(db);
         backups_are_restored(db, dir);
@@ -208,6 +234,9 @@ int main() {
     }
     REQUIRE(nyro::database(dir + "/test.nyro")["docs"].count_documents() == 99);
     REQUIRE(code_of([] { nyro::database nowhere{std::string_view()}; }) != 0);
+    REQUIRE(std::system((std::string(argv[0]) + " " + dir + "/exit.nyro").c_str()) == 0);
+    REQUIRE(access((dir + "/exit.nyro").c_str(), F_OK) == 0);
+    REQUIRE(std::system(("ls " + dir + " | grep -q 'exit.nyro-wal'").c_str()) != 0); // closed: no log is left
     REQUIRE(std::system(("rm -r " + dir).c_str()) == 0);
     return 0;
 }
