@@ -194,7 +194,9 @@ static void huge_counts(void) {
         GIVES(101, nyro_get_many(c, &id, HUGE_ONES[i], &data, &bytes, ends, NULL));
         GIVES(101, nyro_insert_many(c, BYTES(EMPTY), ends, HUGE_ONES[i], 0, NULL, NULL));
         GIVES(101, nyro_restore(TEXT("t"), &text, HUGE_ONES[i], 0, NULL, 0, NULL, NULL, NULL));
-        GIVES(101, nyro_scan_batch(scan, (uint8_t *)&bytes, 8, ends, HUGE_ONES[i], &batch, NULL));
+        /* One of them is just possible; nothing is written there. */
+        uint32_t code = nyro_scan_batch(scan, (uint8_t *)&bytes, 8, ends, HUGE_ONES[i], &batch, NULL);
+        CHECK(code == 101 || (i == 2 && code == 0 && batch.documents == 0));
     }
     GIVES(101, nyro_scan_batch(scan, (uint8_t *)&bytes, SIZE_MAX, ends, 1, &batch, NULL));
     GIVES(101, nyro_get_into(c, id, (uint8_t *)&bytes, SIZE_MAX, &bytes, NULL));

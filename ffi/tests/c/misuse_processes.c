@@ -122,7 +122,10 @@ static void child_ends_the_transaction(void *given) {
 
 static void child_only_exits(void *given) {
     (void)given;
+#ifndef __SANITIZE_ADDRESS__
+    /* What the threads held that are not there in the child is a leak to the sanitizer. */
     exit(0);
+#endif
 }
 
 static void forked_with_a_transaction_open(void) {
@@ -136,6 +139,31 @@ static void forked_with_a_transaction_open(void) {
     OK(nyro_commit(h.tx, NULL, NULL));
     CHECK(count_of(h.collection) == 61);
     release_all(&h);
+}
+
+static handles at_exit;
+
+static void close_at_exit(void) {
+    fill(at_exit.collection, 55);
+    release_all(&at_exit);
+}
+
+static void child_closes_at_exit(void *given) {
+    (void)given;
+    CHECK(atexit(close_at_exit) == 0);
+    close_db(open_memory());
+    at_exit = open_all();
+    exit(0);
+}
+
+/* As a static object of C++ does: when what the library keeps for the main thread is gone. */
+static void closed_by_a_function_of_atexit(void) {
+    in_child(child_closes_at_exit, NULL);
+    nyro_db db = open_file("x");
+    nyro_collection c = collection_of(db, "c");
+    CHECK(count_of(c) == 55);
+    OK(nyro_collection_release(c, NULL));
+    close_db(db);
 }
 
 static atomic_bool stop;
@@ -348,6 +376,7 @@ const test_case PROCESS_CASES[] = {
     {"forked_children", forked_children},
     {"forked_with_a_transaction_open", forked_with_a_transaction_open},
     {"forked_while_threads_work", forked_while_threads_work},
+    {"closed_by_a_function_of_atexit", closed_by_a_function_of_atexit},
     {"locked_by_another_process", locked_by_another_process},
     {"two_copies_of_the_library", two_copies_of_the_library},
     {"a_copy_that_is_unloaded", a_copy_that_is_unloaded},

@@ -323,12 +323,20 @@ static void call_late(void *value) {
     uint32_t code = nyro_begin(late.db, &tx, NULL);
     CHECK(code == 0 || code == NYRO_INVALID_ARGUMENT);
     if (code == 0) OK(rounds % 2 == 0 ? nyro_commit(tx, NULL, NULL) : nyro_rollback(tx, NULL));
+    nyro_db own = open_memory();
+    fill(collection_of(own, "c"), 1);
+    close_db(own);
     late.done++;
     if (rounds > 1) pthread_setspecific(at_exit_of_thread, (void *)(intptr_t)(rounds - 1));
 }
 
 static void *end_with_calls(void *given) {
-    if (given != NULL) fill(late.handle, 1);
+    nyro_transaction tx;
+    if (given != NULL) {
+        fill(late.handle, 1);
+        OK(nyro_begin(late.db, &tx, NULL));
+        OK(nyro_rollback(tx, NULL));
+    }
     pthread_setspecific(at_exit_of_thread, (void *)(intptr_t)3);
     return NULL;
 }
@@ -338,7 +346,8 @@ static void calls_while_a_thread_ends(void) {
     late = (shared){.db = open_memory()};
     late.handle = collection_of(late.db, "c");
     fill(late.handle, 1);
-    for (int i = 0; i < times(50); i++) join(start(end_with_calls, i % 2 == 0 ? &late : NULL));
+    /* A thread whose first call is so late leaks some bytes of the standard library's: not where leaks are looked for. */
+    for (int i = 0; i < times(50); i++) join(start(end_with_calls, i % 2 == 0 || effort < 100 ? &late : NULL));
     CHECK(late.done >= 2);
     /* Whatever those threads began is given up. */
     nyro_transaction tx;
