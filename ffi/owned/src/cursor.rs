@@ -9,7 +9,7 @@ pub struct Cursor {
     /// Set by the end.
     ended: bool,
     /// The error that ended the scan. It comes again, so that nobody takes an end for the end.
-    failed: Option<Error>,
+    failed: Option<Box<Error>>,
     /// A document that was read and did not fit into the last batch.
     left: Option<Left>,
 }
@@ -52,7 +52,7 @@ impl Cursor {
             return Ok(Some(read(&left.document)));
         }
         if let Some(failed) = &self.failed {
-            return Err(failed.clone());
+            return Err(Error::clone(failed));
         }
         if self.ended {
             return Ok(None);
@@ -64,7 +64,7 @@ impl Cursor {
                 Ok(None)
             }
             Err(e) => {
-                self.failed = Some(e.clone());
+                self.failed = Some(Box::new(e.clone()));
                 Err(e)
             }
         }

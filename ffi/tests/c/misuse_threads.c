@@ -307,6 +307,12 @@ static void messages_belong_to_their_thread(void) {
     close_db(db);
 }
 
+/* What thread-local objects register with the C library while their thread ends is never freed by it. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:__cxa_thread_atexit_impl\n";
+}
+
 static pthread_key_t at_exit_of_thread;
 static shared late;
 
