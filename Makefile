@@ -198,3 +198,18 @@ package-python: $(PY_VENV)/.made ## Python: wheel and sdist into dist/, checked
 
 test-package-python: package-python ## Python: install each into an empty environment and run the README's example
 	PYTHON=$(PYTHON) DIST=$(PY_DIST) WORK=$(PY)/install sh $(PY_PACKAGE)/test-package.sh
+
+# ---- the C functions ----
+
+.PHONY: test-conformance-c test-misuse test-exports
+
+test-conformance-c: ## the scenarios of bindings/conformance through the C functions
+	$(CARGO) build -p nyro-ffi
+	@CC="$(CC)" ffi/tests/c/run.sh conformance $(DEBUG) $(TARGET)/c
+
+test-misuse: test-exports ## the C functions called wrongly in every way, plain, under AddressSanitizer and valgrind
+	@CC="$(CC)" ffi/tests/c/run.sh misuse $(DEBUG) $(TARGET)/c
+
+test-exports: ## what libnyro.so exports: the functions of nyro.h, nothing else
+	$(CARGO) build -p nyro-ffi
+	@ffi/tests/exports.sh $(DEBUG)/libnyro.so

@@ -692,7 +692,7 @@ uint32_t nyro_scan_open(nyro_collection collection,
 
 /**
  * Lends the next document as MessagePack, to be read until the next call on this scan; null at the end. After an
- * error the scan has ended.
+ * error it gives that error again.
  *
  * Requires: The out-parameters are writable, `error` null or writable.
  */

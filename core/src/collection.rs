@@ -385,11 +385,12 @@ pub(crate) fn with_bytes<T: Serialize, R>(document: &T, f: impl FnOnce(&[u8]) ->
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-    let mut buffer = BUFFER.with(RefCell::take);
+    // While the thread ends there may be none kept any more.
+    let mut buffer = BUFFER.try_with(RefCell::take).unwrap_or_default();
     buffer.clear();
     let result = to_msgpack(document, &mut buffer).and_then(|()| f(&buffer));
     if buffer.capacity() <= KEPT_BUFFER_BYTES {
-        BUFFER.with(|kept| kept.replace(buffer));
+        let _ = BUFFER.try_with(|kept| kept.replace(buffer));
     }
     result
 }

@@ -1,22 +1,113 @@
 //! Everything concurrent comes from here: atomics, locks, threads.
 //!
-//! In a normal build these are `std`'s atomics and `parking_lot`'s locks; under `--cfg loom` they are
-//! loom's, so that the shipped modules themselves are what the model checker runs.
+//! In a normal build these are `std`'s, the locks without poisoning; under `--cfg loom` they are loom's, so that the
+//! shipped modules themselves are what the model checker runs.
+//!
+//! `std`'s locks hold all their state in themselves. Those of `parking_lot` keep who waits in one table for the whole
+//! process: a forked child inherits it with threads in it that it does not have, and what it opens anew for itself can
+//! hang on them.
 
 #[cfg(not(loom))]
 mod imp {
-    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
     pub(crate) use std::sync::atomic::{fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
     pub(crate) use std::sync::Arc;
+
+    use std::ops::{Deref, DerefMut};
+    use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+    use std::time::Duration;
+
+    /// `std::sync::Mutex` that a panic does not poison.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+    /// The mutex, held.
+    #[derive(Debug)]
+    pub(crate) struct MutexGuard<'a, T>(
+        /// `None` only inside of [`Condvar::wait`].
+        Option<std::sync::MutexGuard<'a, T>>,
+    );
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Mutex(std::sync::Mutex::new(value))
+        }
+        #[inline]
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        }
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            match self.0.try_lock() {
+                Ok(guard) => Some(MutexGuard(Some(guard))),
+                Err(TryLockError::Poisoned(poisoned)) => Some(MutexGuard(Some(poisoned.into_inner()))),
+                Err(TryLockError::WouldBlock) => None,
+            }
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+        #[inline]
+        fn deref(&self) -> &T {
+            self.0.as_deref().expect("a guard is held outside of a wait")
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        #[inline]
+        fn deref_mut(&mut self) -> &mut T {
+            self.0.as_deref_mut().expect("a guard is held outside of a wait")
+        }
+    }
+
+    /// `std::sync::Condvar` that takes the guard by reference.
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(std::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) const fn new() -> Self {
+            Condvar(std::sync::Condvar::new())
+        }
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            guard.0 = guard.0.take().map(|held| self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
+        }
+        pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, most: Duration) {
+            let wait = |held| self.0.wait_timeout(held, most).unwrap_or_else(PoisonError::into_inner).0;
+            guard.0 = guard.0.take().map(wait);
+        }
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+
+    /// `std::sync::RwLock` that a panic does not poison.
+    #[derive(Debug, Default)]
+    pub(crate) struct RwLock<T>(std::sync::RwLock<T>);
+
+    impl<T> RwLock<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            RwLock(std::sync::RwLock::new(value))
+        }
+        #[inline]
+        pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
+            self.0.read().unwrap_or_else(PoisonError::into_inner)
+        }
+        #[inline]
+        pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+            self.0.write().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
 }
 
 #[cfg(loom)]
 mod imp {
-    //! loom's types behind `parking_lot`'s signatures (no poisoning).
+    //! loom's types behind the same signatures.
     pub(crate) use loom::sync::atomic::{fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
     pub(crate) use loom::sync::{Arc, MutexGuard};
 
-    /// `parking_lot::Mutex`, as far as we use it.
+    /// The mutex, as far as models use it.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -29,7 +120,7 @@ mod imp {
         }
     }
 
-    /// `parking_lot::RwLock`, as far as we use it.
+    /// The lock, as far as models use it.
     #[derive(Debug, Default)]
     pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
 

@@ -47,7 +47,7 @@ pub(crate) unsafe fn call(error: *mut nyro_error, body: impl FnOnce() -> Result<
             // SAFETY: not null, and writable as the caller of this function vouches. The rest of the message stays as it
             // is: it is empty by its first byte.
             unsafe {
-                ptr::addr_of_mut!((*error).code).write(0);
+                ptr::addr_of_mut!((*error).code).write_unaligned(0);
                 ptr::addr_of_mut!((*error).message).cast::<c_char>().write(0);
             }
         }
@@ -85,8 +85,8 @@ unsafe fn fill(error: *mut nyro_error, code: u32, message: &[u8]) {
     for (to, from) in filled.message.iter_mut().zip(&text[..end]) {
         *to = *from as c_char;
     }
-    // SAFETY: by the contract of this function.
-    unsafe { error.write(filled) };
+    // SAFETY: by the contract of this function; aligned or not.
+    unsafe { error.write_unaligned(filled) };
 }
 
 /// The caller's bytes.
@@ -121,11 +121,11 @@ pub(crate) unsafe fn text<'a>(data: *const c_char, bytes: usize, name: &str) -> 
 ///
 /// # Safety
 ///
-/// `out` is null or may be written; it need not be initialised.
+/// `out` is null or may be written; it need not be initialised, nor aligned.
 pub(crate) unsafe fn put<T>(out: *mut T, value: T) {
     if !out.is_null() {
         // SAFETY: not null, and writable by the contract.
-        unsafe { out.write(value) };
+        unsafe { out.write_unaligned(value) };
     }
 }
 
@@ -245,11 +245,11 @@ impl Out {
     unsafe fn set(&self, data: *mut u8, bytes: usize) {
         if !self.data.is_null() {
             // SAFETY: not null, and writable by the contract.
-            unsafe { self.data.write(data) };
+            unsafe { self.data.write_unaligned(data) };
         }
         if !self.bytes.is_null() {
             // SAFETY: not null, and writable by the contract.
-            unsafe { self.bytes.write(bytes) };
+            unsafe { self.bytes.write_unaligned(bytes) };
         }
     }
 }

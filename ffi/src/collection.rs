@@ -468,8 +468,8 @@ pub unsafe extern "C" fn nyro_id_free(id: *mut nyro_id) {
     }
     // SAFETY: not null, and filled by this library as the caller vouches, so that `data` is null or was allocated.
     unsafe {
-        libc::free((*id).data.cast_mut().cast());
-        id.write(nyro_id::NONE);
+        libc::free(id.read_unaligned().data.cast_mut().cast());
+        id.write_unaligned(nyro_id::NONE);
     }
 }
 
@@ -497,6 +497,16 @@ pub struct nyro_insert_result {
     pub failures_bytes: usize,
 }
 
+impl nyro_insert_result {
+    const NONE: nyro_insert_result = nyro_insert_result {
+        inserted: 0,
+        ids: ptr::null_mut(),
+        ids_bytes: 0,
+        failures: ptr::null_mut(),
+        failures_bytes: 0,
+    };
+}
+
 /// Inserts `count` documents in one commit. They lie one behind the other in `documents`; `ends[i]` is where number i
 /// ends. It stops at the first that fails and keeps those before it, or as `flags` (of `NYRO_INSERT_...`) say. Error:
 /// `NYRO_BULK_WRITE` if some were not inserted; `*result_out` says which. In a transaction's collection nothing is kept
@@ -518,13 +528,7 @@ pub unsafe extern "C" fn nyro_insert_many(
     error: *mut nyro_error,
 ) -> u32 {
     let body = || {
-        let none = nyro_insert_result {
-            inserted: 0,
-            ids: ptr::null_mut(),
-            ids_bytes: 0,
-            failures: ptr::null_mut(),
-            failures_bytes: 0,
-        };
+        let none = nyro_insert_result::NONE;
         // SAFETY: passed on from the caller.
         let (documents, ends) = unsafe {
             put(result_out, none);
@@ -621,12 +625,10 @@ pub unsafe extern "C" fn nyro_insert_result_free(result: *mut nyro_insert_result
     }
     // SAFETY: not null, and filled by this library as the caller vouches.
     unsafe {
-        libc::free((*result).ids.cast());
-        libc::free((*result).failures.cast());
-        (*result).ids = ptr::null_mut();
-        (*result).ids_bytes = 0;
-        (*result).failures = ptr::null_mut();
-        (*result).failures_bytes = 0;
+        let given = result.read_unaligned();
+        libc::free(given.ids.cast());
+        libc::free(given.failures.cast());
+        result.write_unaligned(nyro_insert_result { inserted: given.inserted, ..nyro_insert_result::NONE });
     }
 }
 
@@ -726,7 +728,7 @@ pub unsafe extern "C" fn nyro_scan_open(
 }
 
 /// Lends the next document as MessagePack, to be read until the next call on this scan; null at the end. After an
-/// error the scan has ended.
+/// error it gives that error again.
 ///
 /// # Safety
 ///

@@ -67,7 +67,7 @@ pub unsafe extern "C" fn nyro_options_init(
             return Err(wrong_size("options", struct_bytes, size_of::<nyro_options>()));
         }
         // SAFETY: not null, and writable with the size of the struct, as the caller vouches.
-        unsafe { options.write(default_options()) };
+        unsafe { options.write_unaligned(default_options()) };
         Ok(())
     };
     // SAFETY: passed on from the caller.

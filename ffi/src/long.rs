@@ -103,6 +103,7 @@ pub unsafe extern "C" fn nyro_backup(
     error: *mut nyro_error,
 ) -> u32 {
     let body = || {
+        output::check(format)?;
         let none = nyro_backup_options {
             struct_bytes: size_of::<nyro_backup_options>() as u32,
             overwrite: 0,
@@ -196,6 +197,7 @@ pub unsafe extern "C" fn nyro_restore(
     error: *mut nyro_error,
 ) -> u32 {
     let body = || {
+        output::check(format)?;
         // SAFETY: all passed on from the caller.
         let (out, target, backups, watch) = unsafe {
             (
@@ -238,6 +240,7 @@ pub unsafe extern "C" fn nyro_repair(
     error: *mut nyro_error,
 ) -> u32 {
     let body = || {
+        output::check(format)?;
         // SAFETY: all passed on from the caller.
         let (out, damaged, target, watch) = unsafe {
             (
@@ -273,6 +276,7 @@ pub unsafe extern "C" fn nyro_verify(
     error: *mut nyro_error,
 ) -> u32 {
     let body = || {
+        output::check(format)?;
         // SAFETY: passed on from the caller.
         let (out, watch) = unsafe { (Out::new(report_out, report_bytes_out), Watch::new(control)?) };
         let report = handles::database(db)?.verify_with(watch.control())?;
@@ -299,6 +303,7 @@ pub unsafe extern "C" fn nyro_compact(
     error: *mut nyro_error,
 ) -> u32 {
     let body = || {
+        output::check(format)?;
         // SAFETY: passed on from the caller.
         let (out, watch) = unsafe { (Out::new(report_out, report_bytes_out), Watch::new(control)?) };
         let report = handles::database(db)?.compact_with(watch.control())?;
@@ -326,6 +331,7 @@ pub unsafe extern "C" fn nyro_warm_up(
     error: *mut nyro_error,
 ) -> u32 {
     let body = || {
+        output::check(format)?;
         // SAFETY: passed on from the caller.
         let (out, watch) = unsafe { (Out::new(report_out, report_bytes_out), Watch::new(control)?) };
         let report = handles::database(db)?.warm_up_with(limit_bytes, watch.control())?;

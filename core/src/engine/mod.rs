@@ -177,7 +177,7 @@ pub struct Engine {
     pub(crate) checkpointed_at: AtomicU64,
     pub(crate) hook: RwLock<Option<Hook>>,
     pub(crate) signal: Signal,
-    workers: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    workers: Mutex<Vec<Worker>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -374,7 +374,7 @@ impl Engine {
         }
         let engine = Arc::downgrade(self);
         let checkpoints = move || worker(&engine, &CHECKPOINTS, IDLE);
-        let mut handles: Vec<_> = self.env.spawn("nyro-background", Box::new(checkpoints)).into_iter().collect();
+        let mut handles: Vec<_> = self.spawn("nyro-background", checkpoints).into_iter().collect();
         self.signal.wants.lock().thread = !handles.is_empty();
         if self.config.durable() {
             // Of its own: syncs that are due, and the next segment, can't wait for a checkpoint to end.
@@ -384,9 +384,19 @@ impl Engine {
                 _ => IDLE,
             };
             let job = move || worker(&engine, &LOG, pause);
-            handles.extend(self.env.spawn("nyro-log", Box::new(job)));
+            handles.extend(self.spawn("nyro-log", job));
         }
         *self.workers.lock() = handles;
+    }
+
+    fn spawn(&self, name: &str, job: impl FnOnce() + Send + 'static) -> Option<Worker> {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let job = move || {
+            WORKER.with(|own| own.set(number));
+            job();
+        };
+        Some(Worker { number, thread: self.env.spawn(name, Box::new(job))? })
     }
 
     /// Asks for background work; where there is no thread it waits for the next step.
@@ -409,10 +419,10 @@ impl Engine {
         self.signal.wants.lock().stop = true;
         self.signal.wake.notify_all();
         self.signal.wake_log.notify_all();
-        let handles = std::mem::take(&mut *self.workers.lock());
-        for handle in handles {
-            if handle.thread().id() != std::thread::current().id() {
-                let _ = handle.join();
+        let workers = std::mem::take(&mut *self.workers.lock());
+        for worker in workers {
+            if worker.number != WORKER.with(std::cell::Cell::get) {
+                let _ = worker.thread.join();
             }
         }
     }
@@ -490,6 +500,19 @@ const LOG: Job = Job {
         engine.log_step()
     },
 };
+
+/// A background thread, and the number by which it knows itself.
+#[derive(Debug)]
+struct Worker {
+    number: u64,
+    thread: std::thread::JoinHandle<()>,
+}
+
+thread_local! {
+    /// The number of this thread, if it is a [`Worker`]. The standard library's own ids can't be asked for while a
+    /// thread, or the process, ends; a database may be closed then.
+    static WORKER: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
 
 /// A background thread: sleeps until it is asked, or for a while. It holds the engine weakly while it decides
 /// whether to go on.

@@ -89,14 +89,16 @@ struct Held(usize);
 impl Held {
     fn new(engine: &Engine) -> Result<Held> {
         let id = std::ptr::from_ref(engine).addr();
-        WRITING.with(|writing| {
+        let noted = WRITING.try_with(|writing| {
             let mut writing = writing.borrow_mut();
             if writing.contains(&id) {
                 return Err(Error::NestedTransaction);
             }
             writing.push(id);
             Ok(Held(id))
-        })
+        });
+        // While the thread ends the list may be gone; a transaction in another one is then `WriterTimeout`.
+        noted.unwrap_or_else(|_| Ok(Held(id)))
     }
 }
 

@@ -144,7 +144,9 @@ fn insert_many(
 /// The documents that lie one behind the other in `bytes`. Error: `InvalidArgument` where the ends are not in order.
 pub fn split<'b>(bytes: &'b [u8], ends: &[usize]) -> Result<Vec<&'b [u8]>> {
     let mut start = 0;
-    let mut documents = Vec::with_capacity(ends.len());
+    let mut documents = Vec::new();
+    let too_many = |_| Error::InvalidArgument(format!("no memory for {} documents", ends.len()));
+    documents.try_reserve_exact(ends.len()).map_err(too_many)?;
     for end in ends {
         let document = bytes.get(start..*end).ok_or_else(|| {
             let bytes = bytes.len();

@@ -1,13 +1,15 @@
 //! Scans, document by document or by the batch.
 
-use nyro::{Document, Result, Scan};
+use nyro::{Document, Error, Result, Scan};
 
 /// A scan: it holds its own snapshot and one block at a time.
 #[derive(Debug)]
 pub struct Cursor {
     scan: Scan<Document>,
-    /// Set by the first error and by the end.
+    /// Set by the end.
     ended: bool,
+    /// The error that ended the scan. It comes again, so that nobody takes an end for the end.
+    failed: Option<Box<Error>>,
     /// A document that was read and did not fit into the last batch.
     left: Option<Left>,
 }
@@ -33,7 +35,7 @@ pub struct Filled {
 
 impl Cursor {
     pub(crate) fn new(scan: Scan<Document>) -> Cursor {
-        Cursor { scan, ended: false, left: None }
+        Cursor { scan, ended: false, failed: None, left: None }
     }
 
     /// Where the scan is: a scan that goes on after this token begins behind the last document given.
@@ -44,10 +46,13 @@ impl Cursor {
         }
     }
 
-    /// Gives the next document to `read` without copying it; `None` at the end. After an error it has ended.
+    /// Gives the next document to `read` without copying it; `None` at the end. After an error it gives that again.
     pub fn next_with<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         if let Some(left) = self.left.take() {
             return Ok(Some(read(&left.document)));
+        }
+        if let Some(failed) = &self.failed {
+            return Err(Error::clone(failed));
         }
         if self.ended {
             return Ok(None);
@@ -59,7 +64,7 @@ impl Cursor {
                 Ok(None)
             }
             Err(e) => {
-                self.ended = true;
+                self.failed = Some(Box::new(e.clone()));
                 Err(e)
             }
         }
@@ -100,10 +105,7 @@ impl Cursor {
             });
             match copied {
                 // What was copied is given; the error comes again with the next call.
-                Err(_) if filled.documents > 0 => {
-                    self.ended = false;
-                    return Ok(filled);
-                }
+                Err(_) if filled.documents > 0 => return Ok(filled),
                 Err(e) => return Err(e),
                 Ok(None) => {
                     filled.ended = true;
@@ -131,6 +133,6 @@ impl Cursor {
 
     /// True once the end, or an error, was met.
     pub fn has_ended(&self) -> bool {
-        self.ended && self.left.is_none()
+        (self.ended || self.failed.is_some()) && self.left.is_none()
     }
 }

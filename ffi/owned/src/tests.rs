@@ -213,3 +213,29 @@ fn a_scan_fills_buffers_and_says_what_a_document_needs() {
     frozen.get_many_with([3.into(), 77.into(), 0.into()], look).expect("reads");
     assert_eq!(found, [true, false, true]);
 }
+
+#[test]
+fn a_scan_that_failed_gives_its_error_again_and_no_end() {
+    let fill = |db: &Database| {
+        let coll = Coll::live(db, "c");
+        for id in 0..10 {
+            coll.put(&bytes(&format!("{{\"_id\":{id},\"text\":\"x\"}}"))).expect("put");
+        }
+        coll.scan(0).expect("scan")
+    };
+    let db = memory();
+    let mut cursor = fill(&db);
+    let closing = |_: &[u8]| db.close().is_ok();
+    assert!(matches!(cursor.for_each(10, closing), Err(Error::Closed)));
+    assert!(matches!(cursor.next_with(|_| ()), Err(Error::Closed)), "not the end");
+    assert!(matches!(cursor.fill(&mut [0; 100], &mut [0; 4]), Err(Error::Closed)));
+
+    let db = memory();
+    let mut cursor = fill(&db);
+    let mut out = [0; 100];
+    assert_eq!(cursor.fill(&mut out[..1], &mut [0; 4]).expect("none fits").documents, 0);
+    db.close().expect("closed");
+    let filled = cursor.fill(&mut out, &mut [0; 4]).expect("the one that was read before");
+    assert_eq!((filled.documents, filled.ended), (1, false));
+    assert!(matches!(cursor.fill(&mut out, &mut [0; 4]), Err(Error::Closed)), "not the end");
+}

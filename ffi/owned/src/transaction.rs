@@ -9,15 +9,29 @@
 //! that is terminated in the middle leaves no writer lock behind.
 
 use nyro::{Database, Error, OwnedTransaction, Result};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, ThreadId};
 
 thread_local! {
     /// The transactions that this thread has begun and not ended.
     static OPEN: RefCell<HashMap<u64, Rc<OwnedTransaction>>> = RefCell::default();
+}
+
+/// A number for this thread, that no other thread of this process has had. Unlike the standard library's it can be
+/// asked for while the thread ends.
+fn this_thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static NUMBER: Cell<u64> = const { Cell::new(0) };
+    }
+    NUMBER.with(|number| {
+        if number.get() == 0 {
+            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        number.get()
+    })
 }
 
 /// Numbers of transactions, never used twice in a process.
@@ -27,7 +41,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tx {
     number: u64,
-    thread: ThreadId,
+    thread: u64,
 }
 
 impl Tx {
@@ -37,7 +51,7 @@ impl Tx {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let kept = OPEN.try_with(|open| open.borrow_mut().insert(number, transaction));
         match kept {
-            Ok(_) => Ok(Tx { number, thread: thread::current().id() }),
+            Ok(_) => Ok(Tx { number, thread: this_thread() }),
             Err(_) => Err(Error::InvalidArgument("this thread is ending".to_owned())),
         }
     }
@@ -72,7 +86,7 @@ impl Tx {
     }
 
     fn check_thread(&self) -> Result<()> {
-        if self.thread == thread::current().id() {
+        if self.thread == this_thread() {
             Ok(())
         } else {
             Err(Error::WrongThread)
