@@ -12,6 +12,8 @@ pub struct Cursor {
     failed: Option<Box<Error>>,
     /// A document that was read and did not fit into the last batch.
     left: Option<Left>,
+    /// The one of these that was given last: a caller that was lent it reads it until the next call.
+    pub(crate) lent: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub struct Filled {
 
 impl Cursor {
     pub(crate) fn new(scan: Scan<Document>) -> Cursor {
-        Cursor { scan, ended: false, failed: None, left: None }
+        Cursor { scan, ended: false, failed: None, left: None, lent: Vec::new() }
     }
 
     /// Where the scan is: a scan that goes on after this token begins behind the last document given.
@@ -46,10 +48,12 @@ impl Cursor {
         }
     }
 
-    /// Gives the next document to `read` without copying it; `None` at the end. After an error it gives that again.
+    /// Gives the next document to `read` without copying it; `None` at the end. After an error it gives that again. The
+    /// bytes stay where they are until the next call.
     pub fn next_with<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         if let Some(left) = self.left.take() {
-            return Ok(Some(read(&left.document)));
+            self.lent = left.document;
+            return Ok(Some(read(&self.lent)));
         }
         if let Some(failed) = &self.failed {
             return Err(Error::clone(failed));

@@ -215,6 +215,19 @@ fn a_scan_fills_buffers_and_says_what_a_document_needs() {
 }
 
 #[test]
+fn a_document_that_did_not_fit_stays_where_it_is_when_it_is_lent() {
+    let db = memory();
+    let coll = Coll::live(&db, "c");
+    let document = bytes(&format!("{{\"_id\":1,\"t\":\"{}\"}}", "x".repeat(5000)));
+    coll.put(&document).expect("put");
+    let mut cursor = coll.scan(0).expect("scan");
+    assert_eq!(cursor.fill(&mut [0], &mut [0]).expect("fills").needed, document.len());
+    let lent = cursor.next_with(|document| document.as_ptr_range()).expect("reads").expect("the document");
+    assert!(cursor.lent.as_ptr_range() == lent && cursor.lent == document);
+    assert!(cursor.next_with(|_| ()).expect("reads").is_none());
+}
+
+#[test]
 fn a_scan_that_failed_gives_its_error_again_and_no_end() {
     let fill = |db: &Database| {
         let coll = Coll::live(db, "c");
