@@ -21,7 +21,7 @@ use pyo3::ffi::PyObject;
 use std::os::raw::c_int;
 
 /// Levels that a document may have; itself is the first.
-const MAX_DEPTH: u32 = nyro::MAX_DOCUMENT_DEPTH as u32;
+const MAX_DEPTH: u32 = nyro::MAX_DOCUMENT_DEPTH;
 
 /// No document may be larger, whatever the option says: encoding stops here.
 const LARGEST_BYTES: usize = 30 << 20;
@@ -289,7 +289,7 @@ impl<'b> Encoder<'b> {
     #[inline]
     fn signed(&mut self, value: i64) {
         match value {
-            0..=0x7f | -32..=-1 => self.out.push(value as u8),
+            -32..=0x7f => self.out.push(value as u8),
             0x80..=0xff => self.out.extend_from_slice(&[0xcc, value as u8]),
             0x100..=0xffff => self.wide(0xcd, &(value as u16).to_be_bytes()),
             0x1_0000..=0xffff_ffff => self.wide(0xce, &(value as u32).to_be_bytes()),

@@ -19,7 +19,7 @@ mod types;
 
 pub use decode::Decoder;
 pub use encode::Encoder;
-pub use fault::{Fault, Like};
+pub use fault::{Fault, Like, Why};
 pub use types::{utf8, Owned, Types};
 
 use decode::Memory;
