@@ -16,13 +16,12 @@ import zoneinfo
 from typing import Any
 
 import msgpack
+import nyrodb
 import ormsgpack
 import pytest
+from conftest import run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import nyrodb
-from conftest import run_python
 
 UTC = dt.timezone.utc
 
@@ -37,12 +36,8 @@ def back(value: Any) -> Any:
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
-times = st.datetimes(
-    min_value=dt.datetime(1, 1, 2), max_value=dt.datetime(9999, 12, 30), timezones=st.just(UTC)
-)
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | texts | st.binary(max_size=300)
-)
+times = st.datetimes(min_value=dt.datetime(1, 1, 2), max_value=dt.datetime(9999, 12, 30), timezones=st.just(UTC))
+scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | texts | st.binary(max_size=300)
 values = st.recursive(
     scalars | times,
     lambda inner: st.lists(inner, max_size=8) | st.dictionaries(texts, inner, max_size=8),
