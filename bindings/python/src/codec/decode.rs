@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Bytes are checked as they are read, whoever wrote them. No code of the user's runs while a document is read: all
-//! objects are of exact built-in types, but for [`Ext`](super::types::Ext) and `datetime`, and the caller pauses the
+//! objects are of exact built-in types, but for [`Ext`](crate::ext::Ext) and `datetime`, and the caller pauses the
 //! garbage collector.
 
 use super::fault::Fault;

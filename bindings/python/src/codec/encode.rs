@@ -326,7 +326,7 @@ impl<'b> Encoder<'b> {
             0x80..=0xff => self.out.extend_from_slice(&[0xcc, value as u8]),
             0x100..=0xffff => self.wide(0xcd, &(value as u16).to_be_bytes()),
             0x1_0000..=0xffff_ffff => self.wide(0xce, &(value as u32).to_be_bytes()),
-            0.. => self.wide(0xcf, &value.to_be_bytes()),
+            0x1_0000_0000.. => self.wide(0xcf, &value.to_be_bytes()),
             -0x80..=-33 => self.out.extend_from_slice(&[0xd0, value as u8]),
             -0x8000..=-0x81 => self.wide(0xd1, &(value as i16).to_be_bytes()),
             -0x8000_0000..=-0x8001 => self.wide(0xd2, &(value as i32).to_be_bytes()),
