@@ -88,6 +88,38 @@ bench-space: ## measure the size of the file and what holding it costs
 clean: ## remove all that was built
 	$(CARGO) clean
 
+# ---- Go (bindings/go) ----------------------------------------------------------------------------------
+
+GO     ?= go
+GO_DIR := bindings/go
+GO_LIB := $(GO_DIR)/lib
+GO_OS  := $(shell $(GO) env GOOS 2>/dev/null)_$(shell $(GO) env GOARCH 2>/dev/null)
+
+.PHONY: go-lib test-go bench-go package-go
+
+go-lib: ## put libnyro.a and nyro.h where the Go package finds them
+	$(CARGO) build --release -p nyro-ffi
+	@mkdir -p $(GO_LIB)/$(GO_OS)
+	cp include/nyro.h $(GO_LIB)/nyro.h
+	strip -S -o $(GO_LIB)/$(GO_OS)/libnyro.a $(TARGET)/release/libnyro.a
+
+test-go: go-lib ## the Go package: vet, tests, the race detector, the strictest checks of cgo, the example
+	@test -z "$$(gofmt -l $(GO_DIR) examples/go)" || { gofmt -l $(GO_DIR) examples/go; exit 1; }
+	cd $(GO_DIR) && $(GO) vet ./... && $(GO) test ./...
+	cd $(GO_DIR) && $(GO) test -race ./...
+	cd $(GO_DIR) && GOEXPERIMENT=cgocheck2 GODEBUG=cgocheck=1 $(GO) test ./...
+	@cd $(GO_DIR) && CGO_ENABLED=0 $(GO) build . 2>&1 | grep -q nyro_needs_cgo || \
+	    { echo "test-go: without cgo the build does not say why it fails"; exit 1; }
+	cd examples/go && $(GO) vet . && $(GO) run .
+
+bench-go: go-lib ## measure the Go package beside bbolt, Badger and Pebble
+	cd $(GO_DIR)/bench && $(GO) run .
+
+package-go: go-lib ## the Go package with the library inside, in dist/, tried from an empty folder
+	$(GO_DIR)/package.sh $(TARGET)/package-go dist
+
+# --------------------------------------------------------------------------------------------------------
+
 bench-c: ## look documents up from C, beside Rust and LMDB
 	$(CARGO) build --release -p nyro-ffi
 	$(CARGO) build --release -p nyro-owned --example get
@@ -105,6 +137,32 @@ $(ZIG)/bin/cargo-zigbuild:
 package-c: $(ZIG)/bin/cargo-zigbuild ## the C and C++ tarball, in dist/, tried from an empty folder
 	PATH=$(ZIG)/bin:$$PATH $(CARGO) zigbuild --release -p nyro-ffi --target $(ZIG_TARGET).$(GLIBC)
 	ffi/package/package.sh $(TARGET)/$(ZIG_TARGET)/release $(TARGET)/package-c dist
+
+# The Node package: the tests take the binary from where the package has it.
+NODE_DIR    := bindings/node
+NODE_BINARY  = $(NODE_DIR)/prebuilds/$(shell node -p "require('./$(NODE_DIR)/lib/platform.cjs').platform()")/nyrodb.node
+
+.PHONY: build-node test-node bench-node package-node
+
+build-node: ## build the native half of the Node package for its tests
+	$(CARGO) build --release -p nyro-node
+	@mkdir -p $(dir $(NODE_BINARY))
+	@cp $(TARGET)/release/libnyro_node.so $(NODE_BINARY).new && mv $(NODE_BINARY).new $(NODE_BINARY)
+
+test-node: build-node ## test the Node package (1 000 terminated workers: NYRO_WORKERS=1000; more kills: NYRO_KILLS=200)
+	cd $(NODE_DIR) && npm install --silent --no-audit --no-fund --no-package-lock
+	cd $(NODE_DIR) && node --expose-gc --test test/*.test.cjs
+	@mkdir -p $(TARGET)/node/node_modules
+	@ln -sfn $(CURDIR)/$(NODE_DIR) $(TARGET)/node/node_modules/nyrodb
+	@cp examples/node/quickstart.mjs $(TARGET)/node/ && cd $(TARGET)/node && node quickstart.mjs
+
+bench-node: build-node ## measure the Node package beside lmdb-js, better-sqlite3 and classic-level
+	cd $(NODE_DIR)/bench && npm install --silent --no-audit --no-fund --no-package-lock
+	cd $(NODE_DIR)/bench && node --expose-gc bench.mjs
+
+package-node: $(ZIG)/bin/cargo-zigbuild ## the npm package, in dist/, tried from an empty folder
+	PATH=$(ZIG)/bin:$$PATH $(CARGO) zigbuild --release -p nyro-node --target $(ZIG_TARGET).$(GLIBC)
+	$(NODE_DIR)/package/package.sh $(TARGET)/$(ZIG_TARGET)/release/libnyro_node.so $(TARGET)/package-node dist
 
 # Python: the package nyrodb. Its tools live in an environment of their own, never in the system's.
 PY         := $(TARGET)/python
