@@ -21,10 +21,9 @@ from typing import Any
 
 import lmdb
 import msgspec
+import nyrodb
 import ormsgpack
 import rocksdict
-
-import nyrodb
 
 BATCH = 1000
 GOALS = {"get": 1.5, "scan": 1.25, "insert_many": 1.5}
@@ -51,7 +50,11 @@ def documents(count: int) -> list[Document]:
                 "score": dice.random() * 100,
                 "visits": dice.randrange(100_000),
                 "active": dice.random() < 0.5,
-                "address": {"street": f"{dice.randrange(200)} Main Street", "city": dice.choice(cities), "zip": f"{i % 99999:05}"},
+                "address": {
+                    "street": f"{dice.randrange(200)} Main Street",
+                    "city": dice.choice(cities),
+                    "zip": f"{i % 99999:05}",
+                },
                 "tags": dice.sample(tags, 3),
             }
         )

@@ -1,7 +1,7 @@
 //! A collection as it is: documents by id.
 
 use crate::bytes::Bytes;
-use crate::codec::{self, Fault};
+use crate::codec::{self, Fault, Why};
 use crate::error::{self, Failure, OrRaise};
 use crate::gil::{released, Held};
 use crate::results::{InsertManyResult, InsertOneResult, UpdateResult};
@@ -207,12 +207,15 @@ impl Many {
                 self.ends.push(self.bytes.len());
                 Ok(true)
             }
-            Err(Fault::Ours { code, message, path, .. }) if !options.atomic => {
-                self.bytes.truncate(start);
-                self.failures.push((place as u64, code, Fault::text(&message, &path)));
-                Ok(!options.ordered)
-            }
-            Err(fault) => Err(error::of_fault(py, fault)),
+            Err(fault) if options.atomic => Err(error::of_fault(py, fault)),
+            Err(fault) => match fault.why() {
+                Why::Raised(raised) => Err(raised),
+                Why::Ours { code, message, path, .. } => {
+                    self.bytes.truncate(start);
+                    self.failures.push((place as u64, code, Fault::text(&message, &path)));
+                    Ok(!options.ordered)
+                }
+            },
         }
     }
 

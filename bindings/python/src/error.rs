@@ -3,7 +3,7 @@
 //! The classes are Python's own, in `nyrodb/errors.py`: one for each number, below one for each kind. Here an error
 //! becomes the arguments of `errors.make`.
 
-use crate::codec::{Fault, Like};
+use crate::codec::{Fault, Like, Why};
 use nyro_owned::error::Parts;
 use nyro_owned::Error;
 use pyo3::prelude::*;
@@ -46,9 +46,9 @@ pub fn of_bulk(py: Python<'_>, inserted: u64, failures: Vec<Failure>) -> PyErr {
 /// The exception for a value that can't cross.
 #[cold]
 pub fn of_fault(py: Python<'_>, fault: Fault) -> PyErr {
-    match fault {
-        Fault::Raised(raised) => raised,
-        Fault::Ours { code, like, message, path } => {
+    match fault.why() {
+        Why::Raised(raised) => raised,
+        Why::Ours { code, like, message, path } => {
             let details = PyDict::new(py);
             let like = match like {
                 Like::Value => "value",

@@ -11,7 +11,7 @@
 //! native code that is no good place, so the exit first waits for them to come out. A thread that comes later stays
 //! where it is until the process is gone.
 
-use crate::database;
+use crate::{database, transaction};
 use pyo3::prelude::*;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -49,6 +49,11 @@ pub fn released<R: Send>(py: Python<'_>, call: impl FnOnce() -> R + Send) -> R {
     if EXITING.load(Ordering::SeqCst) && !is_exiting_thread() {
         py.detach(stay);
     }
+    released_even_at_exit(py, call)
+}
+
+/// [`released`] for a call that ends a transaction: others, the exit among them, wait for it.
+pub fn released_even_at_exit<R: Send>(py: Python<'_>, call: impl FnOnce() -> R + Send) -> R {
     let inside = Inside::enter();
     let result = py.detach(call);
     drop(inside);
@@ -112,10 +117,14 @@ pub fn at_exit(py: Python<'_>) {
     EXITING.store(true, Ordering::SeqCst);
     py.detach(|| {
         let start = Instant::now();
-        while INSIDE.load(Ordering::SeqCst) > 0 && start.elapsed() < PATIENCE {
+        let busy = || INSIDE.load(Ordering::SeqCst) > 0 || transaction::are_open();
+        while busy() && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(1));
         }
-        database::close_all();
+        // A transaction that nobody ends keeps its database from being closed; that is then as after a crash.
+        if !transaction::are_open() {
+            database::close_all();
+        }
     });
 }
 
@@ -123,5 +132,6 @@ pub fn at_exit(py: Python<'_>) {
 #[pyfunction]
 pub fn after_fork() {
     INSIDE.store(0, Ordering::SeqCst);
+    transaction::forget_all();
     database::forget_all();
 }

@@ -53,7 +53,7 @@ fn rare(object: &Bound<'_, PyAny>) -> Result<Id, Fault> {
     }
     if object.is_instance_of::<PyMemoryView>() {
         let bytes = object.call_method0("tobytes").and_then(|bytes| bytes.extract::<Vec<u8>>());
-        return bytes.map(Id::Bytes).map_err(Fault::Raised);
+        return bytes.map(Id::Bytes).map_err(Fault::raised);
     }
     let class = object.get_type().name().map_or_else(|_| "unknown".to_owned(), |name| name.to_string());
     Err(Fault::invalid_id(format!("invalid _id: it must be int, str or bytes, not {class}"), Like::Type))

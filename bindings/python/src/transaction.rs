@@ -9,13 +9,27 @@
 use crate::bytes::Bytes;
 use crate::codec;
 use crate::error::OrRaise;
-use crate::gil::{released, Held};
+use crate::gil::{released, released_even_at_exit, Held};
 use crate::id;
 use crate::results::{InsertOneResult, UpdateResult};
 use nyro_owned::{Document, Error, OwnedTransaction, RawDocument, Result, Tx};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::OnceLock;
+
+/// Transactions begun and not ended.
+static OPEN: AtomicI64 = AtomicI64::new(0);
+
+/// True if a transaction was begun and not ended.
+pub fn are_open() -> bool {
+    OPEN.load(Ordering::SeqCst) > 0
+}
+
+/// In a forked child: the parent's transactions are not this process's.
+pub fn forget_all() {
+    OPEN.store(0, Ordering::SeqCst);
+}
 
 /// Changes to any number of collections that are committed together. Reads its own writes.
 #[pyclass(module = "nyrodb", frozen, weakref)]
@@ -41,6 +55,7 @@ impl Transaction {
                 tx.rollback()?;
                 return Err(Error::InvalidArgument("a transaction can be begun only once".to_owned()));
             }
+            OPEN.fetch_add(1, Ordering::SeqCst);
             Ok(())
         };
         released(py, begin).or_raise(py)
@@ -59,12 +74,22 @@ impl Transaction {
     /// Commits or rolls back, unless that was done already.
     pub fn end(&self, py: Python<'_>, commit: bool) -> PyResult<()> {
         let tx = self.tx().or_raise(py)?;
-        let end = || match if commit { tx.commit().map(|_| ()) } else { tx.rollback() } {
+        match self.finish(py, commit)? {
             // It was ended by hand.
             Err(Error::Closed) if !tx.is_open() => Ok(()),
-            other => other,
-        };
-        released(py, end).or_raise(py)
+            ended => ended.or_raise(py),
+        }
+    }
+
+    fn finish(&self, py: Python<'_>, commit: bool) -> PyResult<Result<()>> {
+        let tx = self.tx().or_raise(py)?;
+        let was_open = tx.is_open();
+        let end = || if commit { tx.commit().map(|_| ()) } else { tx.rollback() };
+        let ended = released_even_at_exit(py, end);
+        if was_open && !tx.is_open() {
+            OPEN.fetch_sub(1, Ordering::SeqCst);
+        }
+        Ok(ended)
     }
 }
 
@@ -98,14 +123,12 @@ impl Transaction {
 
     /// Commits now; the transaction has ended then.
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
-        let tx = self.tx().or_raise(py)?;
-        released(py, || tx.commit().map(|_| ())).or_raise(py)
+        self.finish(py, true)?.or_raise(py)
     }
 
     /// Rolls back now: nothing was changed, and the transaction has ended.
     fn rollback(&self, py: Python<'_>) -> PyResult<()> {
-        let tx = self.tx().or_raise(py)?;
-        released(py, || tx.rollback()).or_raise(py)
+        self.finish(py, false)?.or_raise(py)
     }
 
     /// Makes an empty collection. Error: ``CollectionExistsError``.

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import nyrodb
+import pytest
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ import gc
 import weakref
 from pathlib import Path
 
-import pytest
-
 import nyrodb
+import pytest
 
 
 def test_a_document_comes_back_as_it_was_put(users: nyrodb.Collection) -> None:

@@ -7,6 +7,7 @@ import datetime as dt
 import enum
 import gc
 import math
+import os
 import pickle
 import struct
 import sys
@@ -15,14 +16,17 @@ import zoneinfo
 from typing import Any
 
 import msgpack
+import nyrodb
 import ormsgpack
 import pytest
+from conftest import run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import nyrodb
-
 UTC = dt.timezone.utc
+
+#: Documents that each property is tried with.
+EXAMPLES = int(os.environ.get("NYRO_EXAMPLES", "100"))
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -32,18 +36,14 @@ def back(value: Any) -> Any:
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
-times = st.datetimes(
-    min_value=dt.datetime(1, 1, 2), max_value=dt.datetime(9999, 12, 30), timezones=st.just(UTC)
-)
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | texts | st.binary(max_size=300)
-)
+times = st.datetimes(min_value=dt.datetime(1, 1, 2), max_value=dt.datetime(9999, 12, 30), timezones=st.just(UTC))
+scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | texts | st.binary(max_size=300)
 values = st.recursive(
     scalars | times,
-    lambda inner: st.lists(inner, max_size=20) | st.dictionaries(texts, inner, max_size=20),
-    max_leaves=60,
+    lambda inner: st.lists(inner, max_size=8) | st.dictionaries(texts, inner, max_size=8),
+    max_leaves=25,
 )
-documents = st.dictionaries(texts, values, max_size=40)
+documents = st.dictionaries(texts, values, max_size=12)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -59,7 +59,7 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(documents)
 def test_any_document_comes_back(document: dict[str, Any]) -> None:
     raw = nyrodb.encode(document)
@@ -68,7 +68,7 @@ def test_any_document_comes_back(document: dict[str, Any]) -> None:
         assert same(nyrodb.decode(raw), document)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(documents)
 def test_bytes_are_those_of_another_codec(document: dict[str, Any]) -> None:
     raw = nyrodb.encode(document)
@@ -77,7 +77,7 @@ def test_bytes_are_those_of_another_codec(document: dict[str, Any]) -> None:
     assert same(unpacked, document)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=EXAMPLES // 2, deadline=None)
 @given(st.lists(documents, min_size=1, max_size=8), st.randoms())
 def test_shapes_that_take_turns_do_not_mix(docs: list[dict[str, Any]], random: Any) -> None:
     raws = [(nyrodb.encode(d), d) for d in docs] * 3
@@ -86,7 +86,7 @@ def test_shapes_that_take_turns_do_not_mix(docs: list[dict[str, Any]], random: A
         assert same(nyrodb.decode(raw), document)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * EXAMPLES, deadline=None)
 @given(st.binary(max_size=64))
 def test_any_bytes_are_a_document_or_an_error(raw: bytes) -> None:
     try:
@@ -96,7 +96,7 @@ def test_any_bytes_are_a_document_or_an_error(raw: bytes) -> None:
     assert isinstance(found, dict)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(documents, st.data())
 def test_damaged_documents_never_crash(document: dict[str, Any], data: st.DataObject) -> None:
     raw = bytearray(nyrodb.encode(document))
@@ -397,9 +397,13 @@ def test_a_collection_of_ids_as_names_does_not_grow_the_memory_without_end() -> 
 
 
 def test_names_are_one_object_in_all_documents() -> None:
-    raw = nyrodb.encode({"a rather long field name": 1})
-    names = [list(nyrodb.decode(raw))[0] for _ in range(5)]
-    assert all(name is names[0] for name in names)
+    # In a process of its own: here thousands of odd shapes were seen, and a new one may have no room yet.
+    run_python("""
+import nyrodb
+raw = nyrodb.encode({"a rather long field name": 1})
+names = [list(nyrodb.decode(raw))[0] for _ in range(5)]
+assert all(name is names[0] for name in names)
+""")
 
 
 def test_decoded_documents_share_nothing_that_changes() -> None:

@@ -9,9 +9,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import nyrodb
+import pytest
 
 FOLDER = Path(__file__).parents[2] / "conformance"
 FILES = sorted(FOLDER.glob("*.json"))

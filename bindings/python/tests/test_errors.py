@@ -7,9 +7,8 @@ import pickle
 import re
 from pathlib import Path
 
-import pytest
-
 import nyrodb
+import pytest
 from nyrodb import _nyrodb, errors
 
 TABLE = Path(__file__).parents[3] / "docs" / "errors.md"

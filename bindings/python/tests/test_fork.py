@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import sys
-import threading
-import time
 from pathlib import Path
 
-import pytest
-
 import nyrodb
+import pytest
 from conftest import run_python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from pathlib import Path
 
-import pytest
-
 import nyrodb
+import pytest
 from conftest import run_python
 
 
@@ -23,7 +20,12 @@ def full(db: nyrodb.Database) -> nyrodb.Database:
 
 
 def test_progress_is_told(full: nyrodb.Database, tmp_path: Path) -> None:
-    for call in (full.verify, full.compact, full.warm_up, lambda progress: full.backup(tmp_path / "b", progress=progress)):
+    for call in (
+        full.verify,
+        full.compact,
+        full.warm_up,
+        lambda progress: full.backup(tmp_path / "b", progress=progress),
+    ):
         steps: list[nyrodb.Progress] = []
         call(progress=steps.append)
         assert steps and all(isinstance(step, nyrodb.Progress) for step in steps)

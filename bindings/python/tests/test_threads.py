@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import nyrodb
+import pytest
 from conftest import run_python
 
 SECONDS = float(os.environ.get("NYRO_STRESS_SECONDS", "3"))
@@ -51,7 +50,7 @@ def test_threads_and_the_collector_at_once(tmp_path: Path) -> None:
             id = own.randrange(2000)
             if act < 3:
                 found = users.get(id)
-                assert found is None or found["_id"] == id and found["n"] % 2000 == id
+                assert found is None or (found["_id"] == id and found["n"] % 2000 == id)
             elif act < 5:
                 users.put({"_id": id, "n": id + 2000 * own.randrange(1000), "tags": ["x" * own.randrange(100)]})
             elif act == 5:
@@ -152,7 +151,13 @@ def test_a_transaction_belongs_to_its_thread(db: nyrodb.Database) -> None:
     coll = tx["a"]
 
     def misuse() -> None:
-        for call in (lambda: coll.put({}), lambda: coll.get(1), tx.commit, tx.rollback, lambda: tx.__exit__(None, None, None)):
+        for call in (
+            lambda: coll.put({}),
+            lambda: coll.get(1),
+            tx.commit,
+            tx.rollback,
+            lambda: tx.__exit__(None, None, None),
+        ):
             try:
                 call()
             except BaseException as e:

@@ -14,7 +14,9 @@ HERE = Path(__file__).parent
 
 def run(*command: str) -> None:
     environment = {**os.environ, "MYPY_CACHE_DIR": str(HERE.parent / ".mypy_cache")}
-    ended = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, cwd=HERE.parent, env=environment)
+    ended = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, cwd=HERE.parent, env=environment
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

@@ -22,7 +22,12 @@ _BytesIn = bytes | bytearray | memoryview
 _Path = str | PathLike[str]
 _Tell = Callable[[Progress], object]
 
-__all__: list[str]
+__all__ = [
+    "Batch", "CancelToken", "Collection", "Database", "Ext", "InsertManyResult", "InsertOneResult", "Scan",
+    "Snapshot", "SnapshotCollection", "Transaction", "TransactionCollection", "UpdateResult", "after_fork",
+    "at_exit", "decode", "encode", "error_numbers", "open", "repair", "restore", "version",
+]  # fmt: skip
+
 version: str
 
 def open(

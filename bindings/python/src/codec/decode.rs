@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Bytes are checked as they are read, whoever wrote them. No code of the user's runs while a document is read: all
-//! objects are of exact built-in types, but for [`Ext`](super::types::Ext) and `datetime`, and the caller pauses the
+//! objects are of exact built-in types, but for [`Ext`](crate::ext::Ext) and `datetime`, and the caller pauses the
 //! garbage collector.
 
 use super::fault::Fault;
@@ -19,7 +19,7 @@ use pyo3::ffi;
 use pyo3::ffi::PyObject;
 
 /// Levels that a document may have; itself is the first.
-const MAX_DEPTH: u32 = nyro::MAX_DOCUMENT_DEPTH as u32;
+const MAX_DEPTH: u32 = nyro::MAX_DOCUMENT_DEPTH;
 
 /// What decoding remembers from document to document.
 pub struct Memory {
@@ -92,11 +92,11 @@ impl<'m> Decoder<'m> {
         let mut node = root;
         for read in 0..fields {
             let before = reader.at();
-            let next = match self.memory.shapes.likely(node) {
-                Some((likely, bytes)) if reader.goes_on_with(bytes) => likely,
+            let mut next = self.memory.shapes.likely(node, reader);
+            if next == shapes::NONE {
                 // SAFETY: as this function requires.
-                _ => unsafe { self.name(reader, node) }?,
-            };
+                next = unsafe { self.name(reader, node) }?;
+            }
             if next == shapes::NONE {
                 // SAFETY: as this function requires. The name is read again.
                 return unsafe { self.rest_of_map(reader, before, (fields, read), node, depth) };

@@ -14,6 +14,7 @@
 //! The engine validates what is written here, so names that are there twice and reserved extensions are its matter.
 
 use super::fault::Fault;
+use super::names::{Names, KEPT_BYTES};
 use super::reader::Reader;
 use super::types::{self, Types};
 use pyo3::ffi;
@@ -21,7 +22,7 @@ use pyo3::ffi::PyObject;
 use std::os::raw::c_int;
 
 /// Levels that a document may have; itself is the first.
-const MAX_DEPTH: u32 = nyro::MAX_DOCUMENT_DEPTH as u32;
+const MAX_DEPTH: u32 = nyro::MAX_DOCUMENT_DEPTH;
 
 /// No document may be larger, whatever the option says: encoding stops here.
 const LARGEST_BYTES: usize = 30 << 20;
@@ -31,13 +32,14 @@ pub struct Encoder<'b> {
     out: &'b mut Vec<u8>,
     start: usize,
     types: &'b Types,
+    names: &'b mut Names,
 }
 
 impl<'b> Encoder<'b> {
     /// An encoder that appends to `out`.
-    pub fn new(out: &'b mut Vec<u8>, types: &'b Types) -> Encoder<'b> {
+    pub fn new(out: &'b mut Vec<u8>, types: &'b Types, names: &'b mut Names) -> Encoder<'b> {
         let start = out.len();
-        Encoder { out, start, types }
+        Encoder { out, start, types, names }
     }
 
     /// Writes a document: a `dict` or a subclass of it.
@@ -236,12 +238,36 @@ impl<'b> Encoder<'b> {
     /// As [`Encoder::document`].
     #[inline]
     unsafe fn key(&mut self, key: *mut PyObject) -> Result<(), Fault> {
+        if let Some((bytes, len)) = self.names.get(key) {
+            // A copy of fixed length, of which `len` bytes count.
+            self.out.reserve(KEPT_BYTES);
+            let end = self.out.len();
+            // SAFETY: there is room for all of them, and the first `len`, at most as many, are written.
+            unsafe {
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.out.as_mut_ptr().add(end), KEPT_BYTES);
+                self.out.set_len(end + len);
+            }
+            return Ok(());
+        }
+        // SAFETY: as this function requires.
+        unsafe { self.new_key(key) }
+    }
+
+    /// # Safety
+    /// As [`Encoder::document`].
+    #[inline(never)]
+    unsafe fn new_key(&mut self, key: *mut PyObject) -> Result<(), Fault> {
         // SAFETY: as this function requires.
         unsafe {
-            if ffi::PyUnicode_CheckExact(key) != 0 || ffi::PyUnicode_Check(key) != 0 {
-                return self.text(key);
+            if ffi::PyUnicode_Check(key) == 0 {
+                return Err(Fault::type_error(format!("field names must be str, not {}", types::name_of(key))));
             }
-            Err(Fault::type_error(format!("field names must be str, not {}", types::name_of(key))))
+            let at = self.out.len();
+            self.text(key)?;
+            if ffi::PyUnicode_CheckExact(key) != 0 {
+                self.names.keep(key, self.out.get(at..).unwrap_or_default());
+            }
+            Ok(())
         }
     }
 
@@ -255,13 +281,20 @@ impl<'b> Encoder<'b> {
         if len < 32 {
             // The usual case: room once, then head and text.
             self.out.reserve(32);
-            self.out.push(0xa0 | len as u8);
-        } else {
-            match len {
-                32..=0xff => self.out.extend_from_slice(&[0xd9, len as u8]),
-                0x100..=0xffff => self.wide(0xda, &(len as u16).to_be_bytes()),
-                _ => self.wide(0xdb, &Self::u32(len)?.to_be_bytes()),
+            let end = self.out.len();
+            // SAFETY: there is room for 32 bytes, and 1 + `len` of them are written, no more.
+            unsafe {
+                let place = self.out.as_mut_ptr().add(end);
+                place.write(0xa0 | len as u8);
+                std::ptr::copy_nonoverlapping(text.as_ptr(), place.add(1), len);
+                self.out.set_len(end + 1 + len);
             }
+            return Ok(());
+        }
+        match len {
+            32..=0xff => self.out.extend_from_slice(&[0xd9, len as u8]),
+            0x100..=0xffff => self.wide(0xda, &(len as u16).to_be_bytes()),
+            _ => self.wide(0xdb, &Self::u32(len)?.to_be_bytes()),
         }
         self.out.extend_from_slice(text);
         Ok(())
@@ -289,11 +322,11 @@ impl<'b> Encoder<'b> {
     #[inline]
     fn signed(&mut self, value: i64) {
         match value {
-            0..=0x7f | -32..=-1 => self.out.push(value as u8),
+            -32..=0x7f => self.out.push(value as u8),
             0x80..=0xff => self.out.extend_from_slice(&[0xcc, value as u8]),
             0x100..=0xffff => self.wide(0xcd, &(value as u16).to_be_bytes()),
             0x1_0000..=0xffff_ffff => self.wide(0xce, &(value as u32).to_be_bytes()),
-            0.. => self.wide(0xcf, &value.to_be_bytes()),
+            0x1_0000_0000.. => self.wide(0xcf, &value.to_be_bytes()),
             -0x80..=-33 => self.out.extend_from_slice(&[0xd0, value as u8]),
             -0x8000..=-0x81 => self.wide(0xd1, &(value as i16).to_be_bytes()),
             -0x8000_0000..=-0x8001 => self.wide(0xd2, &(value as i32).to_be_bytes()),

@@ -3,9 +3,13 @@
 use pyo3::PyErr;
 use std::fmt::Write;
 
-/// Why a value can't be encoded or decoded.
+/// Why a value can't be encoded or decoded. One word wide: it is part of what every value's reading returns.
 #[derive(Debug)]
-pub enum Fault {
+pub struct Fault(Box<Why>);
+
+/// What a [`Fault`] says.
+#[derive(Debug)]
+pub enum Why {
     /// An error of NyroDB's.
     Ours {
         /// The stable number, see docs/errors.md.
@@ -43,7 +47,18 @@ pub enum Step {
 
 impl Fault {
     fn new(code: u32, like: Like, message: String) -> Fault {
-        Fault::Ours { code, like, message, path: Vec::new() }
+        Fault(Box::new(Why::Ours { code, like, message, path: Vec::new() }))
+    }
+
+    /// An exception of the user's.
+    #[cold]
+    pub fn raised(error: PyErr) -> Fault {
+        Fault(Box::new(Why::Raised(error)))
+    }
+
+    /// What it says.
+    pub fn why(self) -> Why {
+        *self.0
     }
 
     /// A type that can't be stored.
@@ -112,7 +127,7 @@ impl Fault {
     }
 
     fn step(mut self, step: Step) -> Fault {
-        if let Fault::Ours { path, .. } = &mut self {
+        if let Why::Ours { path, .. } = &mut *self.0 {
             path.push(step);
         }
         self

@@ -1,7 +1,7 @@
 //! Documents between MessagePack and Python objects, and the memory that makes it fast.
 //!
 //! ```text
-//!   encode   dict -> bytes      by exact type                              encode
+//!   encode   dict -> bytes      by exact type, names by their address       encode, names
 //!   decode   bytes -> dict      by the shapes of the documents before      decode, shapes, strings
 //!                               what Python's types need                   types, fault
 //! ```
@@ -12,6 +12,7 @@
 mod decode;
 mod encode;
 mod fault;
+mod names;
 mod reader;
 mod shapes;
 mod strings;
@@ -19,10 +20,11 @@ mod types;
 
 pub use decode::Decoder;
 pub use encode::Encoder;
-pub use fault::{Fault, Like};
+pub use fault::{Fault, Like, Why};
 pub use types::{utf8, Owned, Types};
 
 use decode::Memory;
+use names::Names;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::cell::UnsafeCell;
@@ -53,6 +55,7 @@ impl<T: Default> UnderGil<T> {
 }
 
 static MEMORY: UnderGil<Option<Box<Memory>>> = UnderGil(UnsafeCell::new(None));
+static NAMES: UnderGil<Option<Box<Names>>> = UnderGil(UnsafeCell::new(None));
 static BUFFER: UnderGil<Vec<u8>> = UnderGil(UnsafeCell::new(Vec::new()));
 
 /// The garbage collector, paused: what is made meanwhile starts no collection, so no code of the user's runs.
@@ -93,10 +96,9 @@ pub fn encoding<R>(
     write: impl FnOnce(&mut Encoder<'_>) -> Result<(), Fault>,
     done: impl FnOnce(&[u8]) -> R,
 ) -> PyResult<R> {
-    let types = Types::get(py)?;
     let mut buffer = BUFFER.take(py);
     buffer.clear();
-    let written = write(&mut Encoder::new(&mut buffer, types));
+    let written = with_encoder(py, &mut buffer, write)?;
     let result = written.map(|()| done(&buffer));
     if buffer.capacity() <= KEPT_BYTES {
         BUFFER.put(py, buffer);
@@ -106,7 +108,16 @@ pub fn encoding<R>(
 
 /// Writes a document behind what is in a buffer. After a fault the buffer may have a part of it.
 pub fn encode_behind(py: Python<'_>, out: &mut Vec<u8>, document: &Bound<'_, PyAny>) -> PyResult<Result<(), Fault>> {
-    Ok(write_document(document)(&mut Encoder::new(out, Types::get(py)?)))
+    with_encoder(py, out, write_document(document))
+}
+
+#[inline]
+fn with_encoder<R>(py: Python<'_>, out: &mut Vec<u8>, write: impl FnOnce(&mut Encoder<'_>) -> R) -> PyResult<R> {
+    let types = Types::get(py)?;
+    let mut names = NAMES.take(py).unwrap_or_else(|| Box::new(Names::new()));
+    let written = write(&mut Encoder::new(out, types, &mut names));
+    NAMES.put(py, Some(names));
+    Ok(written)
 }
 
 /// Writes a document for `encoding`.

@@ -56,8 +56,20 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// Goes over `expected` if it is what comes next.
+    /// The next 16 bytes, if there are so many.
     #[inline]
+    pub fn peek(&self) -> Option<u128> {
+        self.bytes.get(self.at..)?.first_chunk().map(|next| u128::from_le_bytes(*next))
+    }
+
+    /// Goes on by `len` bytes, which are there.
+    #[inline]
+    pub fn skip(&mut self, len: usize) {
+        self.at = (self.at + len).min(self.bytes.len());
+    }
+
+    /// Goes over `expected` if it is what comes next.
+    #[inline(never)]
     pub fn goes_on_with(&mut self, expected: &[u8]) -> bool {
         let found = self.bytes[self.at..].starts_with(expected);
         if found {

@@ -65,19 +65,19 @@ impl Strings {
     }
 }
 
-/// The bytes as two words, zeros behind them.
+/// Bytes as two words, different for different bytes of the same length up to 16.
 #[inline]
 fn words_of(bytes: &[u8]) -> [u64; 2] {
     let len = bytes.len();
-    let word = |at: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|i| bytes[at + i]));
-    match len {
-        // Overlapping words: with the length they tell the bytes as well as words side by side.
-        8.. => [word(0), word(len - 8)],
-        4..8 => {
-            let half = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-            [u64::from(half(0)), u64::from(half(len - 4))]
-        }
-        1..4 => [u64::from(bytes[0]) | u64::from(bytes[len / 2]) << 8 | u64::from(bytes[len - 1]) << 16, 0],
-        0 => [0, 0],
+    // Overlapping words: with the length they tell the bytes as well as words side by side.
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return [u64::from_le_bytes(*first), u64::from_le_bytes(*last)];
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return [u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()];
+    }
+    match bytes {
+        [] => [0, 0],
+        _ => [u64::from(bytes[0]) | u64::from(bytes[len / 2]) << 8 | u64::from(bytes[len - 1]) << 16, 0],
     }
 }

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDelta, PyType};
 use std::os::raw::c_char;
+use std::ptr::NonNull;
 
 /// The extension code of MessagePack's timestamps.
 const TIMESTAMP: i8 = -1;
@@ -16,7 +17,7 @@ const TIMESTAMP: i8 = -1;
 const SECS_PER_DAY: i64 = 86_400;
 
 /// A new reference, given back when dropped.
-pub struct Owned(*mut PyObject);
+pub struct Owned(NonNull<PyObject>);
 
 impl Owned {
     /// Takes a new reference over; null is the exception that is set.
@@ -25,11 +26,11 @@ impl Owned {
     /// The GIL is held, now and at the drop; `object` is a new reference, or null with an exception set.
     #[inline]
     pub unsafe fn new(object: *mut PyObject) -> Result<Owned, Fault> {
-        if object.is_null() {
+        match NonNull::new(object) {
+            Some(object) => Ok(Owned(object)),
             // SAFETY: as this function requires.
-            return Err(unsafe { raised() });
+            None => Err(unsafe { raised() }),
         }
-        Ok(Owned(object))
     }
 
     /// Takes a new reference over that is not null.
@@ -38,19 +39,20 @@ impl Owned {
     /// As [`Owned::new`], and not null.
     #[inline]
     pub unsafe fn from_new(object: *mut PyObject) -> Owned {
-        Owned(object)
+        // SAFETY: not null, as this function requires.
+        Owned(unsafe { NonNull::new_unchecked(object) })
     }
 
     /// The object, still owned here.
     #[inline]
     pub fn get(&self) -> *mut PyObject {
-        self.0
+        self.0.as_ptr()
     }
 
     /// The reference, which is the caller's from here on.
     #[inline]
     pub fn into_raw(self) -> *mut PyObject {
-        let object = self.0;
+        let object = self.0.as_ptr();
         std::mem::forget(self);
         object
     }
@@ -60,7 +62,7 @@ impl Drop for Owned {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: a reference of ours, and the GIL is held as `new` requires.
-        unsafe { ffi::Py_DECREF(self.0) }
+        unsafe { ffi::Py_DECREF(self.0.as_ptr()) }
     }
 }
 
@@ -72,7 +74,7 @@ impl Drop for Owned {
 pub unsafe fn raised() -> Fault {
     // SAFETY: as this function requires.
     let py = unsafe { Python::assume_attached() };
-    Fault::Raised(PyErr::fetch(py))
+    Fault::raised(PyErr::fetch(py))
 }
 
 /// True if the object is of this very type, no subclass.
@@ -262,7 +264,7 @@ impl Types {
             let micros: u32 = since.getattr(intern!(py, "microseconds"))?.extract()?;
             Ok(Some((days * SECS_PER_DAY + seconds, micros * 1000)))
         };
-        match read().map_err(Fault::Raised)? {
+        match read().map_err(Fault::raised)? {
             Some(read) => Ok(read),
             None => Err(Fault::value_error(
                 "a naive datetime is no point in time; give it a tzinfo, as in datetime.now(timezone.utc)",
@@ -294,7 +296,7 @@ impl Types {
             // SAFETY: a new reference.
             return Ok(unsafe { Owned::from_new(object.into_ptr()) });
         }
-        let ext = Bound::new(py, Ext { code, data: data.into() }).map_err(Fault::Raised)?;
+        let ext = Bound::new(py, Ext { code, data: data.into() }).map_err(Fault::raised)?;
         // SAFETY: a new reference.
         Ok(unsafe { Owned::from_new(ext.into_ptr()) })
     }
