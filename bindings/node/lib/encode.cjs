@@ -67,6 +67,16 @@ setBuffer(1024 * 1024);
 let p = 0;
 let q = 0;
 let text = '';
+/** Units of text that the native half has already. */
+let sent = 0;
+/** A string that grows longer than this is sent: what it is made of need not be kept for long. */
+const LONG_TEXT = 8192;
+
+function sendText() {
+  native.addText(text);
+  sent += text.length;
+  text = '';
+}
 
 /** A node of the tree of keys: the way to it is the keys of a map so far. */
 class Node {
@@ -368,6 +378,18 @@ function id(v) {
 let start = 0;
 let startFloats = 0;
 let startText = '';
+let startSent = 0;
+
+/** Takes the text of this record back. */
+function cutText() {
+  if (sent === startSent) {
+    text = startText;
+  } else {
+    sent = startSent + startText.length;
+    text = '';
+    native.cutText(sent);
+  }
+}
 
 /**
  * Writes one record. `fill` puts its values; what it throws takes the record back. Returns nothing.
@@ -375,11 +397,13 @@ let startText = '';
 function record(kind, collection, count, flags, fill) {
   check();
   busy = true;
+  if (text.length > LONG_TEXT) sendText();
   polluted = false;
   for (const _ in ObjectPrototype) polluted = true;
   start = p;
   startFloats = q;
   startText = text;
+  startSent = sent;
   try {
     for (;;) {
       p = start + HEAD;
@@ -387,7 +411,7 @@ function record(kind, collection, count, flags, fill) {
       // What lay beyond the end of the buffer was not written.
       if (p <= W.length && q <= F.length) break;
       const needed = Math.max(p * 8, q * 16);
-      text = startText;
+      cutText();
       q = startFloats;
       setBuffer(Math.ceil((needed * 1.5) / 65536) * 65536);
     }
@@ -397,11 +421,11 @@ function record(kind, collection, count, flags, fill) {
     W[start + 3] = flags;
     W[start + 4] = p;
     W[start + 5] = q;
-    W[start + 6] = text.length;
+    W[start + 6] = sent + text.length;
   } catch (thrown) {
     p = start;
     q = startFloats;
-    text = startText;
+    cutText();
     throw thrown;
   } finally {
     busy = false;
@@ -469,7 +493,8 @@ function writeMany(collection, documents, flags) {
       }
       W[place] = p;
       W[place + 1] = q;
-      W[place + 2] = text.length;
+      W[place + 2] = sent + text.length;
+      if (text.length > LONG_TEXT) sendText();
     }
   });
   return bad;
@@ -499,13 +524,17 @@ const words = () => p;
 const floats = () => q;
 const allText = () => text;
 const isEmpty = () => p === 0;
-const isFull = () => p > FULL_WORDS || text.length > FULL_TEXT;
+const isFull = () => p > FULL_WORDS || sent + text.length > FULL_TEXT;
 
 /** Begins anew, after what was written has been taken. */
 function clear() {
   p = 0;
   q = 0;
   text = '';
+  if (sent > 0) {
+    sent = 0;
+    native.cutText(0);
+  }
   if (full) {
     native.forgetShapes();
     root = new Node('', null);
