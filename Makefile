@@ -88,6 +88,38 @@ bench-space: ## measure the size of the file and what holding it costs
 clean: ## remove all that was built
 	$(CARGO) clean
 
+# ---- Go (bindings/go) ----------------------------------------------------------------------------------
+
+GO     ?= go
+GO_DIR := bindings/go
+GO_LIB := $(GO_DIR)/lib
+GO_OS  := $(shell $(GO) env GOOS 2>/dev/null)_$(shell $(GO) env GOARCH 2>/dev/null)
+
+.PHONY: go-lib test-go bench-go package-go
+
+go-lib: ## put libnyro.a and nyro.h where the Go package finds them
+	$(CARGO) build --release -p nyro-ffi
+	@mkdir -p $(GO_LIB)/$(GO_OS)
+	cp include/nyro.h $(GO_LIB)/nyro.h
+	strip -S -o $(GO_LIB)/$(GO_OS)/libnyro.a $(TARGET)/release/libnyro.a
+
+test-go: go-lib ## the Go package: vet, tests, the race detector, the strictest checks of cgo, the example
+	@test -z "$$(gofmt -l $(GO_DIR) examples/go)" || { gofmt -l $(GO_DIR) examples/go; exit 1; }
+	cd $(GO_DIR) && $(GO) vet ./... && $(GO) test ./...
+	cd $(GO_DIR) && $(GO) test -race ./...
+	cd $(GO_DIR) && GOEXPERIMENT=cgocheck2 GODEBUG=cgocheck=1 $(GO) test ./...
+	@cd $(GO_DIR) && CGO_ENABLED=0 $(GO) build . 2>&1 | grep -q nyro_needs_cgo || \
+	    { echo "test-go: without cgo the build does not say why it fails"; exit 1; }
+	cd examples/go && $(GO) vet . && $(GO) run .
+
+bench-go: go-lib ## measure the Go package beside bbolt, Badger and Pebble
+	cd $(GO_DIR)/bench && $(GO) run .
+
+package-go: go-lib ## the Go package with the library inside, in dist/, tried from an empty folder
+	$(GO_DIR)/package.sh $(TARGET)/package-go dist
+
+# --------------------------------------------------------------------------------------------------------
+
 bench-c: ## look documents up from C, beside Rust and LMDB
 	$(CARGO) build --release -p nyro-ffi
 	$(CARGO) build --release -p nyro-owned --example get
@@ -131,3 +163,35 @@ bench-node: build-node ## measure the Node package beside lmdb-js, better-sqlite
 package-node: $(ZIG)/bin/cargo-zigbuild ## the npm package, in dist/, tried from an empty folder
 	PATH=$(ZIG)/bin:$$PATH $(CARGO) zigbuild --release -p nyro-node --target $(ZIG_TARGET).$(GLIBC)
 	$(NODE_DIR)/package/package.sh $(TARGET)/$(ZIG_TARGET)/release/libnyro_node.so $(TARGET)/package-node dist
+
+# Python: the package nyrodb. Its tools live in an environment of their own, never in the system's.
+PY         := $(TARGET)/python
+PY_PACKAGE := $(CURDIR)/bindings/python
+PY_VENV    := $(PY)/venv
+PY_BIN     := $(PY_VENV)/bin
+PY_DIST    := $(CURDIR)/dist
+
+.PHONY: build-python test-python bench-python package-python test-package-python
+
+$(PY_VENV)/.made: $(PY_PACKAGE)/requirements-dev.txt
+	$(PYTHON) -m venv $(PY_VENV)
+	$(PY_BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -r $<
+	@touch $@
+
+build-python: $(PY_VENV)/.made
+	cd $(PY_PACKAGE) && VIRTUAL_ENV=$(PY_VENV) $(PY_BIN)/maturin develop --quiet --release
+
+test-python: build-python ## Python: the package's tests, types and the example
+	cd $(PY_PACKAGE) && $(PY_BIN)/ruff check . && $(PY_BIN)/ruff format --check .
+	cd $(PY_PACKAGE) && $(PY_BIN)/python -m pytest
+	@mkdir -p $(PY)/run && cd $(PY)/run && $(PY_BIN)/python $(CURDIR)/examples/python/quickstart.py
+
+bench-python: build-python ## Python: beside lmdb, rocksdict and sqlite3
+	$(PY_BIN)/python -m pip install --quiet --disable-pip-version-check -r $(PY_PACKAGE)/bench/requirements.txt
+	$(PY_BIN)/python $(PY_PACKAGE)/bench/bench.py
+
+package-python: $(PY_VENV)/.made ## Python: wheel and sdist into dist/, checked
+	PYTHON=$(PY_BIN)/python DIST=$(PY_DIST) sh $(PY_PACKAGE)/package.sh
+
+test-package-python: package-python ## Python: install each into an empty environment and run the README's example
+	PYTHON=$(PYTHON) DIST=$(PY_DIST) WORK=$(PY)/install sh $(PY_PACKAGE)/test-package.sh

@@ -717,6 +717,21 @@ uint32_t nyro_scan_batch(nyro_scan scan,
                          struct nyro_error *error);
 
 /**
+ * Like `nyro_scan_batch`, with `tokens[i]` where the scan is behind document number i: for a program that gives the
+ * documents on one by one, and must be able to say how far it got. `tokens` may be null.
+ *
+ * Requires: As for `nyro_scan_batch`; `tokens` is null or `most` numbers there are writable.
+ */
+uint32_t nyro_scan_batch_tokens(nyro_scan scan,
+                                uint8_t *buffer,
+                                size_t buffer_bytes,
+                                size_t *ends,
+                                uint64_t *tokens,
+                                size_t most,
+                                struct nyro_batch *batch_out,
+                                struct nyro_error *error);
+
+/**
  * Where a scan is: a scan begun after this token, now or after reopening, goes on behind the last document given.
  * What has not changed since comes exactly once; what was written since comes (again) at the end.
  *

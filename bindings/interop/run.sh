@@ -3,7 +3,7 @@
 #
 # BUILT has libnyro.so and the Rust example, PYTHON has the package installed; Node and Go find theirs in the tree.
 set -euo pipefail
-built=$(realpath "$1") work=$2 python=$3
+built=$(realpath "$1") work=$2 python=$(realpath -s "$3")
 cd "$(dirname "$0")"
 rm -rf "$work" && mkdir -p "$work/node_modules"
 work=$(realpath "$work")

@@ -794,17 +794,40 @@ pub unsafe extern "C" fn nyro_scan_batch(
     batch_out: *mut nyro_batch,
     error: *mut nyro_error,
 ) -> u32 {
+    // SAFETY: passed on from the caller.
+    unsafe { nyro_scan_batch_tokens(scan, buffer, buffer_bytes, ends, ptr::null_mut(), most, batch_out, error) }
+}
+
+/// Like `nyro_scan_batch`, with `tokens[i]` where the scan is behind document number i: for a program that gives the
+/// documents on one by one, and must be able to say how far it got. `tokens` may be null.
+///
+/// # Safety
+///
+/// As for `nyro_scan_batch`; `tokens` is null or `most` numbers there are writable.
+#[no_mangle]
+pub unsafe extern "C" fn nyro_scan_batch_tokens(
+    scan: nyro_scan,
+    buffer: *mut u8,
+    buffer_bytes: usize,
+    ends: *mut usize,
+    tokens: *mut u64,
+    most: usize,
+    batch_out: *mut nyro_batch,
+    error: *mut nyro_error,
+) -> u32 {
     let body = || {
         let none = nyro_batch { documents: 0, bytes: 0, needed: 0, token: 0, ended: 0, reserved: 0 };
         // SAFETY: passed on from the caller.
-        let (buffer, ends) = unsafe {
+        let (buffer, ends, tokens) = unsafe {
             require(batch_out, none, "batch_out")?;
-            (array_mut(buffer, buffer_bytes, "buffer")?, array_mut(ends, most, "ends")?)
+            let tokens = array_mut(tokens, if tokens.is_null() { 0 } else { most }, "tokens")?;
+            (array_mut(buffer, buffer_bytes, "buffer")?, array_mut(ends, most, "ends")?, tokens)
         };
         if ends.is_empty() {
             return Err(Error::InvalidArgument("most must be at least 1".to_owned()));
         }
-        let (filled, token) = handles::with_scan(scan, |cursor| Ok((cursor.fill(buffer, ends)?, cursor.token())))?;
+        let (filled, token) =
+            handles::with_scan(scan, |cursor| Ok((cursor.fill_with_tokens(buffer, ends, tokens)?, cursor.token())))?;
         let batch = nyro_batch {
             documents: filled.documents,
             bytes: filled.bytes,

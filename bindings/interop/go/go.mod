@@ -1,6 +1,6 @@
 module interop
 
-go 1.23
+go 1.24
 
 require github.com/nyrodb/nyro/bindings/go v0.0.0
 

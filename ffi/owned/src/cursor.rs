@@ -81,6 +81,12 @@ impl Cursor {
 
     /// Copies documents into `out`, as many as fit and at most `ends.len()`, and where each ends.
     pub fn fill(&mut self, out: &mut [u8], ends: &mut [usize]) -> Result<Filled> {
+        self.fill_with_tokens(out, ends, &mut [])
+    }
+
+    /// As [`Cursor::fill`]; `tokens` gets the token behind each document, as far as it is long enough. For a caller that
+    /// gives the documents on one by one, and must be able to say where it is.
+    pub fn fill_with_tokens(&mut self, out: &mut [u8], ends: &mut [usize], tokens: &mut [u64]) -> Result<Filled> {
         let mut filled = Filled::default();
         while filled.documents < ends.len() {
             let before = self.token();
@@ -106,6 +112,9 @@ impl Cursor {
                 Ok(Some(Ok(bytes))) => {
                     filled.bytes += bytes;
                     ends[filled.documents] = filled.bytes;
+                    if let Some(token) = tokens.get_mut(filled.documents) {
+                        *token = self.token();
+                    }
                     filled.documents += 1;
                 }
                 Ok(Some(Err(document))) => {

@@ -1,0 +1,3 @@
+module github.com/nyrodb/nyro/bindings/go
+
+go 1.24

@@ -1,0 +1,64 @@
+//go:build cgo
+
+package nyro
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// scope is what has collections: a database, a snapshot or a transaction. It keeps the handles of the
+// collections that were asked for, each opened once, and releases them with its own.
+//
+//	DB ---------> scope { handle, "users": handle, "orders": handle }
+//	Collection ---^ and a copy of its handle
+//
+// A handle that was released is an error wherever it is used, so a collection needs no word of its scope's end.
+type scope struct {
+	handle  handle
+	release func(handle) error
+
+	// closed is set once, under mu.
+	closed      atomic.Bool
+	mu          sync.Mutex
+	collections map[string]handle
+}
+
+func newScope(h handle, release func(handle) error) *scope {
+	return &scope{handle: h, release: release, collections: map[string]handle{}}
+}
+
+// collection is the handle of the collection with this name.
+func (s *scope) collection(name string) (handle, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return 0, errClosed("database, snapshot or transaction")
+	}
+	if h, ok := s.collections[name]; ok {
+		return h, nil
+	}
+	h, err := openCollection(s.handle, name)
+	if err == nil {
+		s.collections[name] = h
+	}
+	return h, err
+}
+
+// close releases all handles. The second time does nothing.
+func (s *scope) close() error {
+	s.mu.Lock()
+	if s.closed.Load() {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed.Store(true)
+	collections := s.collections
+	s.collections = nil
+	s.mu.Unlock()
+	for _, h := range collections {
+		// The handle is valid, or its scope has ended and taken it along.
+		_ = releaseCollection(h)
+	}
+	return s.release(s.handle)
+}

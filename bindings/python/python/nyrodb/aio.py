@@ -1,0 +1,337 @@
+"""NyroDB for asyncio.
+
+    async with await aio.open(path) as db:
+        users = db["users"]
+        await users.put({"_id": 1, "name": "Ada"})
+        ada = users.get(1)
+
+Reads are direct: they take about a microsecond and never wait for anybody. Writes are awaited: all that are made in one
+turn of the event loop are encoded at once and share one commit, on a worker thread. Calls that take long run on a
+thread of their own; when the task that awaits one is cancelled, the call is stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
+from typing import Any, Protocol, TypeVar
+
+from . import _nyrodb
+from ._nyrodb import CancelToken, Database, InsertManyResult, InsertOneResult, Scan, Snapshot, Transaction, UpdateResult
+from ._reports import BackupInfo, BackupReport, CompactReport, Progress, Stats, VerifyReport, WarmUpReport
+from .errors import DatabaseClosedError
+
+__all__ = ["AsyncCollection", "AsyncDatabase", "AsyncScan", "open"]
+
+_T = TypeVar("_T")
+_Document = dict[str, Any]
+_Id = int | str | bytes
+_Path = str | PathLike[str]
+_Tell = Callable[[Progress], object] | None
+
+#: Documents that a scan reads before other tasks have a turn.
+SCAN_BATCH = 64
+
+
+async def open(path: _Path, **options: Any) -> AsyncDatabase:
+    """``nyrodb.open`` on a thread: recovery may take a while."""
+    return AsyncDatabase(await asyncio.to_thread(_nyrodb.open, path, **options))
+
+
+class _Writer:
+    """Gathers the writes of a turn, and has one thread commit them.
+
+    While the thread is busy the writes of further turns gather, too: the slower the disk, the larger the batch.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nyrodb-writer")
+        self._batch = _nyrodb.Batch()
+        self._waiting: list[asyncio.Future[Any]] = []
+        self._scheduled = False
+        self._sent = 0
+        self._stopped = False
+
+    def add(self, add: Callable[[_nyrodb.Batch], None]) -> asyncio.Future[Any]:
+        """Adds a write to this turn's batch."""
+        loop = asyncio.get_running_loop()
+        if self._stopped:
+            raise DatabaseClosedError("the database is closed; open it again")
+        # What can't be encoded raises here and is not in the batch.
+        add(self._batch)
+        future = loop.create_future()
+        self._waiting.append(future)
+        if not self._scheduled and not self._sent:
+            self._scheduled = True
+            loop.call_soon(self._send)
+        return future
+
+    def _send(self) -> None:
+        self._scheduled = False
+        if not self._waiting:
+            return
+        batch, waiting = self._batch, self._waiting
+        self._batch, self._waiting = _nyrodb.Batch(), []
+        self._sent += 1
+        sent = asyncio.wrap_future(self._thread.submit(batch.commit, self._db))
+        sent.add_done_callback(functools.partial(self._done, waiting))
+
+    def _done(self, waiting: list[asyncio.Future[Any]], sent: asyncio.Future[list[Any]]) -> None:
+        self._sent -= 1
+        if not self._sent:
+            self._send()
+        error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
+        results = [error] * len(waiting) if error is not None else sent.result()
+        for future, result in zip(waiting, results):
+            # A task that was cancelled does not wait any more; its write was made all the same.
+            if future.done():
+                continue
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    @property
+    def stopped(self) -> bool:
+        """True once nothing can be added any more."""
+        return self._stopped
+
+    async def run(self, call: Callable[[], _T]) -> _T:
+        """Runs a writing call on the thread, after what was written before."""
+        if self._stopped:
+            raise DatabaseClosedError("the database is closed; open it again")
+        self._send()
+        return await asyncio.wrap_future(self._thread.submit(call))
+
+    def stop(self) -> None:
+        """Ends the thread when it has done what it was given."""
+        self._stopped = True
+        self._thread.shutdown(wait=False)
+
+
+class _Long(Protocol):
+    def __call__(self, *, cancel: CancelToken, progress: Any, timeout: float | None) -> Any: ...
+
+
+async def _long(call: _Long, progress: _Tell, timeout: float | None) -> Any:
+    """Runs a long call on a thread; when the task is cancelled, the call is stopped and waited for."""
+    loop = asyncio.get_running_loop()
+    token = CancelToken()
+    tell = None
+    if progress is not None:
+        # On the loop's thread, as everything of asyncio's.
+        def tell(step: Progress) -> None:
+            loop.call_soon_threadsafe(progress, step)
+
+    running = asyncio.ensure_future(asyncio.to_thread(call, cancel=token, progress=tell, timeout=timeout))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        token.cancel()
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()
+        raise
+
+
+class AsyncDatabase:
+    """A database whose writes are awaited."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._writer = _Writer(db)
+
+    @property
+    def sync_database(self) -> Database:
+        """The database itself, for what has no form here."""
+        return self._db
+
+    async def __aenter__(self) -> AsyncDatabase:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Commits what is under way and closes."""
+        if not self._writer.stopped:
+            closing = asyncio.ensure_future(self._writer.run(self._db.close))
+            # From here on nothing is added, also if the task that awaits this is cancelled.
+            await asyncio.sleep(0)
+            self._writer.stop()
+            await closing
+
+    def __getitem__(self, name: str) -> AsyncCollection:
+        return self.collection(name)
+
+    def collection(self, name: str) -> AsyncCollection:
+        """The collection of that name."""
+        return AsyncCollection(self._db, self._writer, name)
+
+    async def write(self, function: Callable[[Transaction], _T]) -> _T:
+        """Runs ``function`` as a transaction on the worker thread. It is a plain function: a transaction in which
+        others are awaited would hold up every other writer."""
+        return await self._writer.run(functools.partial(self._db.write, function))
+
+    def snapshot(self) -> Snapshot:
+        """The whole database as of now."""
+        return self._db.snapshot()
+
+    async def sync(self) -> None:
+        """Makes every commit so far durable."""
+        await self._writer.run(self._db.sync)
+
+    async def checkpoint(self) -> None:
+        """Moves everything from memory and log into the file now."""
+        await asyncio.to_thread(self._db.checkpoint)
+
+    async def compact(self, *, progress: _Tell = None, timeout: float | None = None) -> CompactReport:
+        """Makes the file as small as its documents allow."""
+        return await _long(self._db.compact, progress, timeout)  # type: ignore[no-any-return]
+
+    async def warm_up(
+        self, *, limit_bytes: int | None = None, progress: _Tell = None, timeout: float | None = None
+    ) -> WarmUpReport:
+        """Brings pages of the file into memory."""
+        call = functools.partial(self._db.warm_up, limit_bytes=limit_bytes)
+        return await _long(call, progress, timeout)  # type: ignore[no-any-return]
+
+    async def backup(
+        self,
+        path: _Path,
+        *,
+        name: str | None = None,
+        since: str | None = None,
+        overwrite: bool = False,
+        progress: _Tell = None,
+        timeout: float | None = None,
+    ) -> BackupReport:
+        """Writes a backup to a file."""
+        call = functools.partial(self._db.backup, path, name=name, since=since, overwrite=overwrite)
+        return await _long(call, progress, timeout)  # type: ignore[no-any-return]
+
+    def backups(self) -> list[BackupInfo]:
+        """The named backups that the database remembers."""
+        return self._db.backups()
+
+    async def verify(self, *, progress: _Tell = None, timeout: float | None = None) -> VerifyReport:
+        """Checks the whole database."""
+        return await _long(self._db.verify, progress, timeout)  # type: ignore[no-any-return]
+
+    def stats(self) -> Stats:
+        """Figures about the database as of now."""
+        return self._db.stats()
+
+    def collection_names(self) -> list[str]:
+        """Names of all collections, sorted."""
+        return self._db.collection_names()
+
+    async def create_collection(self, name: str) -> None:
+        """Makes an empty collection."""
+        await self._writer.run(functools.partial(self._db.create_collection, name))
+
+    async def rename_collection(self, old: str, new: str) -> None:
+        """Gives a collection another name."""
+        await self._writer.run(functools.partial(self._db.rename_collection, old, new))
+
+    async def drop_collection(self, name: str) -> bool:
+        """Drops a collection with all its documents; False if there is none."""
+        return await self._writer.run(functools.partial(self._db.drop_collection, name))
+
+
+class AsyncCollection:
+    """Documents by ``_id``: reads are direct, writes are awaited."""
+
+    def __init__(self, db: Database, writer: _Writer, name: str) -> None:
+        self._coll = db.collection(name)
+        self._writer = writer
+        self._name = name
+        # Reads are the collection's own methods: nothing stands in between.
+        self.get = self._coll.get
+        self.get_many = self._coll.get_many
+        self.get_raw = self._coll.get_raw
+        self.contains = self._coll.contains
+        self.count_documents = self._coll.count_documents
+        self.estimated_document_count = self._coll.estimated_document_count
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._name
+
+    def __contains__(self, id: _Id) -> bool:
+        return id in self._coll
+
+    def __aiter__(self) -> AsyncScan:
+        return self.scan()
+
+    def scan(self, *, after: int = 0) -> AsyncScan:
+        """All documents, for ``async for``; with ``after``, those behind that token."""
+        return AsyncScan(self._coll.scan(after=after))
+
+    def put(self, document: Mapping[str, Any]) -> Awaitable[_Id]:
+        """Inserts the document, or replaces the one with its ``_id``; gives the id."""
+        return self._writer.add(lambda batch: batch.put(self._name, document))
+
+    def put_raw(self, document: bytes) -> Awaitable[_Id]:
+        """``put`` for bytes that are already MessagePack."""
+        return self._writer.add(lambda batch: batch.put_raw(self._name, document))
+
+    async def insert_one(self, document: Mapping[str, Any]) -> InsertOneResult:
+        """Inserts the document. Error: ``DuplicateIdError``."""
+        return InsertOneResult(await self._writer.add(lambda batch: batch.insert_one(self._name, document)))
+
+    async def insert_many(
+        self, documents: Iterable[Mapping[str, Any]], *, ordered: bool = True, atomic: bool = False
+    ) -> InsertManyResult:
+        """Inserts documents in a commit of their own."""
+        add = functools.partial(self._add_many, documents, ordered, atomic)
+        return InsertManyResult(await self._writer.add(add))
+
+    def _add_many(
+        self, documents: Iterable[Mapping[str, Any]], ordered: bool, atomic: bool, batch: _nyrodb.Batch
+    ) -> None:
+        batch.insert_many(self._name, documents, ordered=ordered, atomic=atomic)
+
+    async def replace_one(self, id: _Id, document: Mapping[str, Any]) -> UpdateResult:
+        """Replaces the document with this id."""
+        found = await self._writer.add(lambda batch: batch.replace_one(self._name, id, document))
+        return UpdateResult(int(found), int(found))
+
+    def delete(self, id: _Id) -> Awaitable[bool]:
+        """Deletes the document with this id; False if there is none."""
+        return self._writer.add(lambda batch: batch.delete(self._name, id))
+
+
+class AsyncScan(AsyncIterator[_Document]):
+    """Documents one after the other; other tasks have a turn after each few."""
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+        self._left = 0
+
+    @property
+    def token(self) -> int:
+        """Where the scan is: ``scan(after=token)`` goes on behind the last document given."""
+        return self._scan.token
+
+    def __aiter__(self) -> AsyncScan:
+        return self
+
+    async def __anext__(self) -> _Document:
+        if not self._left:
+            await asyncio.sleep(0)
+            self._left = SCAN_BATCH
+        self._left -= 1
+        document = next(self._scan, None)
+        if document is None:
+            raise StopAsyncIteration
+        return document
+
+    async def aclose(self) -> None:
+        """Ends the scan and lets its snapshot go."""
+        self._scan.close()

@@ -1,0 +1,7 @@
+module quickstart
+
+go 1.24
+
+require github.com/nyrodb/nyro/bindings/go v0.0.0
+
+replace github.com/nyrodb/nyro/bindings/go => ../../bindings/go
