@@ -72,11 +72,12 @@ pub fn get_many(state: &mut State, args: &Args<4>) -> Result<Answer> {
     }
     sink.clear();
     let mut stop = None;
-    if let Err(room) = sink.reserve(8) {
+    // Each that is not there takes a word; the documents reserve their own beside these.
+    let missing = ids.len();
+    if let Err(room) = sink.reserve(missing + 8) {
         return refused(room);
     }
     sink.put(words::word(words::ARRAY, ids.len()));
-    let missing = ids.len();
     coll.get_many_with(ids, |_, document| {
         if stop.is_some() {
             return Ok(());
