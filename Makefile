@@ -102,6 +102,9 @@ go-lib: ## put libnyro.a and nyro.h where the Go package finds them
 	@mkdir -p $(GO_LIB)/$(GO_OS)
 	cp include/nyro.h $(GO_LIB)/nyro.h
 	strip -S -o $(GO_LIB)/$(GO_OS)/libnyro.a $(TARGET)/release/libnyro.a
+	@# Go looks for changes in the headers of a package, not in what it links: this one tells it of a new library.
+	@echo "/* $$(cksum < $(GO_LIB)/$(GO_OS)/libnyro.a) */" > $(GO_DIR)/library.h
+	@echo '#include "lib/nyro.h"' >> $(GO_DIR)/library.h
 
 test-go: go-lib ## the Go package: vet, tests, the race detector, the strictest checks of cgo, the example
 	@test -z "$$(gofmt -l $(GO_DIR) examples/go)" || { gofmt -l $(GO_DIR) examples/go; exit 1; }

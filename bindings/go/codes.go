@@ -16,13 +16,13 @@ const (
 	ErrReadOnly Code = 105
 	// ErrOptionsDiffer: the same file is already open in this process with other options.
 	ErrOptionsDiffer Code = 106
-	// ErrRolledBack: the transaction was rolled back at the caller's wish.
+	// ErrRolledBack: the transaction was rolled back at the caller's wish. Update does not give it by itself: return it, or any error.
 	ErrRolledBack Code = 107
-	// ErrCancelled: a long call was stopped by its cancel token.
+	// ErrCancelled: a call was stopped by its context, or by its progress callback.
 	ErrCancelled Code = 108
-	// ErrDeadlineExceeded: a long call did not end before its deadline.
+	// ErrDeadlineExceeded: a call did not end before the deadline of its context.
 	ErrDeadlineExceeded Code = 109
-	// ErrForked: the database was opened by the process that this one was forked from.
+	// ErrForked: the database was opened by the process that this one was forked from; Go programs do not fork.
 	ErrForked Code = 110
 	// ErrWrongThread: a transaction was used by another thread than the one that began it.
 	ErrWrongThread Code = 111
@@ -36,7 +36,7 @@ const (
 	ErrInvalidID Code = 204
 	// ErrDuplicateID: a document with this `_id` is already in the collection.
 	ErrDuplicateID Code = 205
-	// ErrSerialization: a value could not be turned into a document or back; serde's reason.
+	// ErrSerialization: a Go value can't be stored, or what is stored does not fit the Go value.
 	ErrSerialization Code = 206
 	// ErrCollectionNotFound: a name that must exist does not.
 	ErrCollectionNotFound Code = 207

@@ -48,7 +48,7 @@ func Open(path string, options *Options) (*DB, error) {
 		scope: newScope(h, closeDatabase), writers: make(chan struct{}, maxWriters), turn: make(chan struct{}, 1),
 	}
 	// A DB that was forgotten is closed some time after it can't be reached any more.
-	db.cleanup = runtime.AddCleanup(db, func(s *scope) { go s.close() }, db.scope)
+	db.cleanup = runtime.AddCleanup(db, func(s *scope) { go s.forget() }, db.scope)
 	return db, nil
 }
 
@@ -111,7 +111,7 @@ func (db *DB) Snapshot() (*Snapshot, error) {
 		return nil, err
 	}
 	s := &Snapshot{scope: newScope(h, releaseSnapshot), db: db.scope}
-	s.cleanup = runtime.AddCleanup(s, func(scope *scope) { scope.close() }, s.scope)
+	s.cleanup = runtime.AddCleanup(s, (*scope).forget, s.scope)
 	return s, nil
 }
 

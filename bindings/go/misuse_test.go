@@ -5,6 +5,7 @@ package nyro_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -234,6 +235,31 @@ func TestForgottenHandlesAreReleased(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Error("it is still open")
+}
+
+func TestWhatAForgottenSnapshotLentStaysReadable(t *testing.T) {
+	db := openNew(t)
+	c := db.Collection("c")
+	_, err := c.Put(ctx, nyro.M{"_id": 1, "text": strings.Repeat("x", 100_000)})
+	check(t, err)
+	raw := func() nyro.Raw {
+		s, err := db.Snapshot()
+		check(t, err)
+		raw, err := c.At(s).GetRaw(1)
+		check(t, err)
+		return raw
+	}()
+	for i := range 20 {
+		runtime.GC()
+		_, err := c.Put(ctx, nyro.M{"_id": 1, "text": strings.Repeat(fmt.Sprint(i%10), 100_000)})
+		check(t, err)
+		check(t, db.Checkpoint(ctx))
+	}
+	var back nyro.M
+	check(t, nyro.Unmarshal(raw, &back))
+	if back["text"] != strings.Repeat("x", 100_000) {
+		t.Error("it changed")
+	}
 }
 
 func TestACollectionKeepsItsDatabaseOpen(t *testing.T) {

@@ -3,7 +3,6 @@
 package nyro
 
 /*
-#cgo CFLAGS: -I${SRCDIR}/lib
 #cgo linux,amd64 LDFLAGS: ${SRCDIR}/lib/linux_amd64/libnyro.a -lpthread -ldl -lm
 #cgo linux,arm64 LDFLAGS: ${SRCDIR}/lib/linux_arm64/libnyro.a -lpthread -ldl -lm
 #cgo darwin,amd64 LDFLAGS: ${SRCDIR}/lib/darwin_amd64/libnyro.a -lpthread -lm
@@ -84,8 +83,8 @@ package nyro
 #cgo nocallback go_thread
 
 #if defined(__has_include)
-#if !__has_include("nyro.h")
-#error "nyro.h and libnyro.a are not in bindings/go/lib: run `make go-lib` in the repository, or use a release of the package"
+#if !__has_include("library.h")
+#error "NyroDB's library is not in bindings/go/lib: run `make go-lib` in the repository, or use a release of the package"
 #endif
 #endif
 #include "native.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nyro.h"
+#include "library.h"
 
 // An error has its message in memory that the caller frees with nyro_free; without one it is null.
 typedef struct { uint32_t code; char *message; uint64_t value; } go_result;

@@ -16,7 +16,7 @@ name=nyro-go-$version-$platform
 
 pack=$work/pack/nyro-go
 cd "$here"
-cp ./*.go native.h go.mod README.md ../../LICENSE-APACHE ../../LICENSE-MIT "$pack"
+cp ./*.go native.h library.h go.mod README.md ../../LICENSE-APACHE ../../LICENSE-MIT "$pack"
 mkdir -p "$pack/internal/codec" "$pack/lib/$platform"
 cp internal/codec/*.go "$pack/internal/codec"
 cp lib/nyro.h "$pack/lib"

@@ -129,8 +129,11 @@ func (r *reader[T]) get(id any) (document T, found bool, err error) {
 	if data == nil {
 		return document, false, err
 	}
-	err = r.decodeCopy(data, &document)
-	return document, err == nil, err
+	if err := r.decodeCopy(data, &document); err != nil {
+		var none T
+		return none, false, err
+	}
+	return document, true, nil
 }
 
 // decodeCopy decodes bytes that will change. What the document holds on to is a copy.
@@ -200,14 +203,11 @@ func (r *reader[T]) count() (uint64, error) {
 	return n, err
 }
 
-// encode appends a document to the bytes of b.
-func (r *reader[T]) encode(b *buffer, document *T, at int) (end int, err error) {
-	written, err := r.codec.Append(b.bytes[:at], document)
-	if err != nil {
-		return at, wrapCodec(err)
-	}
+// encode writes a document into b and gives its bytes.
+func (r *reader[T]) encode(b *buffer, document *T) ([]byte, error) {
+	written, err := r.codec.Append(b.bytes[:0], document)
 	b.bytes = written[:cap(written)]
-	return len(written), nil
+	return written, wrapCodec(err)
 }
 
 func (r *reader[T]) write(document *T, how func(handle, []byte) (ID, error)) (ID, error) {
@@ -216,11 +216,11 @@ func (r *reader[T]) write(document *T, how func(handle, []byte) (ID, error)) (ID
 	}
 	b := scratch.Get().(*buffer)
 	defer b.free()
-	n, err := r.encode(b, document, 0)
+	data, err := r.encode(b, document)
 	if err != nil {
 		return ID{}, err
 	}
-	id, err := how(r.handle, b.bytes[:n])
+	id, err := how(r.handle, data)
 	runtime.KeepAlive(r.owner)
 	return id, err
 }
@@ -237,24 +237,25 @@ func (r *reader[T]) insertMany(documents []T, options *InsertManyOptions) (Inser
 	defer b.free()
 	b.reserve(0, len(documents))
 	ends := b.ends[:len(documents)]
-	n := 0
 	// What can't be encoded goes to the library as no bytes at all. It refuses that, and keeps to what the options
 	// say of a document that fails; the reason is put in afterwards.
 	var refused map[int]*Error
-	for i := range documents {
-		var err error
-		if n, err = r.encode(b, &documents[i], n); err != nil {
-			if o.Atomic {
-				return InsertManyResult{}, err
-			}
-			if refused == nil {
-				refused = map[int]*Error{}
-			}
-			refused[i] = err.(*Error)
+	var first error
+	encoded := r.codec.AppendAll(b.bytes[:0], documents, func(i, end int, err error) {
+		ends[i] = uintptr(end)
+		if err == nil {
+			return
 		}
-		ends[i] = uintptr(n)
+		if refused == nil {
+			first, refused = wrapCodec(err), map[int]*Error{}
+		}
+		refused[i] = wrapCodec(err).(*Error)
+	})
+	b.bytes = encoded[:cap(encoded)]
+	if o.Atomic && first != nil {
+		return InsertManyResult{}, first
 	}
-	ids, err := insertMany(r.handle, b.bytes[:n], ends, &o)
+	ids, err := insertMany(r.handle, encoded, ends, &o)
 	runtime.KeepAlive(r.owner)
 	if bulk, ok := err.(*BulkError); ok {
 		bulk.explain(refused)
@@ -292,11 +293,11 @@ func (r *reader[T]) replaceOne(id any, document *T) (ReplaceResult, error) {
 	}
 	b := scratch.Get().(*buffer)
 	defer b.free()
-	n, err := r.encode(b, document, 0)
+	data, err := r.encode(b, document)
 	if err != nil {
 		return ReplaceResult{}, err
 	}
-	replaced, err := replaceOne(r.handle, argument, b.bytes[:n])
+	replaced, err := replaceOne(r.handle, argument, data)
 	runtime.KeepAlive(r.owner)
 	if !replaced {
 		return ReplaceResult{}, err

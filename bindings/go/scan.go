@@ -87,6 +87,8 @@ func (s *Scan[T]) All() iter.Seq2[T, error] {
 			if err == nil {
 				if err = s.from.decodeCopy(data, &document); err != nil {
 					s.end()
+					var none T
+					document = none
 				}
 			}
 			if !yield(document, err) || err != nil {

@@ -18,6 +18,8 @@ type scope struct {
 	handle  handle
 	release func(handle) error
 
+	// hasLent: somebody may look at memory of the database that is valid until close.
+	hasLent atomic.Bool
 	// closed is set once, under mu.
 	closed      atomic.Bool
 	mu          sync.Mutex
@@ -43,6 +45,13 @@ func (s *scope) collection(name string) (handle, error) {
 		s.collections[name] = h
 	}
 	return h, err
+}
+
+// forget closes what nobody holds any more. What has lent something stays: the bytes may be held still.
+func (s *scope) forget() {
+	if !s.hasLent.Load() {
+		_ = s.close()
+	}
 }
 
 // close releases all handles. The second time does nothing.

@@ -47,33 +47,23 @@ func (s *Snapshot) Collection(name string) *SnapshotCollection[M] {
 // SnapshotCollection is a collection as of a snapshot.
 type SnapshotCollection[T any] struct {
 	reader[T]
+	snapshot *scope
 }
 
 func snapshotCollection[T any](s *Snapshot, name string) *SnapshotCollection[T] {
-	return &SnapshotCollection[T]{newReader[T](s, s.db, s.scope, name)}
+	return &SnapshotCollection[T]{newReader[T](s, s.db, s.scope, name), s.scope}
 }
 
 // Get reads the document with this id, and says whether there is one. An id is an integer, a string, a []byte or
 // an [ID].
-func (c *SnapshotCollection[T]) Get(id any) (document T, found bool, err error) {
-	lent, err := c.lend(id)
-	if lent == nil {
-		return document, false, err
-	}
-	err = c.decodeCopy(lent, &document)
-	runtime.KeepAlive(c.owner)
-	return document, err == nil, err
-}
+func (c *SnapshotCollection[T]) Get(id any) (document T, found bool, err error) { return c.get(id) }
 
 // GetRaw lends the document with this id without copying it; nil if there is none. The bytes lie in the
 // database's own memory: read them, do not change them, and do not use them after the snapshot is closed, at
 // the end of View.
+//
+// A snapshot that has lent something is not closed for you when you forget it.
 func (c *SnapshotCollection[T]) GetRaw(id any) (Raw, error) {
-	lent, err := c.lend(id)
-	return Raw(lent), err
-}
-
-func (c *SnapshotCollection[T]) lend(id any) ([]byte, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
@@ -81,9 +71,12 @@ func (c *SnapshotCollection[T]) lend(id any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !c.snapshot.hasLent.Load() {
+		c.snapshot.hasLent.Store(true)
+	}
 	lent, err := borrow(c.handle, argument)
 	runtime.KeepAlive(c.owner)
-	return lent, err
+	return Raw(lent), err
 }
 
 // GetMany reads the documents with these ids, in their order; nil for each that is not there. It is faster than

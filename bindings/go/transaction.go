@@ -2,8 +2,6 @@
 
 package nyro
 
-import "runtime"
-
 // Tx is a write transaction, given to the function that [DB.Update] calls. It sees its own writes. It is to be
 // used by that function's goroutine alone, and ends with it; then its calls are ErrClosed.
 type Tx struct {
@@ -69,8 +67,4 @@ func (c *TxCollection[T]) ReplaceOne(id any, document T) (ReplaceResult, error) 
 }
 
 // Delete deletes the document with this id, and says whether there was one.
-func (c *TxCollection[T]) Delete(id any) (bool, error) {
-	deleted, err := c.delete(id)
-	runtime.KeepAlive(c.owner)
-	return deleted, err
-}
+func (c *TxCollection[T]) Delete(id any) (bool, error) { return c.delete(id) }

@@ -124,7 +124,7 @@ impl<T> Collection<T> {
         let key = natural.is_none().then(|| id.key()).transpose()?;
         let engine = self.db.open_engine()?;
         let start = engine.begin_get();
-        let pin = engine.published.pin();
+        let pin = engine.pin_open()?;
         let (pages, commit) = (&engine.pages, pin.commit());
         let document = match (self.tree(&pin, commit)?, natural, &key) {
             (None, ..) => None,
@@ -147,7 +147,7 @@ impl<T> Collection<T> {
     /// The number of documents, exact.
     pub fn count_documents(&self) -> Result<u64> {
         let engine = self.db.open_engine()?;
-        let pin = engine.published.pin();
+        let pin = engine.pin_open()?;
         match self.tree(&pin, pin.commit())? {
             Some(tree) => pin.count(&engine.pages, pin.commit(), tree),
             None => Ok(0),

@@ -68,7 +68,8 @@ impl CancelToken {
 #[derive(Default)]
 pub struct Control<'a> {
     progress: Option<Box<dyn FnMut(Progress) + 'a>>,
-    cancel: Option<CancelToken>,
+    /// Any of them stops the call.
+    cancel: Vec<CancelToken>,
     deadline: Option<Instant>,
 }
 
@@ -92,10 +93,11 @@ impl<'a> Control<'a> {
         Control { progress: Some(Box::new(tell)), ..self }
     }
 
-    /// Stops with [`Error::Cancelled`] once `token` is cancelled.
+    /// Stops with [`Error::Cancelled`] once `token` is cancelled. Given several times, each of the tokens stops it.
     #[must_use]
-    pub fn cancel(self, token: &CancelToken) -> Control<'a> {
-        Control { cancel: Some(token.clone()), ..self }
+    pub fn cancel(mut self, token: &CancelToken) -> Control<'a> {
+        self.cancel.push(token.clone());
+        self
     }
 
     /// Stops with [`Error::DeadlineExceeded`] once this moment has passed.
@@ -114,7 +116,7 @@ impl<'a> Control<'a> {
 
     /// Says whether to go on.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+        if self.cancel.iter().any(CancelToken::is_cancelled) {
             return Err(Error::Cancelled);
         }
         if self.deadline.is_some_and(|at| Instant::now() >= at) {

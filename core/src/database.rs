@@ -69,7 +69,7 @@ impl Drop for Handle {
         }
         // The last clone went without `close`: nobody is there to be told of a failure, and a file that
         // was not closed is recovered when it is next opened.
-        let _ = self.close();
+        let _ = self.end();
     }
 }
 
@@ -77,6 +77,12 @@ impl Handle {
     fn close(&self) -> Result<()> {
         self.shared.engine.check_fork()?;
         self.shared.engine.check_not_writing()?;
+        self.end()
+    }
+
+    /// [`Handle::close`] wherever it is called: a transaction of this thread has a handle of its own, so that this one
+    /// is not the last.
+    fn end(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -167,6 +173,9 @@ impl Drop for Lease {
     }
 }
 
+/// How long a closing waits itself for reads that are under way.
+const READERS_PATIENCE: Duration = Duration::from_millis(50);
+
 /// Names in [`Error::Locked`] what of this process keeps a closed file.
 const KEPT_BY_SNAPSHOT: &str = "this program: a snapshot or scan of the closed database is still alive";
 
@@ -211,15 +220,36 @@ fn table() -> &'static Open {
 
 impl Shared {
     /// A handle was closed; the last one closes the engine.
-    fn let_go(&self) -> Result<()> {
+    fn let_go(self: &Arc<Self>) -> Result<()> {
         let last = with_open(|_| self.handles.fetch_sub(1, Ordering::AcqRel) == 1);
         if !last {
             return Ok(());
         }
         let closed = self.engine.close();
         self.closed.store(true, Ordering::SeqCst);
-        self.leave();
+        self.leave_after_readers();
         closed
+    }
+
+    /// [`Shared::leave`] when those are done who were in the middle of reading as the engine was closed; who comes later
+    /// finds it closed. One that takes its time (a callback that was given a document) is waited for elsewhere.
+    fn leave_after_readers(self: &Arc<Self>) {
+        let mut gone = Vec::new();
+        let start = std::time::Instant::now();
+        while !self.engine.published.note_gone(&mut gone) {
+            if start.elapsed() > READERS_PATIENCE {
+                let shared = self.clone();
+                std::thread::spawn(move || {
+                    while !shared.engine.published.note_gone(&mut gone) {
+                        std::thread::sleep(Duration::from_millis(10));
+                    }
+                    shared.leave();
+                });
+                return;
+            }
+            std::thread::yield_now();
+        }
+        self.leave();
     }
 
     /// Lets others have the file, once nobody may look at it any more. Until then the table says that the
@@ -583,7 +613,10 @@ impl Database {
     /// be stopped: it looks each 256 pages and each 1 024 documents. Errors: `Corrupt`, `Cancelled`,
     /// `DeadlineExceeded`; stopped or not, nothing is changed.
     pub fn verify_with(&self, mut control: Control<'_>) -> Result<VerifyReport> {
-        self.open_engine()?.verify(&is_document, &mut control)
+        let engine = self.open_engine()?;
+        let _lease = Lease::bare(self.shared());
+        engine.check_open()?;
+        engine.verify(&is_document, &mut control)
     }
 
     /// Brings pages of the file into memory and verifies their checksums, so that the reads to come need not: the
@@ -601,7 +634,10 @@ impl Database {
     /// more than `cache_bytes`, whatever the limit. Errors: `Cancelled` and `DeadlineExceeded`, which leave what was
     /// brought so far.
     pub fn warm_up_with(&self, limit_bytes: u64, mut control: Control<'_>) -> Result<WarmUpReport> {
-        self.open_engine()?.warm_up(limit_bytes, &mut control)
+        let engine = self.open_engine()?;
+        let _lease = Lease::bare(self.shared());
+        engine.check_open()?;
+        engine.warm_up(limit_bytes, &mut control)
     }
 
     /// Figures about the database as of now, see [`Stats`]. Cheap; reads no page that is not in memory.

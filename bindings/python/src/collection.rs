@@ -175,7 +175,9 @@ impl Many {
     fn encode(py: Python<'_>, documents: &Bound<'_, PyAny>, options: InsertManyOptions) -> PyResult<Many> {
         if documents.is_instance_of::<PyDict>() || documents.is_instance_of::<PyString>() {
             let class = documents.get_type().name()?;
-            return Err(pyo3::exceptions::PyTypeError::new_err(format!("documents must be a list of dicts, not {class}")));
+            return Err(pyo3::exceptions::PyTypeError::new_err(format!(
+                "documents must be a list of dicts, not {class}"
+            )));
         }
         let mut many = Many::default();
         let mut encode = |place: usize, document: Bound<'_, PyAny>| many.add(py, place, &document, options);

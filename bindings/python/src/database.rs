@@ -122,7 +122,9 @@ fn setting(value: &Bound<'_, PyAny>) -> PyResult<Setting> {
     }
     match value.extract() {
         Ok(text) => Ok(Setting::Text(text)),
-        Err(_) => Err(PyTypeError::new_err(format!("an option must be bool, int or str, not {}", value.get_type().name()?))),
+        Err(_) => {
+            Err(PyTypeError::new_err(format!("an option must be bool, int or str, not {}", value.get_type().name()?)))
+        }
     }
 }
 

@@ -41,4 +41,3 @@ impl Ext {
         Ok((py.get_type::<Ext>().into_any(), arguments))
     }
 }
-

@@ -65,9 +65,8 @@ impl Limits<'_> {
 
 fn tell(py: Python<'_>, progress: &Py<PyAny>, step: Progress) -> PyResult<()> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let class = CLASS.get_or_try_init(py, || {
-        PyResult::Ok(py.import("nyrodb._reports")?.getattr("Progress")?.unbind())
-    })?;
+    let class =
+        CLASS.get_or_try_init(py, || PyResult::Ok(py.import("nyrodb._reports")?.getattr("Progress")?.unbind()))?;
     let step = class.call1(py, (step.phase, step.done, step.total, step.unit))?;
     progress.call1(py, (step,)).map(|_| ())
 }

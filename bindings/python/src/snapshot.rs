@@ -26,7 +26,11 @@ impl Snapshot {
         Snapshot { commit: snapshot.commit(), snapshot: Mutex::new(Some(Held::new(snapshot))), db }
     }
 
-    fn with<R>(&self, py: Python<'_>, read: impl FnOnce(&nyro_owned::Snapshot) -> nyro_owned::Result<R>) -> PyResult<R> {
+    fn with<R>(
+        &self,
+        py: Python<'_>,
+        read: impl FnOnce(&nyro_owned::Snapshot) -> nyro_owned::Result<R>,
+    ) -> PyResult<R> {
         let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         let result = snapshot.as_ref().map_or(Err(Error::Closed), |snapshot| read(snapshot));
         drop(snapshot);

@@ -47,7 +47,8 @@ impl Transaction {
     }
 
     fn tx(&self) -> Result<Tx> {
-        let not_begun = || Error::InvalidArgument("the transaction is not begun: use it in a with statement".to_owned());
+        let not_begun =
+            || Error::InvalidArgument("the transaction is not begun: use it in a with statement".to_owned());
         self.tx.get().copied().ok_or_else(not_begun)
     }
 

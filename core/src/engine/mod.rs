@@ -252,6 +252,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Pins the published state for a read without a lease. Closing waits for those who pinned before it; who pins
+    /// after it learns here that the file may be another's by now.
+    #[inline]
+    pub(crate) fn pin_open(&self) -> Result<published::Pin<'_, state::State>> {
+        let pin = self.published.pin();
+        self.check_open()?;
+        Ok(pin)
+    }
+
     /// An error if writing has stopped.
     pub(crate) fn check_latch(&self) -> Result<()> {
         if let Some(e) = self.latched.lock().clone() {

@@ -241,6 +241,19 @@ impl<T: Numbered> Published<T> {
         self.counted[before].load(Ordering::SeqCst) == 0 && !self.slots.iter().any(is_before)
     }
 
+    /// Notes which slots and counters were seen empty since `gone` was new; true once each of them was: whoever had
+    /// pinned before that is gone. The caller has made sure that those who pin later do nothing.
+    pub fn note_gone(&self, gone: &mut Vec<bool>) -> bool {
+        gone.resize(self.slots.len() + self.counted.len(), false);
+        fence(Ordering::SeqCst);
+        let empty = self.slots.iter().map(|slot| slot.0.load(Ordering::SeqCst).is_null());
+        let none = self.counted.iter().map(|counter| counter.load(Ordering::SeqCst) == 0);
+        for (gone, now) in gone.iter_mut().zip(empty.chain(none)) {
+            *gone |= now;
+        }
+        gone.iter().all(|gone| *gone)
+    }
+
     /// Number of states kept, the current one included.
     pub fn kept(&self) -> usize {
         self.states.lock().len()

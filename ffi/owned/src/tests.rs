@@ -190,6 +190,14 @@ fn a_scan_fills_buffers_and_says_what_a_document_needs() {
     assert!(needed > 0 && cursor.has_ended());
     assert_eq!(ids, (0..10).map(Some).collect::<Vec<_>>());
 
+    // Behind each document of a batch, too.
+    let (mut out, mut ends, mut tokens) = (vec![0; 4096], [0; 8], [0; 8]);
+    let filled = coll.scan(0).expect("scan").fill_with_tokens(&mut out, &mut ends, &mut tokens).expect("fills");
+    for (place, token) in tokens[..filled.documents].iter().enumerate() {
+        let rest = coll.scan(*token).expect("scan").for_each(100, |_| true).expect("scans");
+        assert_eq!(rest, 9 - place, "behind number {place}");
+    }
+
     let snapshot = db.snapshot().expect("snapshot");
     let frozen = Coll::frozen(&snapshot, "c").expect("frozen");
     drop(snapshot);

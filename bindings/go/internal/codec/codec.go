@@ -64,15 +64,44 @@ func Of[T any]() (Codec[T], error) {
 // Append writes the value at the end of buf. After an error buf is as it was.
 func (c Codec[T]) Append(buf []byte, value *T) ([]byte, error) {
 	e := encoder{buf: buf}
-	c.plan.encode(stays(&e), unsafe.Pointer(value))
+	if c.plan.plain {
+		c.plan.encode(stays(&e), unsafe.Pointer(stays(value)))
+	} else {
+		moved := new(T)
+		*moved = *value
+		c.plan.encode(stays(&e), unsafe.Pointer(moved))
+	}
 	return e.finish(buf)
+}
+
+// AppendAll writes each of the values at the end of buf and calls wrote with the length that buf has after it,
+// or had before it where there is an error.
+func (c Codec[T]) AppendAll(buf []byte, values []T, wrote func(i, end int, err error)) []byte {
+	e := encoder{buf: buf}
+	for i := range values {
+		before := len(e.buf)
+		c.plan.encode(stays(&e), unsafe.Pointer(&values[i]))
+		if e.err != nil {
+			wrote(i, before, e.err)
+			e = encoder{buf: e.buf[:before]}
+			continue
+		}
+		wrote(i, len(e.buf), nil)
+	}
+	return e.buf
 }
 
 // Decode reads the one value that data holds into value, which is the zero value of T. Strings and byte slices
 // of the value lie inside data, which must not be changed from here on; see Aliases.
 func (c Codec[T]) Decode(data []byte, value *T) error {
 	d := decoder{buf: data}
-	return d.finish(c.plan.decode(stays(&d), 0, unsafe.Pointer(value)))
+	if c.plan.plain {
+		return d.finish(c.plan.decode(stays(&d), 0, unsafe.Pointer(stays(value))))
+	}
+	moved := new(T)
+	err := d.finish(c.plan.decode(stays(&d), 0, unsafe.Pointer(moved)))
+	*value = *moved
+	return err
 }
 
 // Aliases says whether a value that was read may hold on to the bytes it was read from.
@@ -100,10 +129,13 @@ func Decode(data []byte, target any) error {
 	return d.finish(plan.decode(&d, 0, pointer.UnsafePointer()))
 }
 
-// stays tells the compiler that what p points to is not kept by the functions that it is given to: no plan
-// keeps its encoder or decoder. So it can live on the stack.
+// stays tells the compiler that what p points to is not kept by the functions that it is given to, so that it can
+// live on the stack: no plan keeps its encoder or decoder, and a plain plan does not keep the value.
 func stays[T any](p *T) *T {
 	hidden := uintptr(unsafe.Pointer(p))
 	// SAFETY: the same address, back as a pointer at once; no call lies between, so the stack does not move.
 	return *(**T)(unsafe.Pointer(&hidden))
 }
+
+// Integers of Go are read as 64 bits. On a smaller machine this does not compile.
+var _ [unsafe.Sizeof(int(0)) - 8]byte

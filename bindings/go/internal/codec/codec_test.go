@@ -83,6 +83,7 @@ func TestValuesHaveTheirShortestForm(t *testing.T) {
 		{D{{"b", 2}, {"a", 1}}, "82a16202a16101"},
 		{time.Unix(0, 0), "d6ff00000000"},
 		{time.Unix(1, 1), "d7ff" + "0000000400000001"},
+		{time.Unix(1<<33, 0), "d7ff" + "0000000200000000"},
 		{time.Unix(1<<34, 0), "c70cff" + "00000000" + "0000000400000000"},
 		{time.Unix(-1, 999999999), "c70cff" + "3b9ac9ff" + "ffffffffffffffff"},
 		{Ext{Code: 5, Data: nil}, "c70005"},

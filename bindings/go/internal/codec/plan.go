@@ -24,6 +24,8 @@ type plan struct {
 	empty func(p unsafe.Pointer) bool
 	// aliases: a value that was read may hold on to the document's bytes.
 	aliases bool
+	// plain: nothing of the caller's, and nothing of package reflect, is given a pointer to the value.
+	plain bool
 	// direct: an interface holds the value itself, not a pointer to it.
 	direct bool
 }
@@ -113,17 +115,17 @@ func (c *compiler) fill(p *plan, t reflect.Type) *Error {
 	p.empty = emptyOf(t)
 	switch {
 	case t == typeTime:
-		p.encode, p.decode, p.aliases = encodeTime, decodeTime, false
+		p.encode, p.decode, p.aliases, p.plain = encodeTime, decodeTime, false, true
 	case t == typeRaw:
-		p.encode, p.decode = encodeRaw, decodeRaw
+		p.encode, p.decode, p.plain = encodeRaw, decodeRaw, true
 	case t == typeExt:
-		p.encode, p.decode = encodeExt, decodeExt
+		p.encode, p.decode, p.plain = encodeExt, decodeExt, true
 	case t == typeID:
-		p.encode, p.decode, p.aliases = encodeID, decodeID, false
+		p.encode, p.decode, p.aliases, p.plain = encodeID, decodeID, false, true
 	case t == typeD:
-		p.encode, p.decode = encodeD, decodeD
+		p.encode, p.decode, p.plain = encodeD, decodeD, true
 	case t == typeAny:
-		p.encode, p.decode = encodeAny, decodeAny
+		p.encode, p.decode, p.plain = encodeAny, decodeAny, true
 	case t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(typeMarshaler):
 		p.encode, p.decode = encodeText(t), decodeText(t)
 	default:
@@ -139,7 +141,7 @@ func (c *compiler) fillByKind(p *plan, t reflect.Type) *Error {
 		reflect.Float64, reflect.String:
 		p.kind = kinds[t.Kind()]
 		p.encode, p.decode = encodeBasic(p.kind), decodeBasic(p.kind)
-		p.aliases = p.kind == kindString
+		p.aliases, p.plain = p.kind == kindString, true
 		return nil
 	case reflect.Pointer:
 		if pointerDepth(t) > maxPointerDepth {
@@ -158,13 +160,13 @@ func (c *compiler) fillByKind(p *plan, t reflect.Type) *Error {
 		return nil
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {
-			p.encode, p.decode = encodeBytes, decodeBytes
+			p.encode, p.decode, p.plain = encodeBytes, decodeBytes, true
 			return nil
 		}
 		return c.fillSlice(p, t)
 	case reflect.Array:
 		if t.Elem().Kind() == reflect.Uint8 {
-			p.encode, p.decode, p.aliases = encodeByteArray(t.Len()), decodeByteArray(t.Len()), false
+			p.encode, p.decode, p.aliases, p.plain = encodeByteArray(t.Len()), decodeByteArray(t.Len()), false, true
 			return nil
 		}
 		elem, err := c.plan(t.Elem())
@@ -201,7 +203,7 @@ func (c *compiler) fillSlice(p *plan, t reflect.Type) *Error {
 	}
 	p.encode, p.decode, p.aliases = encodeSlice(elem), decodeSlice(elem, t), elem.aliases
 	if t.Elem() == reflect.TypeFor[string]() {
-		p.encode, p.decode = encodeStrings, decodeStrings
+		p.encode, p.decode, p.plain = encodeStrings, decodeStrings, true
 	}
 	return nil
 }
@@ -218,9 +220,9 @@ func (c *compiler) fillMap(p *plan, t reflect.Type) *Error {
 	switch {
 	case t.Key() != reflect.TypeFor[string]():
 	case t.Elem() == typeAny:
-		p.encode, p.decode = encodeMapOf((*encoder).any), decodeMapOf((*decoder).any)
+		p.encode, p.decode, p.plain = encodeMapOf((*encoder).any), decodeMapOf((*decoder).any), true
 	case t.Elem() == reflect.TypeFor[string]():
-		p.encode, p.decode = encodeMapOf((*encoder).string), decodeMapOf((*decoder).stringValue)
+		p.encode, p.decode, p.plain = encodeMapOf((*encoder).string), decodeMapOf((*decoder).stringValue), true
 	}
 	return nil
 }
@@ -242,9 +244,11 @@ func (c *compiler) fillStruct(p *plan, t reflect.Type) *Error {
 		return errorf(CodeSerialization, "%v has no exported field", t)
 	}
 	p.encode, p.decode = s.encode, s.decode
-	p.aliases = false
+	p.aliases, p.plain = false, true
 	for i := range s.fields {
-		p.aliases = p.aliases || s.fields[i].plan.aliases
+		f := &s.fields[i]
+		p.aliases = p.aliases || f.plan.aliases
+		p.plain = p.plain && f.plan.plain && f.hops == nil && (!f.omit || f.kind != kindOther)
 	}
 	return nil
 }

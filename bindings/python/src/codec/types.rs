@@ -120,9 +120,7 @@ pub unsafe fn utf8<'a>(text: *mut PyObject) -> Result<&'a [u8], Fault> {
 /// The GIL is held; `bytes` is a `bytes` object that the caller keeps alive as long as the slice is used.
 pub unsafe fn bytes<'a>(bytes: *mut PyObject) -> &'a [u8] {
     // SAFETY: as this function requires; a bytes object never changes.
-    unsafe {
-        std::slice::from_raw_parts(ffi::PyBytes_AsString(bytes).cast(), ffi::PyBytes_Size(bytes) as usize)
-    }
+    unsafe { std::slice::from_raw_parts(ffi::PyBytes_AsString(bytes).cast(), ffi::PyBytes_Size(bytes) as usize) }
 }
 
 /// True for `bytearray` and `memoryview`.

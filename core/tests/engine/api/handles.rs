@@ -104,6 +104,81 @@ fn after_close_every_handle_says_closed() {
 }
 
 #[test]
+fn a_read_under_way_keeps_a_closed_file_to_itself() {
+    let place = Place::new();
+    let db = Database::open_with(place.path(), quick()).expect("opens");
+    let c = db.collection::<Document>("c");
+    c.put(&item(1, 1)).expect("puts");
+    let (reading, is_reading) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let bytes = c.get_raw_with(1, |document| {
+                let before = document.as_bytes().to_vec();
+                reading.send(()).expect("told");
+                may_go_on.recv().expect("told");
+                (before, document.as_bytes().to_vec())
+            });
+            let (before, after) = bytes.expect("reads").expect("is there");
+            assert_eq!(before, after, "nobody wrote to what was being read");
+        });
+        is_reading.recv().expect("told");
+        db.close().expect("closes while somebody reads");
+        let next = scope.spawn(|| {
+            let db = Database::open_with(place.path(), quick()).expect("opens when the read is over");
+            for round in 0..20 {
+                db.collection("c").put(&item(1, round)).expect("puts");
+                db.checkpoint().expect("checkpoint");
+            }
+            db.close().expect("closes");
+        });
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!next.is_finished(), "the file was opened under a reader");
+        go_on.send(()).expect("told");
+    });
+}
+
+#[test]
+fn a_verification_keeps_a_closed_file_to_itself() {
+    let place = Place::new();
+    let db = Database::open_with(place.path(), quick()).expect("opens");
+    db.collection("c").put(&item(1, 1)).expect("puts");
+    let mut told = 0;
+    let watch = nyro::Control::new().on_progress(|_| {
+        told += 1;
+        db.close().expect("closes");
+        let again = Database::open_with(place.path(), quick());
+        assert!(matches!(again, Err(Error::Locked { .. })), "opened under a verification: {again:?}");
+    });
+    let verified = db.verify_with(watch);
+    assert!(matches!(verified, Ok(_) | Err(Error::Closed)), "{verified:?}");
+    assert!(told > 0);
+    place.open();
+}
+
+#[test]
+fn a_handle_dropped_inside_a_transaction_is_not_lost() {
+    let place = Place::new();
+    let (db, other) = (place.open(), Database::open_with(place.path(), quick()).expect("opens"));
+    let mut other = Some(other);
+    db.write(|tx| {
+        drop(other.take());
+        tx.collection("c").put(&item(1, 1)).map(|_| ())
+    })
+    .expect("commits");
+    db.close().expect("closes");
+    assert_eq!(place.files().len(), 1, "the last handle closed the database");
+    let tx = {
+        let db = Database::open_with(place.path(), quick()).expect("opens");
+        db.begin().expect("begins")
+    };
+    tx.collection("c").put(&item(2, 2)).expect("puts");
+    tx.commit().expect("commits");
+    assert_eq!(place.files().len(), 1, "the end of the transaction closed it");
+    assert_eq!(place.open().docs("c").count_documents().expect("counts"), 2);
+}
+
+#[test]
 fn a_database_in_memory_says_closed_too() {
     let db = Db::memory();
     db.docs("c").put(&item(1, 1)).expect("puts");
