@@ -260,7 +260,7 @@ for (const [operation, title] of Object.entries(OPERATIONS)) {
     // Of two ways to insert the better one of each counts.
     const mine = operation.startsWith('insert') ? Math.min(best.insert.nyrodb.cpu, best.insertSync.nyrodb.cpu) : found.nyrodb.cpu;
     const theirs = peer === 'best'
-      ? Math.min(...others.map(([name, { cpu }]) => Math.min(cpu, best.insert?.[name]?.cpu ?? Infinity, cpu)))
+      ? Math.min(...others.map(([name, { cpu }]) => (operation.startsWith('insert') ? Math.min(cpu, best.insert[name]?.cpu ?? cpu) : cpu)))
       : found[peer]?.cpu;
     if (!theirs) continue;
     const ratio = theirs / mine;

@@ -67,6 +67,16 @@ setBuffer(1024 * 1024);
 let p = 0;
 let q = 0;
 let text = '';
+/** Units of text that the native half has already. */
+let sent = 0;
+/** A string that grows longer than this is sent: what it is made of need not be kept for long. */
+const LONG_TEXT = 4096;
+
+function sendText() {
+  native.addText(text);
+  sent += text.length;
+  text = '';
+}
 
 /** A node of the tree of keys: the way to it is the keys of a map so far. */
 class Node {
@@ -81,6 +91,9 @@ class Node {
     this.others = null;
     /** Number of the shape that ends here, or -1. */
     this.shape = -1;
+    /** Where the map began that was the last value of this key: its first key, and its node. */
+    this.innerKey = null;
+    this.inner = null;
   }
 }
 
@@ -117,6 +130,16 @@ function step(node, key) {
   return next;
 }
 
+/** The first step of a map that is a value of the key of `at`. */
+function begin(at, key) {
+  const next = step(root, key);
+  if (next !== null) {
+    at.innerKey = key;
+    at.inner = next;
+  }
+  return next;
+}
+
 function add(node, key) {
   if (nodes >= MAX_NODES || node.depth >= 256) {
     full = full || nodes >= MAX_NODES;
@@ -135,41 +158,34 @@ function define(node) {
   node.shape = number;
 }
 
-/** Puts a value inside an array or a map. `depth` is the level of a map or array that it would be. */
-function value(v, depth) {
-  switch (typeof v) {
-    case 'string':
-      string(v);
-      return;
-    case 'number':
-      if ((v | 0) === v && v < INT_LIMIT && v >= -INT_LIMIT && (v !== 0 || 1 / v > 0)) {
-        W[p++] = v << 3;
-      } else {
-        W[p++] = FLOAT;
-        F[q++] = v;
-      }
-      return;
-    case 'boolean':
-      W[p++] = v ? TRUE : FALSE;
-      return;
-    case 'object':
-      if (v === null) {
-        W[p++] = NULL;
-      } else if (Array.isArray(v)) {
-        array(v, depth);
-      } else {
-        object(v, depth);
-      }
-      return;
-    case 'undefined':
-      // In an array: the places of the others stay as they are.
-      W[p++] = NULL;
-      return;
-    case 'bigint':
-      bigint(v);
-      return;
-    default:
-      throw new Refusal(`a ${typeof v} can't be stored`, v);
+/**
+ * Puts a value inside an array or a map. `depth` is the level of a map or array that it would be, `at` the node of the
+ * key that it belongs to.
+ */
+function value(v, depth, at) {
+  if (typeof v === 'string') {
+    string(v);
+  } else if (typeof v === 'number') {
+    if ((v | 0) === v && v < INT_LIMIT && v >= -INT_LIMIT && (v !== 0 || 1 / v > 0)) {
+      W[p++] = v << 3;
+    } else {
+      W[p++] = FLOAT;
+      F[q++] = v;
+    }
+  } else if (v === true) {
+    W[p++] = TRUE;
+  } else if (v === false) {
+    W[p++] = FALSE;
+  } else if (v === null || v === undefined) {
+    // Undefined in an array: the places of the others stay as they are.
+    W[p++] = NULL;
+  } else if (typeof v === 'object') {
+    if (Array.isArray(v)) array(v, depth, at);
+    else object(v, depth, at);
+  } else if (typeof v === 'bigint') {
+    bigint(v);
+  } else {
+    throw new Refusal(`a ${typeof v} can't be stored`, v);
   }
 }
 
@@ -191,12 +207,12 @@ function bigint(v) {
   }
 }
 
-function array(v, depth) {
+function array(v, depth, at) {
   enter(depth);
   const { length } = v;
   if (length > MAX_WORDS) throw errors.tooLarge();
   W[p++] = (length << 3) | ARRAY;
-  for (let i = 0; i < length; i++) value(v[i], depth + 1);
+  for (let i = 0; i < length; i++) value(v[i], depth + 1, at);
 }
 
 function enter(depth) {
@@ -204,10 +220,15 @@ function enter(depth) {
   if (p > start + MAX_WORDS) throw errors.tooLarge();
 }
 
-function object(v, depth) {
+function object(v, depth, at) {
+  // Asking for the prototype costs a call into the engine of JavaScript, reading a property does not.
+  if (v.constructor === Object) {
+    map(v, depth, at);
+    return;
+  }
   const prototype = getPrototypeOf(v);
   if (prototype === ObjectPrototype || prototype === null) {
-    map(v, depth);
+    map(v, depth, at);
   } else {
     special(v, prototype, depth);
   }
@@ -231,7 +252,7 @@ function special(v, prototype, depth) {
     // A plain object of another realm: of a vm context, as test runners have them.
     const before = polluted;
     polluted = true;
-    map(v, depth);
+    map(v, depth, root);
     polluted = before;
   } else {
     throw new Refusal(`${describe(v)} can't be stored`, v);
@@ -256,7 +277,7 @@ function putBytes(v) {
   q += (length + 7) >>> 3;
 }
 
-function map(v, depth) {
+function map(v, depth, at) {
   enter(depth);
   if (restarts >= MAX_RESTARTS) return openMap(v, depth);
   const place = p++;
@@ -267,7 +288,10 @@ function map(v, depth) {
     if (polluted && !hasOwn(v, key)) continue;
     const field = v[key];
     if (field === undefined) continue;
-    const next = node.likelyKey === key ? node.likely : step(node, key);
+    let next;
+    if (node !== root) next = node.likelyKey === key ? node.likely : step(node, key);
+    else if (at.innerKey === key) next = at.inner;
+    else next = begin(at, key);
     if (next === null) {
       if (node !== root) restarts++;
       p = place;
@@ -279,7 +303,7 @@ function map(v, depth) {
     if (typeof field === 'string') {
       string(field);
     } else {
-      value(field, depth + 1);
+      value(field, depth + 1, node);
     }
   }
   if (node === root) {
@@ -299,7 +323,7 @@ function openMap(v, depth) {
     const field = v[key];
     if (field === undefined) continue;
     string(key);
-    value(field, depth + 1);
+    value(field, depth + 1, root);
     count++;
   }
   W[place] = (count << 3) | OPEN;
@@ -340,8 +364,12 @@ function document(v) {
     throw errors.malformed(`a document is an object, not ${v === null ? 'null' : Array.isArray(v) ? 'an array' : `a ${typeof v}`}`);
   }
   restarts = 0;
+  if (v.constructor === Object) {
+    map(v, 1, root);
+    return;
+  }
   const prototype = getPrototypeOf(v);
-  if (prototype === ObjectPrototype || prototype === null) map(v, 1);
+  if (prototype === ObjectPrototype || prototype === null) map(v, 1, root);
   else if (types.isDate(v) || types.isUint8Array(v) || v instanceof Ext) throw errors.malformed('a document is a plain object');
   else special(v, prototype, 1);
 }
@@ -351,7 +379,7 @@ function id(v) {
     if (!Number.isSafeInteger(v)) {
       throw errors.invalidId('a number that is no integer below 2^53; larger ones are given as BigInt');
     }
-    value(v + 0, 1);
+    value(v + 0, 1, root);
   } else if (typeof v === 'string') {
     string(v);
   } else if (typeof v === 'bigint') {
@@ -368,6 +396,18 @@ function id(v) {
 let start = 0;
 let startFloats = 0;
 let startText = '';
+let startSent = 0;
+
+/** Takes the text of this record back. */
+function cutText() {
+  if (sent === startSent) {
+    text = startText;
+  } else {
+    sent = startSent + startText.length;
+    text = '';
+    native.cutText(sent);
+  }
+}
 
 /**
  * Writes one record. `fill` puts its values; what it throws takes the record back. Returns nothing.
@@ -375,11 +415,13 @@ let startText = '';
 function record(kind, collection, count, flags, fill) {
   check();
   busy = true;
+  if (text.length > LONG_TEXT) sendText();
   polluted = false;
   for (const _ in ObjectPrototype) polluted = true;
   start = p;
   startFloats = q;
   startText = text;
+  startSent = sent;
   try {
     for (;;) {
       p = start + HEAD;
@@ -387,7 +429,7 @@ function record(kind, collection, count, flags, fill) {
       // What lay beyond the end of the buffer was not written.
       if (p <= W.length && q <= F.length) break;
       const needed = Math.max(p * 8, q * 16);
-      text = startText;
+      cutText();
       q = startFloats;
       setBuffer(Math.ceil((needed * 1.5) / 65536) * 65536);
     }
@@ -397,11 +439,11 @@ function record(kind, collection, count, flags, fill) {
     W[start + 3] = flags;
     W[start + 4] = p;
     W[start + 5] = q;
-    W[start + 6] = text.length;
+    W[start + 6] = sent + text.length;
   } catch (thrown) {
     p = start;
     q = startFloats;
-    text = startText;
+    cutText();
     throw thrown;
   } finally {
     busy = false;
@@ -469,7 +511,8 @@ function writeMany(collection, documents, flags) {
       }
       W[place] = p;
       W[place + 1] = q;
-      W[place + 2] = text.length;
+      W[place + 2] = sent + text.length;
+      if (text.length > LONG_TEXT) sendText();
     }
   });
   return bad;
@@ -499,13 +542,17 @@ const words = () => p;
 const floats = () => q;
 const allText = () => text;
 const isEmpty = () => p === 0;
-const isFull = () => p > FULL_WORDS || text.length > FULL_TEXT;
+const isFull = () => p > FULL_WORDS || sent + text.length > FULL_TEXT;
 
 /** Begins anew, after what was written has been taken. */
 function clear() {
   p = 0;
   q = 0;
   text = '';
+  if (sent > 0) {
+    sent = 0;
+    native.cutText(0);
+  }
   if (full) {
     native.forgetShapes();
     root = new Node('', null);

@@ -7,9 +7,12 @@ const turn = require('./turn.cjs');
 const errors = require('./errors.cjs');
 const { untilCollected, letGo, dispose, asyncDispose } = require('./handles.cjs');
 
-/** Documents in a batch: the first is small, for those who take only a few. */
+/**
+ * Documents in a batch. The first is small, for those who take only a few; all are, because a string that is kept keeps
+ * the text of its batch.
+ */
 const FIRST = 16;
-const MOST = 128;
+const MOST = 64;
 
 /** A scan: an iterator, an async iterator, and an iterable of both kinds, once. */
 class Scan {

@@ -58,6 +58,8 @@ fn exports() -> Vec<Export> {
         export!(c"scan", reading::scan, 2),
         export!(c"next", reading::next, 2),
         export!(c"frozen", reading::frozen, 2),
+        export!(c"addText", writing::add_text, 1),
+        export!(c"cutText", writing::cut_text, 1),
         export!(c"submit", writing::submit, 5),
         export!(c"drain", writing::drain, 1),
         export!(c"run", writing::run, 3),

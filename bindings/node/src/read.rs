@@ -101,16 +101,17 @@ impl Sink {
     /// Writes one word.
     #[inline]
     pub fn put(&mut self, value: i32) {
-        debug_assert!(self.w < self.max_words);
-        // SAFETY: the caller reserved room for the document, and each of its values takes at most as many words as
-        // it has bytes.
+        // Room was reserved for the document, and each of its values takes at most as many words as it has bytes.
+        assert!(self.w < self.max_words);
+        // SAFETY: just checked.
         unsafe { *self.words.add(self.w) = value };
         self.w += 1;
     }
 
     #[inline]
     fn put_at(&mut self, at: usize, value: i32) {
-        // SAFETY: `at` was returned by `hold`, which put a word there.
+        assert!(at < self.w);
+        // SAFETY: words were put up to there.
         unsafe { *self.words.add(at) = value };
     }
 
@@ -123,15 +124,15 @@ impl Sink {
     /// Writes one float.
     #[inline]
     pub fn put_float(&mut self, value: f64) {
-        debug_assert!(self.f < self.max_floats);
-        // SAFETY: as in `put`: a float takes at least 2 bytes of the document.
+        // As in `put`: a float takes at least 2 bytes of the document.
+        assert!(self.f < self.max_floats);
+        // SAFETY: just checked.
         unsafe { *self.floats.add(self.f) = value };
         self.f += 1;
     }
 
     /// Changes a word that was put.
     pub fn set_word(&mut self, at: usize, value: i32) {
-        assert!(at < self.w);
         self.put_at(at, value);
     }
 
@@ -144,8 +145,9 @@ impl Sink {
 
     fn put_bytes(&mut self, bytes: &[u8]) {
         self.put(word(words::BYTES, bytes.len()));
-        debug_assert!(self.f + bytes.len().div_ceil(8) <= self.max_floats);
-        // SAFETY: as in `put`: the bytes, rounded up to 8, are at most half as many floats as the value has bytes.
+        // As in `put`: the bytes, rounded up to 8, are at most half as many floats as the value has bytes.
+        assert!(self.f + bytes.len().div_ceil(8) <= self.max_floats);
+        // SAFETY: just checked.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.floats.add(self.f).cast(), bytes.len()) };
         self.f += bytes.len().div_ceil(8);
     }

@@ -61,8 +61,7 @@ pub fn count(state: &mut State, args: &Args<1>) -> Result<Answer> {
 pub fn get_many(state: &mut State, args: &Args<4>) -> Result<Answer> {
     let number = args.number(0)?;
     let (words, floats) = (args.number(1)? as usize, args.number(2)? as usize);
-    args.utf16(3, state.input.text())?;
-    state.input.text_is_there();
+    state.input.text(|units| args.utf16(3, units))?;
     let State { sink, shapes, input, handles, write_shapes, .. } = state;
     let Some(Handle::Collection { coll, .. }) = handles.get(number as usize) else { return Err(Error::Closed) };
     let mut source = input.source(write_shapes, words, floats)?;
@@ -73,11 +72,12 @@ pub fn get_many(state: &mut State, args: &Args<4>) -> Result<Answer> {
     }
     sink.clear();
     let mut stop = None;
-    if let Err(room) = sink.reserve(8) {
+    // Each that is not there takes a word; the documents reserve their own beside these.
+    let missing = ids.len();
+    if let Err(room) = sink.reserve(missing + 8) {
         return refused(room);
     }
     sink.put(words::word(words::ARRAY, ids.len()));
-    let missing = ids.len();
     coll.get_many_with(ids, |_, document| {
         if stop.is_some() {
             return Ok(());

@@ -61,9 +61,13 @@ pub struct Input {
     max_words: usize,
     floats: *const f64,
     max_floats: usize,
+    /// The text in UTF-16, and as bytes as far as it is ASCII.
     units: Vec<u16>,
     ascii: Vec<u8>,
     is_ascii: bool,
+    /// What came before the call that takes it: its length, and whether it is ASCII.
+    sent: usize,
+    sent_is_ascii: bool,
 }
 
 impl Input {
@@ -76,6 +80,8 @@ impl Input {
             units: Vec::new(),
             ascii: Vec::new(),
             is_ascii: true,
+            sent: 0,
+            sent_is_ascii: true,
         }
     }
 
@@ -91,19 +97,30 @@ impl Input {
         (self.floats, self.max_floats) = (unsafe { memory.add(half) }.cast(), half / 8);
     }
 
-    /// The text of the words to come, in UTF-16; filled by the caller.
-    pub fn text(&mut self) -> &mut Vec<u16> {
-        self.units.clear();
-        &mut self.units
+    /// Takes in the last part of the text, which `read` appends; what was sent before stays in front of it.
+    pub fn text(&mut self, read: impl FnOnce(&mut Vec<u16>) -> Result<()>) -> Result<()> {
+        self.units.truncate(self.sent);
+        self.ascii.truncate(self.sent);
+        read(&mut self.units)?;
+        let part = self.units.get(self.sent..).unwrap_or_default();
+        self.is_ascii = self.sent_is_ascii && part.iter().fold(0, |all, &unit| all | unit) < 0x80;
+        if self.is_ascii {
+            self.ascii.extend(part.iter().map(|&unit| unit as u8));
+        }
+        Ok(())
     }
 
-    /// The text is there: narrows it if that can be done.
-    pub fn text_is_there(&mut self) {
-        self.is_ascii = self.units.iter().fold(0, |all, &unit| all | unit) < 0x80;
-        if self.is_ascii {
-            self.ascii.clear();
-            self.ascii.extend(self.units.iter().map(|&unit| unit as u8));
-        }
+    /// A part of the text that comes before the call. A very long string costs more than its parts.
+    pub fn send(&mut self, read: impl FnOnce(&mut Vec<u16>) -> Result<()>) -> Result<()> {
+        self.text(read)?;
+        (self.sent, self.sent_is_ascii) = (self.units.len(), self.is_ascii);
+        Ok(())
+    }
+
+    /// Forgets what was sent, but for so many units.
+    pub fn cut(&mut self, units: usize) {
+        self.sent = self.sent.min(units);
+        self.sent_is_ascii = self.sent_is_ascii || self.sent == 0;
     }
 
     /// What JavaScript wrote.

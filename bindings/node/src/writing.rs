@@ -112,9 +112,19 @@ fn documents(
 
 /// Takes in the text of a call's records.
 fn read_text<const N: usize>(state: &mut State, args: &Args<N>, at: usize) -> Result<()> {
-    args.utf16(at, state.input.text())?;
-    state.input.text_is_there();
-    Ok(())
+    state.input.text(|units| args.utf16(at, units))
+}
+
+/// `addText(text)`: a part of the text of records to come.
+pub fn add_text(state: &mut State, args: &Args<1>) -> Result<Answer> {
+    state.input.send(|units| args.utf16(0, units))?;
+    Ok(Answer::Nothing)
+}
+
+/// `cutText(units)`: forgets the text that was added, but for so much.
+pub fn cut_text(state: &mut State, args: &Args<1>) -> Result<Answer> {
+    state.input.cut(args.number(0)? as usize);
+    Ok(Answer::Nothing)
 }
 
 /// `submit(database, number, words, floats, text)`: hands all records to the writer's thread, as a batch of that

@@ -43,6 +43,8 @@ test('the calls of a collection, with promises and at once', async () => {
   assert.deepEqual(users.get(new Uint8Array([1])), { _id: new Uint8Array([1]) });
   assert.deepEqual(users.getMany([2, 99, 'c', new Uint8Array([1])]), [{ _id: 2, name: 'Bob' }, undefined, { _id: 'c' }, { _id: new Uint8Array([1]) }]);
   assert.deepEqual(users.getMany([]), []);
+  const missing = users.getMany(Array.from({ length: 300_000 }, (_, i) => 1000 + i));
+  assert.ok(missing.length === 300_000 && missing.every((found) => found === undefined));
   assert.equal(users.contains('c'), true);
   assert.equal(users.contains('d'), false);
   assert.equal(await users.delete('c'), true);

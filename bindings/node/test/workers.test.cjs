@@ -33,8 +33,8 @@ test('workers share the database', async () => {
     })();`;
   const workers = Array.from({ length: 4 }, (_, number) => new Worker(code, { eval: true, workerData: { name, number } }));
   const said = await Promise.all(workers.map(async (worker) => {
-    const [message] = await once(worker, 'message');
-    const [status] = await once(worker, 'exit');
+    // Both at once: the end may come with the message.
+    const [[message], [status]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
     return message === true && status === 0;
   }));
   assert.deepEqual(said, [true, true, true, true]);

@@ -12,7 +12,7 @@ parentPort.postMessage('open');
 let failures = 0;
 function failed(error) {
   // A database that is closed under a call, by this worker's own end, is no failure; nor is a duplicate.
-  if (!['Closed', 'Cancelled', 'DuplicateId', 'InvalidArgument'].includes(error.code) && failures++ === 0) {
+  if (!['Closed', 'Cancelled', 'DuplicateId'].includes(error.code) && failures++ === 0) {
     parentPort.postMessage(`failed: ${error.stack}`);
   }
 }
