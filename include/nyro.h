@@ -749,6 +749,17 @@ uint32_t nyro_scan_token(nyro_scan scan,
 uint32_t nyro_scan_close(nyro_scan scan, struct nyro_error *error);
 
 /**
+ * The `_id` of a MessagePack document, such as one that a scan gave: for a string or bytes with a copy of them, freed
+ * with `nyro_id_free`. Error: `NYRO_INVALID_ID` if it has none.
+ *
+ * Requires: `document` points to `document_bytes` readable bytes; `id_out` is writable, `error` null or writable.
+ */
+uint32_t nyro_document_id(const uint8_t *document,
+                          size_t document_bytes,
+                          struct nyro_id *id_out,
+                          struct nyro_error *error);
+
+/**
  * The JSON text of a MessagePack document, without a NUL, freed with `nyro_free`.
  *
  * Requires: `document` points to `document_bytes` readable bytes; the out-parameters are writable, `error` null or writable.

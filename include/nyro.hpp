@@ -916,6 +916,14 @@ inline std::string repair(std::string_view damaged, std::string_view target, boo
     });
 }
 
+/** The _id of a document, such as one that a scan gave. Error: InvalidId if it has none. */
+inline owned_id id_of(bytes_view document) {
+    nyro_error e;
+    detail::id_slot id;
+    detail::check(nyro_document_id(document.data(), document.size(), id.out(), &e), e);
+    return id.take();
+}
+
 /** The JSON text of a MessagePack document. */
 inline std::string to_json(bytes_view document) {
     nyro_error e;

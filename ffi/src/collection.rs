@@ -879,6 +879,34 @@ pub unsafe extern "C" fn nyro_scan_close(scan: nyro_scan, error: *mut nyro_error
 
 // ---- forms ---------------------------------------------------------------------------------------------
 
+/// The `_id` of a MessagePack document, such as one that a scan gave: for a string or bytes with a copy of them, freed
+/// with `nyro_id_free`. Error: `NYRO_INVALID_ID` if it has none.
+///
+/// # Safety
+///
+/// `document` points to `document_bytes` readable bytes; `id_out` is writable, `error` null or writable.
+#[no_mangle]
+pub unsafe extern "C" fn nyro_document_id(
+    document: *const u8,
+    document_bytes: usize,
+    id_out: *mut nyro_id,
+    error: *mut nyro_error,
+) -> u32 {
+    let body = || {
+        // SAFETY: passed on from the caller.
+        let document = unsafe {
+            require(id_out, nyro_id::NONE, "id_out")?;
+            slice(document, document_bytes, "document")?
+        };
+        let id = RawDocument::unvalidated(document).id();
+        let id = id.ok_or_else(|| Error::InvalidId("the document has none".to_owned()))?;
+        // SAFETY: passed on from the caller.
+        unsafe { give_id(id_out, &id) }
+    };
+    // SAFETY: passed on from the caller.
+    unsafe { call(error, body) }
+}
+
 /// The JSON text of a MessagePack document, without a NUL, freed with `nyro_free`.
 ///
 /// # Safety

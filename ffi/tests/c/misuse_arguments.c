@@ -43,6 +43,7 @@ static void null_out_parameters(void) {
     GIVES(101, nyro_scan_batch(scan, buffer, sizeof buffer, ends, 1, NULL, NULL));
     GIVES(101, nyro_scan_token(scan, NULL, NULL));
     GIVES(101, nyro_to_json(BYTES(DOCUMENT), NULL, &bytes, NULL));
+    GIVES(101, nyro_document_id(BYTES(DOCUMENT), NULL, NULL));
     GIVES(101, nyro_to_json(BYTES(DOCUMENT), &json, NULL, NULL));
     GIVES(101, nyro_from_json(TEXT("{}"), NULL, &bytes, NULL));
     GIVES(101, nyro_from_json(TEXT("{}"), &data, NULL, NULL));
@@ -111,6 +112,8 @@ static void null_data(void) {
         GIVES(101, nyro_insert_one_json(c, NULL, length, NULL, NULL));
         GIVES(101, nyro_replace_one(c, nyro_id_int(1), NULL, length, NULL, NULL));
         GIVES(101, nyro_to_json(NULL, length, &json, &bytes, NULL));
+        nyro_id id;
+        GIVES(101, nyro_document_id(NULL, length, &id, NULL));
         GIVES(101, nyro_from_json(NULL, length, &data, &bytes, NULL));
         GIVES(101, nyro_create_collection(db, NULL, length, NULL));
         GIVES(101, nyro_rename_collection(db, NULL, length, TEXT("x"), NULL));

@@ -17,6 +17,10 @@ static void give_everywhere(nyro_collection c, const uint8_t *given, size_t byte
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (wanted != UINT32_MAX) GIVES(i == 4 ? 210 : wanted, codes[i]);
     nyro_insert_result_free(&result);
+    nyro_id id;
+    const uint32_t has_id = nyro_document_id(document, bytes, &id, NULL);
+    CHECK(has_id == 0 || has_id == NYRO_INVALID_ID);
+    nyro_id_free(&id);
     if (codes[3] == 0) {
         uint8_t *back;
         OK(nyro_from_json(json, json_bytes, &back, &json_bytes, NULL));

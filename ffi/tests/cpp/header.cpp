@@ -85,6 +85,12 @@ static void documents_are_written_read_and_scanned(nyro::database &db) {
         REQUIRE(e.failures()[0].place == 0 && e.failures()[0].code == NYRO_DUPLICATE_ID && !e.failures()[0].message.empty());
         REQUIRE(e.failures()[1].place == 1 && e.failures()[1].code == NYRO_MALFORMED_DOCUMENT);
     }
+    std::vector<nyro::owned_id> to_remove;
+    for (nyro::bytes_view document : c.scan()) {
+        to_remove.push_back(nyro::id_of(document));
+    }
+    REQUIRE(to_remove.size() == 100 && c.contains(to_remove.back()) && std::get<std::int64_t>(to_remove.back()) == 99);
+    REQUIRE(code_of([] { nyro::id_of(nyro::from_json("{}")); }) == NYRO_INVALID_ID);
     REQUIRE(c.replace_one(5, nyro::from_json(R"({"new": true})")) && *c.get_json(5) == R"({"_id":5,"new":true})");
     REQUIRE(!c.replace_one(500, nyro::from_json("{}")));
     REQUIRE(c.remove(5) && !c.remove(5));
