@@ -11,7 +11,7 @@
 use crate::events::put_result;
 use crate::js::{Answer, Args};
 use crate::reading::id_of;
-use crate::state::{refused, Handle, State};
+use crate::state::{self, refused, Handle, State};
 use crate::threads::Writes;
 use crate::words;
 use crate::write::{Refusal, Source, WriteShape, NO_DOCUMENT};
@@ -152,9 +152,21 @@ pub fn submit(state: &mut State, args: &Args<5>) -> Result<Answer> {
     Ok(Answer::Nothing)
 }
 
-/// `drain(database)`: waits until what was submitted is committed.
+/// `drain(database)`: waits until what was submitted is committed. Error: `NestedTransaction` if that waits for a
+/// transaction of this thread, begun with another handle of the same file.
 pub fn drain(state: &mut State, args: &Args<1>) -> Result<Answer> {
-    state.writer(args.number(0)?)?.1.drain();
+    let (db, writer) = state.writer(args.number(0)?)?;
+    let pending = writer.pending();
+    if state::is_writing() && !pending.is_done() {
+        // Only a database knows whether it is the one; it says so by refusing another transaction.
+        match Tx::begin(db) {
+            Ok(tx) => tx.rollback()?,
+            Err(Error::NestedTransaction) => return Err(Error::NestedTransaction),
+            // The writes themselves will say what is wrong.
+            Err(_) => {}
+        }
+    }
+    pending.wait();
     Ok(Answer::Nothing)
 }
 
@@ -213,6 +225,7 @@ pub fn result_again(state: &mut State) -> Result<Answer> {
 pub fn begin(state: &mut State, args: &Args<1>) -> Result<Answer> {
     let number = args.number(0)?;
     let tx = Tx::begin(state.database(number)?)?;
+    state::begun();
     Ok(Answer::Number(f64::from(state.keep(Handle::Transaction(tx)))))
 }
 
