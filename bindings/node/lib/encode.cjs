@@ -340,10 +340,10 @@ function openMap(v, depth) {
   W[place] = (count << 3) | OPEN;
 }
 
-/** A value that can't be stored. Where it stands is found out when it is told. */
-class Refusal extends Error {
-  constructor(why, value) {
-    super(why);
+/** A value that can't be stored. Where it stands is found out when it is told, as an error: this is none, and cheap. */
+class Refusal {
+  constructor(message, value) {
+    this.message = message;
     this.value = value;
   }
 }

@@ -12,6 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+/// The place of a document in an `insertMany`, and why it could not be written.
+pub type Bad = (u64, Error);
+
 /// Writes that belong together, some refused before they came here.
 pub struct Writes {
     /// Number of the batch.
@@ -20,8 +23,8 @@ pub struct Writes {
     pub batch: Batch,
     /// The place and error of each that is not in the batch, in order.
     pub refused: Vec<(usize, Error)>,
-    /// Documents inside an `insertMany` that are not what JavaScript meant: place of the write, place in it, error.
-    pub bad: Vec<(usize, u64, Error)>,
+    /// Documents inside an `insertMany` that are not what JavaScript meant: the place of the write, and what is bad in it.
+    pub bad: Vec<(usize, Vec<Bad>)>,
 }
 
 impl Writes {
@@ -31,22 +34,31 @@ impl Writes {
         for (place, error) in self.refused {
             results.insert(place.min(results.len()), Err(error));
         }
-        for (place, document, error) in self.bad {
+        for (place, bad) in self.bad {
             if let Some(Err(failed)) = results.get_mut(place) {
-                blame(failed, document, error);
+                blame(failed, bad);
             }
         }
         results
     }
 }
 
-/// A document that stands for one that could not be written failed as malformed: the true reason takes its place.
-pub fn blame(failed: &mut Error, document: u64, error: Error) {
+/// Documents that stand for those that could not be written failed as malformed: the true reasons take their places.
+pub fn blame(failed: &mut Error, bad: Vec<Bad>) {
     match failed {
         Error::BulkWrite { failures, .. } => {
-            failures.iter_mut().filter(|(at, _)| *at == document).for_each(|(_, failure)| *failure = error.clone());
+            let mut bad: HashMap<u64, Error> = bad.into_iter().collect();
+            for (at, failure) in failures {
+                if let Some(error) = bad.remove(at) {
+                    *failure = error;
+                }
+            }
         }
-        Error::MalformedDocument { .. } => *failed = error,
+        Error::MalformedDocument { .. } => {
+            if let Some((_, error)) = bad.into_iter().next() {
+                *failed = error;
+            }
+        }
         _ => {}
     }
 }
