@@ -42,7 +42,8 @@ test('raw documents: their memory may be sent away, and reading goes on', () => 
     try {
       way(users.getRaw(1));
     } catch (error) {
-      assert.equal(error.name, 'DataCloneError');
+      // The newer, the more of them Node refuses.
+      assert.ok(['DataCloneError', 'TypeError'].includes(error.name), error);
     }
     for (let i = 0; i < 2000; i++) assert.equal(hex(), wanted);
   }
