@@ -1,6 +1,7 @@
 'use strict';
 // Collections: as they are, of a snapshot, in a transaction.
 
+const { markAsUntransferable } = require('node:worker_threads');
 const native = require('./native.cjs');
 const codec = require('./decode.cjs');
 const stream = require('./encode.cjs');
@@ -20,10 +21,15 @@ const asFound = (found) => found;
 /** Raw documents are copied into slabs of this size, many into one. */
 const SLAB_BYTES = 64 * 1024;
 let slab = null;
+/** All of it. Its length is 0 when somebody has detached the slab: native code must not write there any more. */
+let slabView = new Uint8Array(0);
 let slabUsed = 0;
 
 function newSlab(size) {
   slab = new ArrayBuffer(size);
+  // Other documents are in it, too.
+  markAsUntransferable(slab);
+  slabView = new Uint8Array(slab);
   slabUsed = 0;
   native.setBuffer(2, slab);
 }
@@ -72,7 +78,7 @@ class Reader {
 
   /** The document's bytes as MessagePack, or undefined. */
   getRaw(id) {
-    if (slab === null) newSlab(SLAB_BYTES);
+    if (slabView.length === 0) newSlab(SLAB_BYTES);
     let length = native.getRaw(this.#handle, id, slabUsed);
     if (length === undefined) return undefined;
     if (length < 0) {
@@ -152,7 +158,7 @@ class Collection extends Reader {
   }
 
   #later(write, finish) {
-    return turn.later(this.#core, write, finish);
+    return turn.later(this.#core, this, write, finish);
   }
 
   #now(write, finish) {

@@ -247,12 +247,18 @@ class Database {
     const core = this.#core;
     if (core.closing !== null) return core.closing;
     if (core.writing) return Promise.reject(errors.nested());
+    try {
+      // Refused, it leaves everything as it is; from here on it is not stopped any more.
+      turn.checked(options);
+      turn.flush();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const handle = core.handle;
-    turn.flush();
     turn.call('end_children', handle);
     core.handle = 0;
     this.#collections.clear();
-    core.closing = turn.start('close', handle, {}, options, nothing, () => letGo(core, handle));
+    core.closing = turn.start('close', handle, {}, {}, nothing, () => letGo(core, handle));
     return core.closing;
   }
 

@@ -60,9 +60,9 @@ setBuffer(512 * 1024);
 const KEPT_BUFFER = 8 * 1024 * 1024;
 let bufferSize = 512 * 1024;
 
-/** The native half needs so many bytes. */
+/** The native half needs so many bytes, for the next document at least: twice as many as before serve more. */
 function grow(size) {
-  bufferSize = Math.ceil(size / 65536) * 65536;
+  bufferSize = Math.ceil(Math.max(size, bufferSize * 2) / 65536) * 65536;
   setBuffer(bufferSize);
 }
 

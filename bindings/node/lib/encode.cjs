@@ -36,6 +36,10 @@ const KEPT_BUFFER = 16 * 1024 * 1024;
 
 const ObjectPrototype = Object.prototype;
 const { getPrototypeOf, hasOwn } = Object;
+/** The true length of a Uint8Array: a property of that name may say another. */
+const byteLength = Function.call.bind(
+  Object.getOwnPropertyDescriptor(getPrototypeOf(Uint8Array.prototype), 'byteLength').get,
+);
 
 let W;
 let F;
@@ -211,6 +215,8 @@ function array(v, depth, at) {
   enter(depth);
   const { length } = v;
   if (length > MAX_WORDS) throw errors.tooLarge();
+  // A proxy's may be anything.
+  if (length >>> 0 !== length) throw new Refusal('an array whose length is no whole number can\'t be stored', v);
   W[p++] = (length << 3) | ARRAY;
   for (let i = 0; i < length; i++) value(v[i], depth + 1, at);
 }
@@ -244,10 +250,15 @@ function special(v, prototype, depth) {
   } else if (types.isUint8Array(v)) {
     putBytes(v);
   } else if (v instanceof Ext) {
-    if (v.code >= 48 && v.code <= 63) throw errors.malformed('extension codes 48 to 63 are reserved for NyroDB');
+    // Both may have been changed since it was made.
+    const { code, bytes: content } = v;
+    if (!Number.isInteger(code) || code < -128 || code > 127 || !types.isUint8Array(content)) {
+      throw new Refusal('an Ext whose code is not -128 to 127, or whose bytes are no Uint8Array, can\'t be stored', v);
+    }
+    if (code >= 48 && code <= 63) throw errors.malformed('extension codes 48 to 63 are reserved for NyroDB');
     W[p++] = EXT;
-    W[p++] = v.code;
-    putBytes(v.bytes);
+    W[p++] = code;
+    putBytes(content);
   } else if (getPrototypeOf(prototype) === null && hasOwn(prototype, 'hasOwnProperty')) {
     // A plain object of another realm: of a vm context, as test runners have them.
     const before = polluted;
@@ -269,7 +280,7 @@ function describe(v) {
 }
 
 function putBytes(v) {
-  const { length } = v;
+  const length = byteLength(v);
   if (length > MAX_WORDS) throw errors.tooLarge();
   W[p++] = (length << 3) | BYTES;
   // If it does not fit, the record is written again into a larger buffer.
@@ -329,10 +340,10 @@ function openMap(v, depth) {
   W[place] = (count << 3) | OPEN;
 }
 
-/** A value that can't be stored. Where it stands is found out when it is told. */
-class Refusal extends Error {
-  constructor(why, value) {
-    super(why);
+/** A value that can't be stored. Where it stands is found out when it is told, as an error: this is none, and cheap. */
+class Refusal {
+  constructor(message, value) {
+    this.message = message;
     this.value = value;
   }
 }
@@ -527,8 +538,10 @@ function writeIds(ids) {
   try {
     fill();
     while (p > W.length || q > F.length) {
-      setBuffer(Math.ceil((Math.max(p * 8, q * 16) * 1.5) / 65536) * 65536);
+      const needed = Math.max(p * 8, q * 16);
+      // In this order: it makes a large buffer small.
       clear();
+      setBuffer(Math.ceil((needed * 1.5) / 65536) * 65536);
       fill();
     }
   } catch (thrown) {

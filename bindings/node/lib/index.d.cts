@@ -278,7 +278,10 @@ export class Database implements Disposable, AsyncDisposable {
     options?: CallOptions & { name?: string; since?: string; overwrite?: boolean },
   ): Promise<Report>;
 
-  /** Ends this handle: what was written before is kept, snapshots and scans end. Closing twice is fine. */
+  /**
+   * Ends this handle: what was written before is kept, snapshots and scans end. Closing twice is fine. A close that has
+   * begun is not stopped: `signal` and `timeoutMs` have no effect.
+   */
   close(options?: CallOptions): Promise<void>;
   closeSync(): void;
   [Symbol.dispose](): void;

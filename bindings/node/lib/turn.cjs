@@ -14,8 +14,12 @@ const errors = require('./errors.cjs');
 
 /** The database whose records are in the stream. */
 let current = null;
-/** [resolve, reject, finish, bad] of each record in the stream. */
+/**
+ * [resolve, reject, finish, bad, collection] of each record in the stream. A collection that nobody else holds would be
+ * collected, and its number, which the record names, could be another's.
+ */
 let waiting = [];
+const EACH = 5;
 let scheduled = false;
 
 /** Records handed over, by number of their batch. */
@@ -32,16 +36,29 @@ function expect(count) {
   if (awaited === 0) native.wake(false);
 }
 
+/** Tells a failure by what was thrown: by a getter it may be anything. */
+function retell(failure, thrown) {
+  try {
+    if (thrown instanceof errors.NyroError) {
+      const { errno, code, message } = thrown;
+      Object.assign(failure, { errno, code, message });
+    } else {
+      failure.message = String(thrown instanceof Error ? thrown.message : thrown);
+    }
+  } catch {
+    failure.message = 'a getter of the document threw something';
+  }
+}
+
 /** A document that could not be put into words failed as malformed: its own error takes the place. */
 function blame(error, bad) {
   if (bad === undefined || bad.length === 0) return error;
   if (error.errno === 201 && !error.failures) return bad[0][1];
+  const thrown = new Map(bad);
   let first = null;
   for (const failure of error.failures ?? []) {
-    const found = bad.find(([place]) => place === failure.index);
-    if (found) {
-      const [, { errno, code, message }] = found;
-      Object.assign(failure, { errno, code, message });
+    if (thrown.has(failure.index)) {
+      retell(failure, thrown.get(failure.index));
       first ??= failure;
     }
   }
@@ -51,8 +68,8 @@ function blame(error, bad) {
   return error;
 }
 
-/** Adds a write of a database to this turn's. `write` puts the record, `finish` makes the result of what came back. */
-function later(core, write, finish) {
+/** Adds a write to a collection of a database to this turn's. `write` puts the record, `finish` makes the result of what came back. */
+function later(core, collection, write, finish) {
   if (core.handle === 0) return Promise.reject(errors.closed());
   if (core.writing) return Promise.reject(errors.nested());
   let bad;
@@ -68,7 +85,7 @@ function later(core, write, finish) {
     setImmediate(flush);
   }
   const promise = new Promise((resolve, reject) => {
-    waiting.push(resolve, reject, finish, bad);
+    waiting.push(resolve, reject, finish, bad, collection);
   });
   if (stream.isFull()) flush();
   return promise;
@@ -91,14 +108,14 @@ function flush() {
     return;
   }
   const error = codec.lastError();
-  for (let i = 0; i < entries.length; i += 4) entries[i + 1](error);
+  for (let i = 0; i < entries.length; i += EACH) entries[i + 1](error);
 }
 
 /** All writes of a database so far are done: before a write that does not wait for the end of the turn. */
 function drain(core) {
   if (!stream.isEmpty()) flush();
   // In a transaction it would be waiting for itself.
-  if (!core.writing) native.drain(core.handle);
+  if (!core.writing && native.drain(core.handle) < 0) throw codec.lastError();
 }
 
 /** The answer of a call that gives text, made again with a larger buffer where that is needed. */
@@ -128,9 +145,14 @@ function written(event) {
   const entries = batches.get(event[1]);
   batches.delete(event[1]);
   expect(-1);
-  for (let i = 0, at = 2; i < entries.length; i += 4, at += 2) {
-    if (event[at]) entries[i](entries[i + 2](event[at + 1]));
-    else entries[i + 1](blame(errors.ofParts(event[at + 1]), entries[i + 3]));
+  for (let i = 0, at = 2; i < entries.length; i += EACH, at += 2) {
+    try {
+      if (event[at]) entries[i](entries[i + 2](event[at + 1]));
+      else entries[i + 1](blame(errors.ofParts(event[at + 1]), entries[i + 3]));
+    } catch (error) {
+      // The others are settled all the same.
+      entries[i + 1](error);
+    }
   }
 }
 
@@ -149,24 +171,44 @@ function ended([, number, succeeded, result]) {
   const job = jobs.get(number);
   jobs.delete(number);
   expect(-1);
-  job.signal?.removeEventListener('abort', job.abort);
-  job.onEnd?.(succeeded);
-  if (job.failed) return job.reject(job.failed.error);
-  if (succeeded) return job.resolve(job.finish(result));
-  const error = errors.ofParts(result);
-  if (error.errno === 108 && job.signal?.aborted) error.cause = job.signal.reason;
-  job.reject(error);
+  leave(job);
+  try {
+    job.onEnd?.();
+    if (job.failed) return job.reject(job.failed.error);
+    if (succeeded) return job.resolve(job.finish(result));
+    const error = errors.ofParts(result);
+    if (error.errno === 108 && job.signal?.aborted) error.cause = job.signal.reason;
+    job.reject(error);
+  } catch (error) {
+    job.reject(error);
+  }
 }
 
-/** Starts a call on a thread of its own. Options: signal, onProgress, timeoutMs. */
-function start(name, handle, args, options = {}, finish = (result) => result, onEnd = undefined) {
+/** Hears no more of the signal, which may be an object of the caller's own. */
+function leave({ signal, abort }) {
+  try {
+    signal?.removeEventListener('abort', abort);
+  } catch {
+    // It says nothing about the call.
+  }
+}
+
+/** The options of a long call, if they are some. */
+function checked(options) {
+  const { signal, onProgress, timeoutMs } = options ?? {};
+  const methods = [signal?.addEventListener, signal?.removeEventListener];
+  if (signal !== undefined && methods.some((method) => typeof method !== 'function')) {
+    throw errors.argument('signal must be an AbortSignal');
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') throw errors.argument('onProgress must be a function');
+  if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw errors.argument('timeoutMs must be a number of milliseconds');
+  return { signal, onProgress, timeoutMs };
+}
+
+/** Starts a call on a thread of its own. Options: signal, onProgress, timeoutMs. `onEnd` is called, come what may. */
+function start(name, handle, args, options, finish = (result) => result, onEnd = undefined) {
   return new Promise((resolve, reject) => {
-    const { signal, onProgress, timeoutMs } = options;
-    if (signal !== undefined && !(signal !== null && typeof signal.addEventListener === 'function')) {
-      throw errors.argument('signal must be an AbortSignal');
-    }
-    if (onProgress !== undefined && typeof onProgress !== 'function') throw errors.argument('onProgress must be a function');
-    if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw errors.argument('timeoutMs must be a number of milliseconds');
+    const { signal, onProgress, timeoutMs } = checked(options);
     if (!stream.isEmpty()) flush();
     if (signal?.aborted) {
       const error = errors.ofParts([108, 'Cancelled', 'the call was cancelled', -1, []]);
@@ -174,12 +216,21 @@ function start(name, handle, args, options = {}, finish = (result) => result, on
       throw error;
     }
     const number = (jobNumber = (jobNumber + 1) >>> 0);
-    const answer = native.start(name, handle, JSON.stringify(args), number, onProgress ? 1 : 0, timeoutMs ?? -1);
-    if (answer !== undefined) throw codec.lastError();
     const abort = () => native.cancel(number);
     signal?.addEventListener('abort', abort);
-    jobs.set(number, { resolve, reject, finish, onProgress, signal, abort, onEnd, failed: null });
+    const job = { resolve, reject, finish, onProgress, signal, abort, onEnd, failed: null };
+    jobs.set(number, job);
+    const answer = native.start(name, handle, JSON.stringify(args), number, onProgress ? 1 : 0, timeoutMs ?? -1);
+    if (answer !== undefined) {
+      const error = codec.lastError();
+      jobs.delete(number);
+      leave(job);
+      onEnd?.();
+      throw error;
+    }
     expect(1);
+    // Before it was there to be cancelled.
+    if (signal?.aborted) abort();
   });
 }
 
@@ -191,4 +242,4 @@ function call(name, handle, args = {}) {
 
 native.listen(take);
 
-module.exports = { later, drain, flush, fetch, start, call, blame };
+module.exports = { later, drain, flush, fetch, checked, start, call, blame };

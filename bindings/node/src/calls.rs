@@ -3,7 +3,7 @@
 //! Arguments come as JSON text, results go as a document; only the long calls run on a thread of their own.
 
 use crate::js::{Answer, Args};
-use crate::state::{refused, Handle, State};
+use crate::state::{self, refused, Handle, State};
 use crate::threads::{Work, Writer};
 use crate::writing::put_document;
 use nyro_owned::settings::{self, Setting};
@@ -48,7 +48,10 @@ pub fn snapshot(state: &mut State, args: &Args<1>) -> Result<Answer> {
 /// `release(number)`: what it stands for is let go. JavaScript forgot the number.
 pub fn release(state: &mut State, args: &Args<1>) -> Result<Answer> {
     match state.take(args.number(0)?) {
-        Handle::Transaction(tx) => drop(tx.rollback()),
+        Handle::Transaction(tx) => {
+            let _ = tx.rollback();
+            state::ended();
+        }
         handle => drop(handle),
     }
     Ok(Answer::Nothing)
@@ -163,13 +166,8 @@ pub fn start(state: &mut State, args: &Args<6>) -> Result<Answer> {
     }
     let pending = state.writer(number).ok().map(|(_, writer)| writer.pending());
     let work = long(state, &name, number, &given)?;
-    state.jobs.start(job, tell, deadline, move |control| {
-        // What was written before the call was made belongs to it.
-        if let Some(pending) = pending {
-            pending.wait();
-        }
-        work(control)
-    })?;
+    // What was written before the call was made belongs to it.
+    state.jobs.start(job, tell, deadline, pending, work)?;
     Ok(Answer::Nothing)
 }
 

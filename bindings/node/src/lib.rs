@@ -124,6 +124,10 @@ unsafe extern "C" fn listen(env: sys::napi_env, info: sys::napi_callback_info) -
     // SAFETY: Node calls this with both, on the thread of the environment.
     unsafe {
         let (Some(state), function) = state_of(env, info) else { return ptr::null_mut() };
+        if !state.queue.bell().is_null() {
+            // One bell, and one end, is all that a state has.
+            return ptr::null_mut();
+        }
         let (mut name, mut bell) = (ptr::null_mut(), ptr::null_mut());
         sys::napi_create_string_utf8(env, c"nyrodb".as_ptr(), 6, &mut name);
         // Made before the hook of `tear_down` is: hooks run in reverse order, so the threads that ring are joined
@@ -164,7 +168,7 @@ unsafe extern "C" fn wake(env: sys::napi_env, info: sys::napi_callback_info) -> 
 
 /// The environment ends.
 unsafe extern "C" fn tear_down(state: *mut c_void) {
-    // SAFETY: leaked by `napi_register_module_v1` and handed to nobody else that outlives the environment, in which
+    // SAFETY: leaked by `create`, whose only `listen` made this hook, and handed to nobody else that outlives the environment, in which
     // no JavaScript runs any more.
     let mut state = unsafe { Box::from_raw(state.cast::<State>()) };
     let torn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| state.tear_down()));
@@ -174,22 +178,39 @@ unsafe extern "C" fn tear_down(state: *mut c_void) {
     }
 }
 
+/// `create()`: an object of all functions, with a state of their own. Once for each time that the package's JavaScript
+/// is evaluated: a test runner may do that again and again, in one environment and over one native module.
+unsafe extern "C" fn create(env: sys::napi_env, _: sys::napi_callback_info) -> sys::napi_value {
+    let mut module = ptr::null_mut();
+    // SAFETY: Node calls this with its environment.
+    if unsafe { sys::napi_create_object(env, &mut module) } != sys::Status::napi_ok {
+        return ptr::null_mut();
+    }
+    let state = Box::into_raw(Box::new(State::new(Arc::new(Queue::new()))));
+    for (name, callback) in exports() {
+        let mut function = ptr::null_mut();
+        let length = name.count_bytes() as isize;
+        // SAFETY: env comes from Node, module was just made; the name is that long; the state lives until `tear_down`.
+        unsafe {
+            let text: *const c_char = name.as_ptr();
+            sys::napi_create_function(env, text, length, callback, state.cast(), &mut function);
+            sys::napi_set_named_property(env, module, text, function);
+        }
+    }
+    module
+}
+
 /// Node calls this once for each environment that loads the package.
 ///
 /// # Safety
 /// To be called by Node.
 #[no_mangle]
 pub unsafe extern "C" fn napi_register_module_v1(env: sys::napi_env, module: sys::napi_value) -> sys::napi_value {
-    let state = Box::into_raw(Box::new(State::new(Arc::new(Queue::new()))));
-    for (name, callback) in exports() {
-        let mut function = ptr::null_mut();
-        let length = name.count_bytes() as isize;
-        // SAFETY: env and module come from Node; the name is that long; the state lives until `tear_down`.
-        unsafe {
-            let text: *const c_char = name.as_ptr();
-            sys::napi_create_function(env, text, length, callback, state.cast(), &mut function);
-            sys::napi_set_named_property(env, module, text, function);
-        }
+    let mut function = ptr::null_mut();
+    // SAFETY: env and module come from Node; the name is that long.
+    unsafe {
+        sys::napi_create_function(env, c"create".as_ptr(), 6, Some(create), ptr::null_mut(), &mut function);
+        sys::napi_set_named_property(env, module, c"create".as_ptr(), function);
     }
     module
 }

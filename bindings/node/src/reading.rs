@@ -113,7 +113,7 @@ pub fn scan(state: &mut State, args: &Args<2>) -> Result<Answer> {
     let token = token.ok_or_else(|| Error::InvalidArgument("a token is what a scan gave".to_owned()))?;
     let of = state.database_of(number)?;
     let (coll, _) = state.collection(number)?;
-    let scan = Scan { cursor: coll.scan(token)?, left: None, failed: None };
+    let scan = Scan { cursor: coll.scan(token)?, left: None };
     Ok(Answer::Number(f64::from(state.keep(Handle::Scan(of, Box::new(scan))))))
 }
 
@@ -122,9 +122,6 @@ pub fn scan(state: &mut State, args: &Args<2>) -> Result<Answer> {
 pub fn next(state: &mut State, args: &Args<2>) -> Result<Answer> {
     let (number, most) = (args.number(0)?, args.number(1)? as usize);
     let (scan, sink, shapes) = state.scan(number)?;
-    if let Some(error) = scan.failed.take() {
-        return Err(error);
-    }
     sink.clear();
     // Room for the tokens; the documents reserve their own.
     if let Err(stop) = sink.reserve(most * 4) {
@@ -159,11 +156,8 @@ pub fn next(state: &mut State, args: &Args<2>) -> Result<Answer> {
                 });
                 let done = match next {
                     Ok(done) => done,
-                    // What was read is given first; the scan has ended, and says why when it is asked again.
-                    Err(error) if given > 0 => {
-                        scan.failed = Some(error);
-                        break;
-                    }
+                    // What was read is given first; the scan says the error again when it is asked again.
+                    Err(_) if given > 0 => break,
                     Err(error) => return Err(error),
                 };
                 let token = scan.cursor.token();

@@ -18,6 +18,7 @@ use crate::threads::{Jobs, Writer};
 use crate::write::{Source, SourceText, WriteShape};
 use napi_sys as sys;
 use nyro_owned::{Coll, Cursor, Database, Error, Result, Snapshot, Tx};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// What a handle stands for.
@@ -51,8 +52,6 @@ pub struct Scan {
     pub cursor: Cursor,
     /// Read, but larger than the buffer was: its bytes and its token.
     pub left: Option<(Vec<u8>, u64)>,
-    /// Why it ended, if that could not be told yet.
-    pub failed: Option<Error>,
 }
 
 /// Memory that JavaScript writes into.
@@ -292,6 +291,7 @@ impl State {
             if let Handle::Transaction(tx) = handle {
                 // Nobody is there to be told.
                 let _ = tx.rollback();
+                ended();
             }
         }
         self.jobs.stop();
@@ -305,6 +305,26 @@ impl State {
             *handle = Handle::Free;
         }
     }
+}
+
+thread_local! {
+    /// Transactions of this thread, of all states that it has.
+    static WRITING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A transaction was begun.
+pub fn begun() {
+    WRITING.set(WRITING.get() + 1);
+}
+
+/// One has ended.
+pub fn ended() {
+    WRITING.set(WRITING.get().saturating_sub(1));
+}
+
+/// Whether there is one.
+pub fn is_writing() -> bool {
+    WRITING.get() > 0
 }
 
 /// Turns a refusal of the sink into an answer.

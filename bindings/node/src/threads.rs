@@ -12,6 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+/// The place of a document in an `insertMany`, and why it could not be written.
+pub type Bad = (u64, Error);
+
 /// Writes that belong together, some refused before they came here.
 pub struct Writes {
     /// Number of the batch.
@@ -20,8 +23,8 @@ pub struct Writes {
     pub batch: Batch,
     /// The place and error of each that is not in the batch, in order.
     pub refused: Vec<(usize, Error)>,
-    /// Documents inside an `insertMany` that are not what JavaScript meant: place of the write, place in it, error.
-    pub bad: Vec<(usize, u64, Error)>,
+    /// Documents inside an `insertMany` that are not what JavaScript meant: the place of the write, and what is bad in it.
+    pub bad: Vec<(usize, Vec<Bad>)>,
 }
 
 impl Writes {
@@ -31,22 +34,31 @@ impl Writes {
         for (place, error) in self.refused {
             results.insert(place.min(results.len()), Err(error));
         }
-        for (place, document, error) in self.bad {
+        for (place, bad) in self.bad {
             if let Some(Err(failed)) = results.get_mut(place) {
-                blame(failed, document, error);
+                blame(failed, bad);
             }
         }
         results
     }
 }
 
-/// A document that stands for one that could not be written failed as malformed: the true reason takes its place.
-pub fn blame(failed: &mut Error, document: u64, error: Error) {
+/// Documents that stand for those that could not be written failed as malformed: the true reasons take their places.
+pub fn blame(failed: &mut Error, bad: Vec<Bad>) {
     match failed {
         Error::BulkWrite { failures, .. } => {
-            failures.iter_mut().filter(|(at, _)| *at == document).for_each(|(_, failure)| *failure = error.clone());
+            let mut bad: HashMap<u64, Error> = bad.into_iter().collect();
+            for (at, failure) in failures {
+                if let Some(error) = bad.remove(at) {
+                    *failure = error;
+                }
+            }
         }
-        Error::MalformedDocument { .. } => *failed = error,
+        Error::MalformedDocument { .. } => {
+            if let Some((_, error)) = bad.into_iter().next() {
+                *failed = error;
+            }
+        }
         _ => {}
     }
 }
@@ -73,14 +85,21 @@ pub struct Writer {
     queue: Arc<Queue>,
     sender: Option<Sender<Task>>,
     thread: Option<JoinHandle<()>>,
-    /// Batches handed over and not done.
-    pending: Arc<(Mutex<usize>, Condvar)>,
+    /// How far it is.
+    progress: Arc<(Mutex<Counts>, Condvar)>,
+}
+
+/// Tasks of a writer: all that were handed over, and those of them that are done. They are done in their order.
+#[derive(Default)]
+struct Counts {
+    given: u64,
+    done: u64,
 }
 
 impl Writer {
     /// Nothing runs yet.
     pub fn new(queue: Arc<Queue>) -> Writer {
-        Writer { queue, sender: None, thread: None, pending: Arc::default() }
+        Writer { queue, sender: None, thread: None, progress: Arc::default() }
     }
 
     /// Hands over a batch.
@@ -97,18 +116,18 @@ impl Writer {
         if self.sender.is_none() {
             self.start(db.clone())?;
         }
-        *lock(&self.pending.0) += 1;
+        lock(&self.progress.0).given += 1;
         let sent = self.sender.as_ref().is_some_and(|sender| sender.send(task).is_ok());
         if sent {
             return Ok(());
         }
-        *lock(&self.pending.0) -= 1;
+        lock(&self.progress.0).given -= 1;
         Err(Error::Closed)
     }
 
     fn start(&mut self, db: Database) -> Result<()> {
         let (sender, receiver) = channel::<Task>();
-        let (queue, pending) = (self.queue.clone(), self.pending.clone());
+        let (queue, progress) = (self.queue.clone(), self.progress.clone());
         let body = move || {
             for task in receiver {
                 match task {
@@ -118,8 +137,8 @@ impl Writer {
                     }
                     Task::Call(number, work) => run(&queue, number, work, Control::new()),
                 }
-                *lock(&pending.0) -= 1;
-                pending.1.notify_all();
+                lock(&progress.0).done += 1;
+                progress.1.notify_all();
             }
         };
         self.thread = Some(spawn("nyrodb-write", body)?);
@@ -127,14 +146,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits until everything handed over is committed.
-    pub fn drain(&self) {
-        self.pending().wait();
-    }
-
-    /// What is handed over, for a thread that wants to wait for it.
+    /// What is handed over and not done, for who wants to wait for it.
     pub fn pending(&self) -> Pending {
-        Pending(self.pending.clone())
+        Pending { until: lock(&self.progress.0).given, progress: self.progress.clone() }
     }
 
     /// Commits what was handed over, and ends the thread.
@@ -147,16 +161,42 @@ impl Writer {
     }
 }
 
-/// The batches of a writer that are not done.
-pub struct Pending(Arc<(Mutex<usize>, Condvar)>);
+/// The tasks of a writer up to a moment; what is handed over later does not matter.
+pub struct Pending {
+    until: u64,
+    progress: Arc<(Mutex<Counts>, Condvar)>,
+}
+
+/// While a thread waits it looks so often whether it is to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Pending {
+    /// Whether there are none.
+    pub fn is_done(&self) -> bool {
+        lock(&self.progress.0).done >= self.until
+    }
+
     /// Waits until there are none.
     pub fn wait(&self) {
-        let mut pending = lock(&self.0 .0);
-        while *pending > 0 {
-            pending = self.0 .1.wait(pending).unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.progress.0);
+        while counts.done < self.until {
+            counts = self.progress.1.wait(counts).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// As [`Pending::wait`], unless the call is stopped first.
+    fn wait_with(&self, cancel: &CancelToken, deadline: Option<Instant>) -> Result<()> {
+        let mut counts = lock(&self.progress.0);
+        while counts.done < self.until {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                return Err(Error::DeadlineExceeded);
+            }
+            counts = self.progress.1.wait_timeout(counts, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
     }
 }
 
@@ -192,13 +232,15 @@ impl Jobs {
         Jobs { queue, running: HashMap::new() }
     }
 
-    /// Runs a call on a thread of its own. Its end is told under `number`, its progress if `tell`.
+    /// Runs a call on a thread of its own, after the writes of `before`. Its end is told under `number`, its progress
+    /// if `tell`.
     pub fn start(
         &mut self,
         number: u32,
         tell: bool,
         deadline: Option<Instant>,
-        work: impl FnOnce(Control<'_>) -> Result<Document> + Send + 'static,
+        before: Option<Pending>,
+        work: Work,
     ) -> Result<()> {
         let (queue, token) = (self.queue.clone(), CancelToken::new());
         let cancel = token.clone();
@@ -219,6 +261,12 @@ impl Jobs {
             if tell {
                 control = control.on_progress(&mut on_progress);
             }
+            let work = |control: Control<'_>| {
+                if let Some(before) = before {
+                    before.wait_with(&cancel, deadline)?;
+                }
+                work(control)
+            };
             run(&queue, number, work, control);
         };
         self.running.insert(number, (token, spawn("nyrodb-call", body)?));

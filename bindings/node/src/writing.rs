@@ -11,8 +11,8 @@
 use crate::events::put_result;
 use crate::js::{Answer, Args};
 use crate::reading::id_of;
-use crate::state::{refused, Handle, State};
-use crate::threads::Writes;
+use crate::state::{self, refused, Handle, State};
+use crate::threads::{blame, Bad, Writes};
 use crate::words;
 use crate::write::{Refusal, Source, WriteShape, NO_DOCUMENT};
 use nyro_owned::{split, Batch, Coll, Document, Done, Error, Id, InsertManyOptions, Op, RawDocument, Result, Tx};
@@ -33,8 +33,8 @@ struct Record {
     collection: u32,
     /// What is to be done, or why it can't be.
     op: Result<Op>,
-    /// Documents of an `INSERT_MANY` that could not be written: place and error.
-    bad: Vec<(u64, Error)>,
+    /// Documents of an `INSERT_MANY` that could not be written.
+    bad: Vec<Bad>,
 }
 
 fn surrogate() -> Error {
@@ -61,7 +61,7 @@ fn record(source: &mut Source<'_>) -> Result<Record> {
     Ok(Record { collection: collection as u32, op, bad })
 }
 
-fn op(source: &mut Source<'_>, kind: i32, count: usize, flags: i32, bad: &mut Vec<(u64, Error)>) -> Result<Op> {
+fn op(source: &mut Source<'_>, kind: i32, count: usize, flags: i32, bad: &mut Vec<Bad>) -> Result<Op> {
     let mut id_bytes = Vec::new();
     match kind {
         PUT => document(source).map(Op::Put),
@@ -86,12 +86,7 @@ fn document(source: &mut Source<'_>) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn documents(
-    source: &mut Source<'_>,
-    count: usize,
-    options: InsertManyOptions,
-    bad: &mut Vec<(u64, Error)>,
-) -> Result<Op> {
+fn documents(source: &mut Source<'_>, count: usize, options: InsertManyOptions, bad: &mut Vec<Bad>) -> Result<Op> {
     let (words, floats, text) = source.left();
     let mut documents = Vec::with_capacity(words * 5 + floats * 9 + text + 16);
     let mut ends = Vec::with_capacity(count);
@@ -143,7 +138,9 @@ pub fn submit(state: &mut State, args: &Args<5>) -> Result<Answer> {
             (Ok(op), Ok(name)) => writes.batch.push(name, op),
             (Err(error), _) | (_, Err(error)) => writes.refused.push((place, error)),
         }
-        writes.bad.extend(record.bad.into_iter().map(|(at, error)| (place, at, error)));
+        if !record.bad.is_empty() {
+            writes.bad.push((place, record.bad));
+        }
         place += 1;
     }
     let (db, writer) = state.writer(database)?;
@@ -152,9 +149,21 @@ pub fn submit(state: &mut State, args: &Args<5>) -> Result<Answer> {
     Ok(Answer::Nothing)
 }
 
-/// `drain(database)`: waits until what was submitted is committed.
+/// `drain(database)`: waits until what was submitted is committed. Error: `NestedTransaction` if that waits for a
+/// transaction of this thread, begun with another handle of the same file.
 pub fn drain(state: &mut State, args: &Args<1>) -> Result<Answer> {
-    state.writer(args.number(0)?)?.1.drain();
+    let (db, writer) = state.writer(args.number(0)?)?;
+    let pending = writer.pending();
+    if state::is_writing() && !pending.is_done() {
+        // Only a database knows whether it is the one; it says so by refusing another transaction.
+        match Tx::begin(db) {
+            Ok(tx) => tx.rollback()?,
+            Err(Error::NestedTransaction) => return Err(Error::NestedTransaction),
+            // The writes themselves will say what is wrong.
+            Err(_) => {}
+        }
+    }
+    pending.wait();
     Ok(Answer::Nothing)
 }
 
@@ -165,10 +174,8 @@ pub fn run(state: &mut State, args: &Args<3>) -> Result<Answer> {
     let record = record(&mut state.input.source(&state.write_shapes, words, floats)?)?;
     let (coll, _) = state.collection(record.collection)?;
     let mut result = record.op.and_then(|op| now(coll, op));
-    for (place, error) in record.bad {
-        if let Err(failed) = &mut result {
-            crate::threads::blame(failed, place, error);
-        }
+    if let Err(failed) = &mut result {
+        blame(failed, record.bad);
     }
     answer(state, result)
 }
@@ -213,6 +220,7 @@ pub fn result_again(state: &mut State) -> Result<Answer> {
 pub fn begin(state: &mut State, args: &Args<1>) -> Result<Answer> {
     let number = args.number(0)?;
     let tx = Tx::begin(state.database(number)?)?;
+    state::begun();
     Ok(Answer::Number(f64::from(state.keep(Handle::Transaction(tx)))))
 }
 
