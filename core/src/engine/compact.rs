@@ -61,7 +61,7 @@ impl Engine {
         let (mut from, mut seen) = (Position::default(), 0);
         loop {
             let total = self.meta.lock().block_pages;
-            control.step(Progress::new("merging blocks", seen.min(total), total, "pages"))?;
+            self.step(control, Progress::new("merging blocks", seen.min(total), total, "pages"))?;
             let order = Order { force: true, goal: Some(Goal::Merge), from, until, ..Order::default() };
             let done = self.checkpoint_as(order)?.unwrap_or_default();
             report.moved_bytes += done.moved_bytes;
@@ -72,6 +72,14 @@ impl Engine {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Tells how far it is. A progress callback may have left a transaction open on this thread: the next checkpoint
+    /// would wait for it, so that is the end, whatever else there is.
+    fn step(&self, control: &mut Control<'_>, progress: Progress) -> Result<()> {
+        let go_on = control.step(progress);
+        self.check_not_writing()?;
+        go_on
     }
 
     /// Moves what lies behind the pages that are needed, for as long as the end comes nearer.
@@ -107,7 +115,7 @@ impl Engine {
         let mut from = Position::default();
         loop {
             let (used, end) = self.used()?;
-            control.step(Progress::new("moving pages", used.min(end), end, "pages"))?;
+            self.step(control, Progress::new("moving pages", used.min(end), end, "pages"))?;
             self.space.lock().rewind();
             let goal = Some(Goal::Evacuate(PageNo(cut)));
             let order = Order { force: true, shrink: true, goal, from, until, ..Order::default() };

@@ -149,6 +149,13 @@ static void releasing_twice(void) {
     close_db(h.db);
     GIVES(103, nyro_close(h.db, NULL));
     GIVES(103, nyro_close(h.db, NULL));
+    GIVES(103, nyro_db_release(h.db, NULL));
+    h = open_all();
+    GIVES(101, nyro_db_release(h.scan, NULL));
+    release_all(h);
+    OK(nyro_db_release(h.db, NULL));
+    GIVES(103, nyro_db_release(h.db, NULL));
+    GIVES(103, nyro_close(h.db, NULL));
 }
 
 /* Database, snapshot, its collection, collection, scan: released in all 120 orders, used in between. */

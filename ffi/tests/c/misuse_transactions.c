@@ -101,6 +101,26 @@ static void closing_with_one_open(void) {
     close_db(again);
 }
 
+/* A handle given up inside a transaction: the database is closed when that ends, and can be opened otherwise. */
+static void giving_up_inside(void) {
+    nyro_db db = open_file("x");
+    nyro_transaction tx = begin(db);
+    nyro_collection c = collection_of(tx, "c");
+    fill(c, 3);
+    OK(nyro_db_release(db, NULL));
+    GIVES(103, nyro_sync(db, NULL));
+    fill(c, 4);
+    OK(nyro_commit(tx, NULL, NULL));
+    nyro_options options;
+    OK(nyro_options_init(&options, sizeof options, NULL));
+    options.writer_timeout_ms = 77;
+    OK(nyro_open(TEXT("x"), &options, &db, NULL));
+    nyro_collection outside = collection_of(db, "c");
+    CHECK(count_of(outside) == 4);
+    OK(nyro_collection_release(outside, NULL));
+    close_db(db);
+}
+
 static void *use_everything(void *given) {
     const uint64_t *all = given;
     for (const function *f = FUNCTIONS; f->name != NULL; f++) {
@@ -299,6 +319,7 @@ const test_case TRANSACTION_CASES[] = {
     {"transaction_nested_writes", nested_writes},
     {"transaction_long_calls_inside", long_calls_inside},
     {"transaction_closing_with_one_open", closing_with_one_open},
+    {"transaction_giving_up_inside", giving_up_inside},
     {"transaction_used_by_another_thread", used_by_another_thread},
     {"transaction_left_open_by_a_thread_that_ends", left_open_by_a_thread_that_ends},
     {"transactions_of_two_databases_at_once", two_databases_at_once},

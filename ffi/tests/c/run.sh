@@ -14,7 +14,7 @@ strict=(-std=c11 -O1 -g -Wall -Wextra -Werror -pedantic -Iinclude)
 shared=(-L"$built" -lnyro "-Wl,-rpath,$out" -lpthread -ldl)
 static=("$built/libnyro.a" -lpthread -ldl -lm)
 sanitized=(-fsanitize=address -fno-omit-frame-pointer)
-memcheck=(valgrind -q --fair-sched=try --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite)
+memcheck=(valgrind -q --suppressions=ffi/tests/c/valgrind.supp --fair-sched=try --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite)
 ln -sf "$built/libnyro.so" "$out/libnyro.so.0"
 export NYRO_LIBRARY="$built/libnyro.so" ASAN_OPTIONS=detect_leaks=1
 
