@@ -1,24 +1,38 @@
 //! Writes of many callers that are committed together: what `nyrodb.aio` sends to its worker thread.
 
+use crate::bytes::Bytes;
 use crate::codec;
+use crate::collection::Many;
 use crate::database::Database;
 use crate::error::{self, OrRaise};
 use crate::gil::released;
 use crate::id;
 use nyro_owned::{Done, InsertManyOptions, Op};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::PyList;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Writes in the order they are added, encoded at once, committed together by ``commit``.
 #[pyclass(module = "nyrodb", frozen)]
 pub struct Batch {
-    batch: Mutex<nyro_owned::Batch>,
+    gathered: Mutex<Gathered>,
+}
+
+#[derive(Default)]
+struct Gathered {
+    batch: nyro_owned::Batch,
+    /// Of each `insert_many`, by its place: what could not be encoded, for its result.
+    many: HashMap<usize, Many>,
 }
 
 impl Batch {
     fn push(&self, collection: &str, op: Op) {
-        self.batch.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::from(collection), op);
+        self.with(|gathered| gathered.batch.push(Arc::from(collection), op));
+    }
+
+    fn with<R>(&self, call: impl FnOnce(&mut Gathered) -> R) -> R {
+        call(&mut self.gathered.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -30,11 +44,11 @@ fn encoded(py: Python<'_>, document: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 impl Batch {
     #[new]
     fn new() -> Batch {
-        Batch { batch: Mutex::default() }
+        Batch { gathered: Mutex::default() }
     }
 
     fn __len__(&self) -> usize {
-        self.batch.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.with(|gathered| gathered.batch.len())
     }
 
     /// Adds a ``put``; its result is the id.
@@ -44,8 +58,8 @@ impl Batch {
     }
 
     /// Adds a ``put_raw``; its result is the id.
-    fn put_raw(&self, collection: &str, document: &Bound<'_, PyBytes>) {
-        self.push(collection, Op::Put(document.as_bytes().to_vec()));
+    fn put_raw(&self, collection: &str, document: Bytes<'_>) {
+        self.push(collection, Op::Put(document.as_slice().to_vec()));
     }
 
     /// Adds an ``insert_one``; its result is the id.
@@ -64,13 +78,13 @@ impl Batch {
         ordered: bool,
         atomic: bool,
     ) -> PyResult<()> {
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-        for document in documents.try_iter()? {
-            codec::encode_behind(py, &mut bytes, &document?)?.or_raise(py)?;
-            ends.push(bytes.len());
-        }
         let options = InsertManyOptions { ordered, atomic };
-        self.push(collection, Op::InsertMany { documents: bytes, ends, options });
+        let mut many = Many::encode(py, documents, options)?;
+        let (documents, ends) = (std::mem::take(&mut many.bytes), std::mem::take(&mut many.ends));
+        self.with(|gathered| {
+            gathered.many.insert(gathered.batch.len(), many);
+            gathered.batch.push(Arc::from(collection), Op::InsertMany { documents, ends, options });
+        });
         Ok(())
     }
 
@@ -95,17 +109,19 @@ impl Batch {
 
     /// Commits all. Gives a result or an exception (not raised) for each, in their order; the batch is empty then.
     fn commit<'py>(&self, py: Python<'py>, database: &Bound<'py, Database>) -> PyResult<Bound<'py, PyList>> {
-        let batch = std::mem::take(&mut *self.batch.lock().unwrap_or_else(PoisonError::into_inner));
+        let Gathered { batch, many } = self.with(std::mem::take);
         let db = &database.get().db;
         let results = released(py, || batch.commit(db));
-        let results = results.into_iter().map(|result| match result {
-            Ok(Done::Id(id)) => id::to_python(py, &id),
-            Ok(Done::Ids(ids)) => {
-                let ids = ids.iter().map(|id| id::to_python(py, id)).collect::<PyResult<Vec<_>>>()?;
-                Ok(PyList::new(py, ids)?.into_any())
-            }
-            Ok(Done::Found(found)) => Ok(found.into_pyobject(py)?.to_owned().into_any()),
-            Err(e) => Ok(error::of(py, &e).into_value(py).into_bound(py).into_any()),
+        let results = results.into_iter().enumerate().map(|(place, result)| {
+            let result = match (result, many.get(&place)) {
+                (Ok(Done::Ids(ids)), Some(many)) => many.result(py, Ok(ids)).map(Bound::into_any),
+                (Err(e), Some(many)) => many.result(py, Err(e)).map(Bound::into_any),
+                (Ok(Done::Id(id)), _) => id::to_python(py, &id),
+                (Ok(Done::Found(found)), _) => Ok(found.into_pyobject(py)?.to_owned().into_any()),
+                (Ok(Done::Ids(ids)), None) => Many::default().result(py, Ok(ids)).map(Bound::into_any),
+                (Err(e), None) => Err(error::of(py, &e)),
+            };
+            Ok(result.unwrap_or_else(|e| e.into_value(py).into_bound(py).into_any()))
         });
         PyList::new(py, results.collect::<PyResult<Vec<_>>>()?)
     }

@@ -7,10 +7,13 @@ use crate::gil::{released, Held};
 use crate::results::{InsertManyResult, InsertOneResult, UpdateResult};
 use crate::scan::Scan;
 use crate::{id, reads};
-use nyro_owned::{Coll, Database, Error, InsertManyOptions};
+use nyro_owned::{Coll, Database, Error, Id, InsertManyOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use std::sync::Arc;
+
+/// Bytes of documents that one `insert_many` gathers; far more than a transaction may hold.
+const LARGEST_BYTES: usize = 256 << 20;
 
 /// Documents, found by ``_id``.
 #[pyclass(module = "nyrodb", frozen, weakref)]
@@ -124,20 +127,8 @@ impl Collection {
         let options = InsertManyOptions { ordered, atomic };
         let many = Many::encode(py, documents, options)?;
         let inserted = released(py, || self.coll.insert_many(many.documents(), options));
-        let (count, failures) = match inserted {
-            Ok(result) if many.failures.is_empty() => {
-                let ids = result.inserted_ids.iter().map(|id| id::to_python(py, id));
-                let inserted_ids = PyList::new(py, ids.collect::<PyResult<Vec<_>>>()?)?;
-                return Ok(InsertManyResult { inserted_ids: inserted_ids.into_any().unbind() });
-            }
-            Ok(result) => (result.inserted_ids.len() as u64, Vec::new()),
-            Err(Error::BulkWrite { inserted, failures }) if !many.failures.is_empty() => {
-                let failures = failures.iter();
-                (inserted, failures.map(|(at, e)| (many.place(*at), e.code(), e.to_string())).collect())
-            }
-            Err(e) => return Err(error::of(py, &e)),
-        };
-        Err(error::of_bulk(py, count, many.all_failures(failures, ordered)))
+        let inserted_ids = many.result(py, inserted.map(|result| result.inserted_ids))?;
+        Ok(InsertManyResult { inserted_ids: inserted_ids.into_any().unbind() })
     }
 
     /// Replaces the document with this id; ``matched_count`` is 0, and nothing changed, if there is none.
@@ -165,21 +156,25 @@ impl Collection {
 /// Documents of one `insert_many`, encoded one behind the other. One that can't be encoded is a failure as one that
 /// the engine refuses.
 #[derive(Default)]
-struct Many {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+pub struct Many {
+    /// The documents that could be encoded, one behind the other.
+    pub bytes: Vec<u8>,
+    /// Where each ends.
+    pub ends: Vec<usize>,
     failures: Vec<Failure>,
+    ordered: bool,
 }
 
 impl Many {
-    fn encode(py: Python<'_>, documents: &Bound<'_, PyAny>, options: InsertManyOptions) -> PyResult<Many> {
+    /// Encodes all, or those before the first that can't be, if ordered. Error: as the first, if atomic.
+    pub fn encode(py: Python<'_>, documents: &Bound<'_, PyAny>, options: InsertManyOptions) -> PyResult<Many> {
         if documents.is_instance_of::<PyDict>() || documents.is_instance_of::<PyString>() {
             let class = documents.get_type().name()?;
             return Err(pyo3::exceptions::PyTypeError::new_err(format!(
                 "documents must be a list of dicts, not {class}"
             )));
         }
-        let mut many = Many::default();
+        let mut many = Many { ordered: options.ordered, ..Many::default() };
         let mut encode = |place: usize, document: Bound<'_, PyAny>| many.add(py, place, &document, options);
         if let Ok(list) = documents.cast::<PyList>() {
             many_of_list(list, &mut encode)?;
@@ -203,6 +198,7 @@ impl Many {
     ) -> PyResult<bool> {
         let start = self.bytes.len();
         match codec::encode_behind(py, &mut self.bytes, document)? {
+            Ok(()) if self.bytes.len() > LARGEST_BYTES => Err(error::of_fault(py, Fault::too_many(LARGEST_BYTES))),
             Ok(()) => {
                 self.ends.push(self.bytes.len());
                 Ok(true)
@@ -224,6 +220,23 @@ impl Many {
         starts.zip(&self.ends).map(|(start, &end)| self.bytes.get(start..end).unwrap_or_default())
     }
 
+    /// The ids, or the error, with the documents that could not be encoded.
+    pub fn result<'py>(&self, py: Python<'py>, inserted: Result<Vec<Id>, Error>) -> PyResult<Bound<'py, PyList>> {
+        let (count, failures) = match inserted {
+            Ok(ids) if self.failures.is_empty() => {
+                let ids = ids.iter().map(|id| id::to_python(py, id)).collect::<PyResult<Vec<_>>>()?;
+                return PyList::new(py, ids);
+            }
+            Ok(ids) => (ids.len() as u64, Vec::new()),
+            Err(Error::BulkWrite { inserted, failures }) if !self.failures.is_empty() => {
+                let failures = failures.iter();
+                (inserted, failures.map(|(at, e)| (self.place(*at), e.code(), e.to_string())).collect())
+            }
+            Err(e) => return Err(error::of(py, &e)),
+        };
+        Err(error::of_bulk(py, count, self.all_failures(failures)))
+    }
+
     /// The place among the caller's documents of one among those that were encoded.
     fn place(&self, mut at: u64) -> u64 {
         for (failed, ..) in &self.failures {
@@ -233,11 +246,11 @@ impl Many {
     }
 
     /// The failures of both kinds in their order; only the first, if the write was ordered.
-    fn all_failures(self, engine: Vec<Failure>, ordered: bool) -> Vec<Failure> {
+    fn all_failures(&self, engine: Vec<Failure>) -> Vec<Failure> {
         let mut all = engine;
-        all.extend(self.failures);
+        all.extend(self.failures.iter().cloned());
         all.sort_by_key(|(place, ..)| *place);
-        if ordered {
+        if self.ordered {
             all.truncate(1);
         }
         all

@@ -11,7 +11,8 @@
 //! native code that is no good place, so the exit first waits for them to come out. A thread that comes later stays
 //! where it is until the process is gone.
 
-use crate::{database, transaction};
+use crate::database;
+use nyro_owned::Tx;
 use pyo3::prelude::*;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -116,13 +117,15 @@ pub fn at_exit(py: Python<'_>) {
     }
     EXITING.store(true, Ordering::SeqCst);
     py.detach(|| {
+        // What this thread has left open nobody else can end.
+        Tx::rollback_of_this_thread();
         let start = Instant::now();
-        let busy = || INSIDE.load(Ordering::SeqCst) > 0 || transaction::are_open();
+        let busy = || INSIDE.load(Ordering::SeqCst) > 0 || Tx::count_open() > 0;
         while busy() && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(1));
         }
         // A transaction that nobody ends keeps its database from being closed; that is then as after a crash.
-        if !transaction::are_open() {
+        if Tx::count_open() == 0 {
             database::close_all();
         }
     });
@@ -132,6 +135,6 @@ pub fn at_exit(py: Python<'_>) {
 #[pyfunction]
 pub fn after_fork() {
     INSIDE.store(0, Ordering::SeqCst);
-    transaction::forget_all();
+    Tx::forget_after_fork();
     database::forget_all();
 }

@@ -31,7 +31,9 @@ impl Limits<'_> {
     /// Runs a long call.
     pub fn run<R: Send>(self, py: Python<'_>, call: impl FnOnce(Control<'_>) -> Result<R> + Send) -> PyResult<R> {
         let deadline = self.timeout.map(deadline).transpose().or_raise(py)?;
-        let token = self.cancel.map(|cancel| cancel.get().token.clone()).unwrap_or_default();
+        let given = self.cancel.map(|cancel| cancel.get().token.clone()).unwrap_or_default();
+        // Our own, for what `progress` raises: the caller's may stop other calls, too.
+        let token = nyro_owned::CancelToken::new();
         let progress = self.progress.map(Bound::unbind);
         let mut raised = None;
         let result = released(py, || {
@@ -50,7 +52,7 @@ impl Limits<'_> {
                     token.cancel();
                 }
             };
-            let control = Control::new().cancel(&token).on_progress(tell);
+            let control = Control::new().cancel(&given).cancel(&token).on_progress(tell);
             call(match deadline {
                 Some(deadline) => control.deadline(deadline),
                 None => control,

@@ -22,12 +22,19 @@ struct State {
     cursor: Option<Held<Cursor>>,
     /// The token, once the cursor is gone.
     token: u64,
+    /// Why the document behind those that `take` gave could not be read: for the next call.
+    fault: Option<Fault>,
 }
 
 impl Scan {
     /// A scan that a cursor gives.
     pub fn new(db: Arc<Held<Database>>, cursor: Cursor) -> Scan {
-        Scan { db, state: Mutex::new(State { cursor: Some(Held::new(cursor)), token: 0 }) }
+        Scan { db, state: Mutex::new(State { cursor: Some(Held::new(cursor)), token: 0, fault: None }) }
+    }
+
+    /// Raises what the call before has left.
+    fn pending(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(|state| state.fault.take()).map_or(Ok(()), |fault| Err(error::of_fault(py, fault)))
     }
 
     fn with<R>(&self, read: impl FnOnce(&mut State) -> R) -> R {
@@ -42,6 +49,7 @@ impl Scan {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.pending(py)?;
         let next = self.with(|state| {
             let Some(cursor) = &mut state.cursor else { return Ok(Ok(None)) };
             // SAFETY: `py` proves that the GIL is held.
@@ -58,6 +66,7 @@ impl Scan {
     fn take<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Bound<'py, PyList>> {
         let mut documents: Vec<Owned> = Vec::new();
         let mut fault: Option<Fault> = None;
+        self.pending(py)?;
         let taken = self.with(|state| {
             let Some(cursor) = &mut state.cursor else { return Ok(Ok(0)) };
             codec::decoding(py, |decoder| {
@@ -75,10 +84,13 @@ impl Scan {
             })
         })?;
         if let Some(fault) = fault {
-            return Err(error::of_fault(py, fault));
+            if documents.is_empty() {
+                return Err(error::of_fault(py, fault));
+            }
+            self.with(|state| state.fault = Some(fault));
         }
         match taken {
-            // What was read is given; the scan has ended.
+            // What was read is given; the error comes with the next call.
             Err(e) if documents.is_empty() => Err(error::of(py, &e)),
             _ => PyList::new(py, documents.into_iter().map(|document| codec::bound(py, document))),
         }
@@ -94,6 +106,7 @@ impl Scan {
     /// itself.
     fn close(&self) {
         let cursor = self.with(|state| {
+            state.fault = None;
             state.token = state.cursor.as_ref().map_or(state.token, |cursor| cursor.token());
             state.cursor.take()
         });

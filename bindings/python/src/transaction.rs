@@ -4,7 +4,8 @@
 //!   db.transaction()  --with-->  begun  --end of with-->  committed, or rolled back by an exception
 //! ```
 //!
-//! A transaction belongs to the thread that began it. One that is left open ends, rolled back, with its thread.
+//! A transaction belongs to the thread that began it. One that is left open ends, rolled
+//! back, when its thread lets it go, and with its thread at the latest.
 
 use crate::bytes::Bytes;
 use crate::codec;
@@ -15,21 +16,7 @@ use crate::results::{InsertOneResult, UpdateResult};
 use nyro_owned::{Document, Error, OwnedTransaction, RawDocument, Result, Tx};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::OnceLock;
-
-/// Transactions begun and not ended.
-static OPEN: AtomicI64 = AtomicI64::new(0);
-
-/// True if a transaction was begun and not ended.
-pub fn are_open() -> bool {
-    OPEN.load(Ordering::SeqCst) > 0
-}
-
-/// In a forked child: the parent's transactions are not this process's.
-pub fn forget_all() {
-    OPEN.store(0, Ordering::SeqCst);
-}
 
 /// Changes to any number of collections that are committed together. Reads its own writes.
 #[pyclass(module = "nyrodb", frozen, weakref)]
@@ -55,7 +42,6 @@ impl Transaction {
                 tx.rollback()?;
                 return Err(Error::InvalidArgument("a transaction can be begun only once".to_owned()));
             }
-            OPEN.fetch_add(1, Ordering::SeqCst);
             Ok(())
         };
         released(py, begin).or_raise(py)
@@ -73,23 +59,27 @@ impl Transaction {
 
     /// Commits or rolls back, unless that was done already.
     pub fn end(&self, py: Python<'_>, commit: bool) -> PyResult<()> {
-        let tx = self.tx().or_raise(py)?;
+        let was_open = self.tx().or_raise(py)?.is_open();
         match self.finish(py, commit)? {
             // It was ended by hand.
-            Err(Error::Closed) if !tx.is_open() => Ok(()),
+            Err(Error::Closed) if !was_open => Ok(()),
             ended => ended.or_raise(py),
         }
     }
 
     fn finish(&self, py: Python<'_>, commit: bool) -> PyResult<Result<()>> {
         let tx = self.tx().or_raise(py)?;
-        let was_open = tx.is_open();
         let end = || if commit { tx.commit().map(|_| ()) } else { tx.rollback() };
-        let ended = released_even_at_exit(py, end);
-        if was_open && !tx.is_open() {
-            OPEN.fetch_sub(1, Ordering::SeqCst);
-        }
-        Ok(ended)
+        Ok(released_even_at_exit(py, end))
+    }
+}
+
+impl Drop for Transaction {
+    /// Nobody can end it any more. On another thread than its own it can't be ended either, but with that thread.
+    fn drop(&mut self) {
+        let Some(tx) = self.tx.get().filter(|tx| tx.is_open()) else { return };
+        // There is nobody to tell.
+        let _ = Python::try_attach(|py| released_even_at_exit(py, || tx.rollback()));
     }
 }
 

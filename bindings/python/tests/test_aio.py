@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,112 @@ async def test_a_long_call_is_stopped_with_its_task(tmp_path: Path) -> None:
         with pytest.raises(TimeoutError):
             await db.verify(timeout=0)
         assert (await db.verify()).documents == 30_000
+
+
+@asynchronous
+async def test_insert_many_is_what_it_is_without_asyncio(tmp_path: Path) -> None:
+    bad = [{"_id": 1}, {"_id": 2, "v": object()}, {"_id": 1}, {"_id": 3}]
+    async with await aio.open(tmp_path / "app.nyro", durability="manual") as db:
+        for n, (options, kept) in enumerate([({}, [1]), ({"ordered": False}, [1, 3]), ({"atomic": True}, [])]):
+            raised = []
+            for way, insert in (("a", db.sync_database[f"a{n}"].insert_many), ("b", db[f"b{n}"].insert_many)):
+                with pytest.raises(nyrodb.NyroError) as error:
+                    result = insert(bad, **options)
+                    assert way == "b"
+                    await result  # type: ignore[misc]
+                failures = [(f.index, f.errno) for f in getattr(error.value, "failures", [])]
+                raised.append((error.type, getattr(error.value, "inserted_count", 0), failures))
+                assert [d["_id"] for d in db.sync_database[f"{way}{n}"]] == kept
+            assert raised[0] == raised[1]
+        for wrong in ({"_id": 1}, "documents"):
+            with pytest.raises(TypeError):
+                await db["a"].insert_many(wrong)  # type: ignore[arg-type]
+        assert await db["a"].put_raw(bytearray(nyrodb.encode({"_id": 1}))) == 1
+        assert await db["a"].put_raw(memoryview(nyrodb.encode({"_id": 2}))) == 2
+        assert db["a"].count_documents() == 2
+
+
+def test_what_was_called_before_a_close_is_written_and_what_comes_after_refused(tmp_path: Path) -> None:
+    async def closing() -> None:
+        db = await aio.open(tmp_path / "app.nyro")
+        users = db["users"]
+
+        async def write(first: int) -> list[int]:
+            put = []
+            for id in range(first, first + 1000):
+                try:
+                    await users.put({"_id": id})
+                    put.append(id)
+                except nyrodb.DatabaseClosedError:
+                    break
+                if id % 3 == 0:
+                    await asyncio.sleep(0)
+            return put
+
+        writers = [asyncio.ensure_future(write(n * 1000)) for n in range(5)]
+        await asyncio.sleep(0.02)
+        await asyncio.gather(db.close(), db.close())
+        acknowledged = [id for put in await asyncio.wait_for(asyncio.gather(*writers), 10) for id in put]
+        async with await aio.open(tmp_path / "app.nyro") as again:
+            assert acknowledged and again["users"].get_many(acknowledged) == [{"_id": id} for id in acknowledged]
+            await again["users"].delete(0)
+
+    def eager(loop: asyncio.AbstractEventLoop, *args: Any, **kwargs: Any) -> Any:
+        return asyncio.eager_task_factory(loop, *args, **kwargs)  # type: ignore[attr-defined]
+
+    async def eagerly() -> None:
+        asyncio.get_running_loop().set_task_factory(eager)
+        await closing()
+
+    asyncio.run(closing())
+    if hasattr(asyncio, "eager_task_factory"):
+        asyncio.run(eagerly())
+
+
+@asynchronous
+async def test_every_close_waits_until_the_database_is_closed(tmp_path: Path) -> None:
+    db = await aio.open(tmp_path / "app.nyro")
+    busy = asyncio.ensure_future(db.write(lambda tx: time.sleep(0.2)))
+    await asyncio.sleep(0.05)
+    put = db["users"].put({"_id": 1})
+    closes = [asyncio.ensure_future(db.close()) for _ in range(3)]
+    await asyncio.sleep(0)
+    closes[0].cancel()
+    with pytest.raises(nyrodb.DatabaseClosedError):
+        db["users"].put({"_id": 2})
+    assert not any(close.done() for close in closes[1:])
+    await closes[1]
+    with pytest.raises(nyrodb.DatabaseClosedError):
+        db.stats()
+    assert await put == 1
+    assert (await asyncio.gather(busy, *closes, return_exceptions=True))[2:] == [None, None]
+    await db.close()
+
+
+@asynchronous
+async def test_a_close_whose_task_is_cancelled_at_once_closes(tmp_path: Path) -> None:
+    db = await aio.open(tmp_path / "app.nyro")
+    close = asyncio.ensure_future(db.close())
+    await asyncio.sleep(0)
+    close.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await close
+    with pytest.raises(nyrodb.DatabaseClosedError):
+        db["users"].put({"_id": 2})
+    await db.close()
+    with pytest.raises(nyrodb.DatabaseClosedError):
+        db.stats()
+
+
+@asynchronous
+async def test_a_thread_that_takes_nothing_more_fails_the_writes(tmp_path: Path) -> None:
+    db = await aio.open(tmp_path / "app.nyro")
+    first = db["users"].put({"_id": 1})
+    await asyncio.sleep(0)
+    second = db["users"].put({"_id": 2})
+    # As at the end of the interpreter, when threads take nothing more.
+    db._writer._thread.shutdown(wait=False)
+    assert await asyncio.wait_for(first, 5) == 1
+    with pytest.raises(nyrodb.DatabaseClosedError):
+        await asyncio.wait_for(second, 5)
+    db.sync_database.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from pathlib import Path
+from typing import Any
 
 import nyrodb
 import pytest
@@ -288,7 +289,9 @@ def test_every_handle_of_a_closed_database_says_so(tmp_path: Path) -> None:
         with pytest.raises(nyrodb.DatabaseClosedError):
             call()
             pytest.fail(f"call {number} went through")
-    assert list(scan) == [], "a scan ends after its first error"
+    for read in (lambda: list(scan), lambda: scan.take(5)):
+        with pytest.raises(nyrodb.DatabaseClosedError):
+            read()
     with pytest.raises(ValueError):
         users.get(1)
 
@@ -342,3 +345,23 @@ def test_calls_with_wrong_arguments_are_type_errors(users: nyrodb.Collection) ->
     with pytest.raises(ZeroDivisionError):
         users.insert_many({"_id": 1 // i} for i in (1, 0))
     assert users.count_documents() == 0
+
+
+def test_a_scan_gives_what_it_read_and_then_its_error_again_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "app.nyro"
+    with nyrodb.open(path) as db:
+        db["a"].insert_many({"_id": i, "text": f"<{i}>" + "x" * 200} for i in range(20_000))
+        db.compact()
+    content = path.read_bytes()
+    at = content.index(b"<15000>")
+    path.write_bytes(content[:at] + b"#" + content[at + 1 :])
+    with nyrodb.open(path) as db:
+        scan = db["a"].scan()
+        taken = scan.take(20_000)
+        assert 0 < len(taken) <= 15_000 and [d["_id"] for d in taken] == list(range(len(taken)))
+        for read in (lambda: scan.take(10), lambda: next(scan), lambda: list(scan), lambda: scan.take(10)):
+            with pytest.raises(nyrodb.CorruptFileError):
+                read()
+        one_by_one: list[Any] = []
+        with pytest.raises(nyrodb.CorruptFileError):
+            one_by_one.extend(d["_id"] for d in db["a"])

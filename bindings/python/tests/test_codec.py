@@ -6,9 +6,11 @@ import collections
 import datetime as dt
 import enum
 import gc
+import itertools
 import math
 import os
 import pickle
+import resource
 import struct
 import sys
 import types
@@ -416,3 +418,43 @@ def test_decoded_documents_share_nothing_that_changes() -> None:
         del third["c"]
         third["a"]["x"] = 1
     assert first == second == nyrodb.decode(raw) == {"a": {"b": [1]}, "c": []}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"a": ["x" * 10**6] * 10**4},
+        {"a": [b"x" * 10**6] * 10**4},
+        {"a": [nyrodb.Ext(5, b"x" * 10**6)] * 10**4},
+        {"a": ("x" * 10**6,) * 10**4},
+        {"a": ["x" * 200] * 10**7},
+        {"a": [memoryview(b"x" * 200)] * 10**6},
+        {"a": "x" * 10**8},
+    ],
+    ids=["str", "bytes", "ext", "tuple", "short", "views", "one"],
+)
+def test_encoding_stops_where_no_document_can_be_larger(document: dict[str, Any]) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(nyrodb.DocumentTooLargeError):
+        nyrodb.encode(document)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 << 10, "KiB of memory were taken"
+
+
+def test_insert_many_stops_where_no_transaction_can_be_larger(users: nyrodb.Collection) -> None:
+    with pytest.raises(nyrodb.TransactionTooLargeError):
+        users.insert_many(itertools.repeat({"a": "x" * 10**7}))
+    assert users.count_documents() == 0
+
+
+def test_encoding_inside_encoding_keeps_no_reference() -> None:
+    name = "".join(["na", "me"])
+
+    class Zone(dt.tzinfo):
+        def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
+            nyrodb.encode({name: 1})
+            return dt.timedelta(0)
+
+    before = sys.getrefcount(name)
+    for _ in range(5):
+        nyrodb.encode({"a": dt.datetime(2020, 1, 1, tzinfo=Zone())})
+    assert sys.getrefcount(name) <= before + 1

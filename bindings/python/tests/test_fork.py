@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import nyrodb
@@ -71,3 +72,28 @@ except nyrodb.LockedError as e:
     print(e.errno, sys.argv[2] in str(e))
 """
     assert run_python(program, tmp_path / "app.nyro", os.getpid()).stdout == "301 True\n"
+
+
+def test_a_child_of_an_open_transaction_ends_like_any_other(tmp_path: Path) -> None:
+    program = """
+import nyrodb, os, sys, time
+db = nyrodb.open(sys.argv[1])
+tx = db.transaction().__enter__()
+tx["a"].put({"_id": 1})
+child = os.fork()
+if not child:
+    other = nyrodb.open(sys.argv[1] + "2")
+    with other.transaction() as mine:
+        mine["a"].put({"_id": 5})
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0
+tx["a"].put({"_id": 2})
+tx.__exit__(None, None, None)
+assert [d["_id"] for d in db["a"]] == [1, 2]
+"""
+    begun = time.monotonic()
+    run_python(program, tmp_path / "app.nyro")
+    assert time.monotonic() - begun < 1.8, "nobody waits for a transaction that is not there"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["app.nyro", "app.nyro2"]
+    with nyrodb.open(tmp_path / "app.nyro") as db:
+        assert db["a"].count_documents() == 2

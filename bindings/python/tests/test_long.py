@@ -55,6 +55,10 @@ def test_what_progress_raises_ends_the_call(full: nyrodb.Database) -> None:
         full.verify(progress=tell)
     with pytest.raises(TypeError):
         full.verify(progress=7)  # type: ignore[arg-type]
+    token = nyrodb.CancelToken()
+    with pytest.raises(LookupError, match="enough"):
+        full.verify(progress=tell, cancel=token)
+    assert not token.cancelled, "the token is the caller's"
     assert full.verify().documents == 60_000
 
 

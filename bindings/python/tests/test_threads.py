@@ -307,3 +307,70 @@ interpreters.destroy(other)
 assert nyrodb.decode(nyrodb.encode({"a": 1})) == {"a": 1}
 """
     run_python(program)
+
+
+LEFT_OPEN = """
+import nyrodb, sys, threading
+db = nyrodb.open(sys.argv[1], writer_timeout_ms=2000)
+def leave():
+    tx = db.transaction().__enter__()
+    tx["a"].put({"_id": 1})
+    kept.append(tx)
+def block():
+    with db.transaction() as tx:
+        tx["a"].put({"_id": 1})
+        yield
+kept = []
+def finish():
+    try:
+        kept.pop().close()
+    except nyrodb.WrongThreadError:
+        pass
+def on_thread(call):
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+way = sys.argv[2]
+if way == "thread":
+    on_thread(leave)
+elif way == "main":
+    leave()
+elif way == "dropped":
+    leave(); kept.clear()
+elif way == "generator":
+    kept.append(block()); next(kept[0])
+    on_thread(finish)
+if way in ("thread", "dropped"):
+    on_thread(lambda: db["a"].put({"_id": 2}))
+"""
+
+
+@pytest.mark.parametrize("way", ["thread", "main", "dropped", "generator"])
+def test_a_transaction_that_nobody_ends_holds_nothing_up(tmp_path: Path, way: str) -> None:
+    begun = time.monotonic()
+    assert run_python(LEFT_OPEN, tmp_path / "app.nyro", way).stderr == ""
+    assert time.monotonic() - begun < 1.5, "the end of the program waited for it"
+    assert [p.name for p in tmp_path.iterdir()] == ["app.nyro"], "the log is gone: the file was closed"
+    with nyrodb.open(tmp_path / "app.nyro") as db:
+        assert 1 not in db["a"] and (2 in db["a"]) == (way in ("thread", "dropped"))
+
+
+def test_a_transaction_that_is_let_go_gives_the_turn_back(db: nyrodb.Database) -> None:
+    tx = db.transaction().__enter__()
+    tx["a"].put({"_id": 1})
+    del tx
+    db["a"].put({"_id": 2})
+    assert [d["_id"] for d in db["a"]] == [2]
+
+
+def test_a_transaction_that_was_ended_by_hand_ends_once(db: nyrodb.Database) -> None:
+    with db.transaction() as tx:
+        tx["a"].put({"_id": 1})
+        tx.commit()
+        with pytest.raises(nyrodb.ClosedError):
+            tx.commit()
+        with pytest.raises(nyrodb.ClosedError):
+            tx["a"].put({"_id": 2})
+    with pytest.raises(nyrodb.InvalidArgumentError):
+        tx.__enter__()
+    assert [d["_id"] for d in db["a"]] == [1]

@@ -55,6 +55,7 @@ class _Writer:
         self._scheduled = False
         self._sent = 0
         self._stopped = False
+        self._closed: asyncio.Future[None] | None = None
 
     def add(self, add: Callable[[_nyrodb.Batch], None]) -> asyncio.Future[Any]:
         """Adds a write to this turn's batch."""
@@ -76,16 +77,25 @@ class _Writer:
             return
         batch, waiting = self._batch, self._waiting
         self._batch, self._waiting = _nyrodb.Batch(), []
+        try:
+            sent = asyncio.wrap_future(self._thread.submit(batch.commit, self._db))
+        except RuntimeError as e:
+            # The thread takes nothing any more: the program is ending.
+            error = DatabaseClosedError(f"the write was not made: {e}")
+            self._settle(waiting, [error] * len(waiting))
+            return
         self._sent += 1
-        sent = asyncio.wrap_future(self._thread.submit(batch.commit, self._db))
         sent.add_done_callback(functools.partial(self._done, waiting))
 
     def _done(self, waiting: list[asyncio.Future[Any]], sent: asyncio.Future[list[Any]]) -> None:
         self._sent -= 1
+        error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
+        self._settle(waiting, [error] * len(waiting) if error is not None else sent.result())
         if not self._sent:
             self._send()
-        error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
-        results = [error] * len(waiting) if error is not None else sent.result()
+
+    @staticmethod
+    def _settle(waiting: list[asyncio.Future[Any]], results: list[Any]) -> None:
         for future, result in zip(waiting, results):
             # A task that was cancelled does not wait any more; its write was made all the same.
             if future.done():
@@ -95,11 +105,6 @@ class _Writer:
             else:
                 future.set_result(result)
 
-    @property
-    def stopped(self) -> bool:
-        """True once nothing can be added any more."""
-        return self._stopped
-
     async def run(self, call: Callable[[], _T]) -> _T:
         """Runs a writing call on the thread, after what was written before."""
         if self._stopped:
@@ -107,10 +112,16 @@ class _Writer:
         self._send()
         return await asyncio.wrap_future(self._thread.submit(call))
 
-    def stop(self) -> None:
-        """Ends the thread when it has done what it was given."""
-        self._stopped = True
-        self._thread.shutdown(wait=False)
+    async def close(self) -> None:
+        """Closes the database after what was written before. From the call on nothing is added; every call waits for
+        the end, and the close goes on when a task that waits for it is cancelled."""
+        if self._closed is None:
+            # In one step, with nothing awaited in between.
+            self._stopped = True
+            self._send()
+            self._closed = asyncio.wrap_future(self._thread.submit(self._db.close))
+            self._thread.shutdown(wait=False)
+        await asyncio.shield(self._closed)
 
 
 class _Long(Protocol):
@@ -158,12 +169,7 @@ class AsyncDatabase:
 
     async def close(self) -> None:
         """Commits what is under way and closes."""
-        if not self._writer.stopped:
-            closing = asyncio.ensure_future(self._writer.run(self._db.close))
-            # From here on nothing is added, also if the task that awaits this is cancelled.
-            await asyncio.sleep(0)
-            self._writer.stop()
-            await closing
+        await self._writer.close()
 
     def __getitem__(self, name: str) -> AsyncCollection:
         return self.collection(name)
@@ -277,7 +283,7 @@ class AsyncCollection:
         """Inserts the document, or replaces the one with its ``_id``; gives the id."""
         return self._writer.add(lambda batch: batch.put(self._name, document))
 
-    def put_raw(self, document: bytes) -> Awaitable[_Id]:
+    def put_raw(self, document: bytes | bytearray | memoryview) -> Awaitable[_Id]:
         """``put`` for bytes that are already MessagePack."""
         return self._writer.add(lambda batch: batch.put_raw(self._name, document))
 

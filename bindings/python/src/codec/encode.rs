@@ -167,6 +167,7 @@ impl<'b> Encoder<'b> {
                     return Err(Fault::changed());
                 }
                 self.value(element, depth + 1).map_err(|fault| fault.at(i as usize))?;
+                self.room(0)?;
             }
             if ffi::PyList_Size(list) != len {
                 return Err(Fault::changed());
@@ -185,6 +186,7 @@ impl<'b> Encoder<'b> {
             self.head(len as usize, 0x90, 0x0f, [0xdc, 0xdd])?;
             for i in 0..len {
                 self.value(ffi::PyTuple_GetItem(tuple, i), depth + 1).map_err(|fault| fault.at(i as usize))?;
+                self.room(0)?;
             }
         }
         Ok(())
@@ -293,8 +295,14 @@ impl<'b> Encoder<'b> {
         }
         match len {
             32..=0xff => self.out.extend_from_slice(&[0xd9, len as u8]),
-            0x100..=0xffff => self.wide(0xda, &(len as u16).to_be_bytes()),
-            _ => self.wide(0xdb, &Self::u32(len)?.to_be_bytes()),
+            0x100..=0xffff => {
+                self.room(len)?;
+                self.wide(0xda, &(len as u16).to_be_bytes());
+            }
+            _ => {
+                self.room(len)?;
+                self.wide(0xdb, &Self::u32(len)?.to_be_bytes());
+            }
         }
         self.out.extend_from_slice(text);
         Ok(())
@@ -344,6 +352,7 @@ impl<'b> Encoder<'b> {
     unsafe fn bytes(&mut self, bytes: *mut PyObject) -> Result<(), Fault> {
         // SAFETY: as this function requires; bytes never change.
         let bytes = unsafe { types::bytes(bytes) };
+        self.room(bytes.len())?;
         match bytes.len() {
             len @ 0..=0xff => self.out.extend_from_slice(&[0xc4, len as u8]),
             len @ 0x100..=0xffff => self.wide(0xc5, &(len as u16).to_be_bytes()),
@@ -380,6 +389,7 @@ impl<'b> Encoder<'b> {
     }
 
     fn ext(&mut self, code: i8, data: &[u8]) -> Result<(), Fault> {
+        self.room(data.len())?;
         match data.len() {
             1 => self.out.push(0xd4),
             2 => self.out.push(0xd5),
@@ -422,9 +432,15 @@ impl<'b> Encoder<'b> {
         if depth > MAX_DEPTH {
             return Err(Fault::too_deep());
         }
-        let bytes = self.out.len() - self.start;
-        if bytes > LARGEST_BYTES {
-            return Err(Fault::too_large(bytes));
+        self.room(0)
+    }
+
+    /// So many bytes more do not make it too large. Asked before what is long and after each element: the same text may
+    /// be there many times over.
+    #[inline]
+    fn room(&self, len: usize) -> Result<(), Fault> {
+        if self.out.len() - self.start + len > LARGEST_BYTES {
+            return Err(Fault::too_large(LARGEST_BYTES));
         }
         Ok(())
     }

@@ -102,6 +102,12 @@ impl Fault {
         Fault::new(202, Like::Value, format!("the document has more than {bytes} bytes; split it"))
     }
 
+    /// More than any transaction may hold.
+    #[cold]
+    pub fn too_many(bytes: usize) -> Fault {
+        Fault::new(601, Like::Value, format!("the documents have more than {bytes} bytes; insert them in parts"))
+    }
+
     /// Bytes that are no document.
     #[cold]
     pub fn malformed(at: usize, reason: &str) -> Fault {

@@ -65,3 +65,12 @@ impl Names {
         *slot = Slot { name, bytes, len: encoded.len() };
     }
 }
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        for slot in &self.slots {
+            // SAFETY: a cache is made, used and dropped with the GIL held (see `UnderGil`), and the reference is ours.
+            unsafe { ffi::Py_XDECREF(slot.name) };
+        }
+    }
+}
