@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use nyro_owned::{report, BackupOptions, CancelToken, Error, RepairOptions, RestoreOptions};
+use nyro_owned::{report, BackupOptions, CancelToken, Control, Database, Error, RepairOptions, RestoreOptions};
 
 use crate::boundary::{array, call, nyro_error, put, require, text, Out};
 use crate::handles::{self, Object};
@@ -103,7 +103,6 @@ pub unsafe extern "C" fn nyro_backup(
     error: *mut nyro_error,
 ) -> u32 {
     let body = || {
-        output::check(format)?;
         let none = nyro_backup_options {
             struct_bytes: size_of::<nyro_backup_options>() as u32,
             overwrite: 0,
@@ -121,6 +120,7 @@ pub unsafe extern "C" fn nyro_backup(
                 Watch::new(control)?,
             )
         };
+        output::check(format)?;
         let optional = |data: *const c_char, bytes, name| match data.is_null() {
             true => Ok(None),
             // SAFETY: passed on from the caller.
@@ -197,7 +197,6 @@ pub unsafe extern "C" fn nyro_restore(
     error: *mut nyro_error,
 ) -> u32 {
     let body = || {
-        output::check(format)?;
         // SAFETY: all passed on from the caller.
         let (out, target, backups, watch) = unsafe {
             (
@@ -207,6 +206,7 @@ pub unsafe extern "C" fn nyro_restore(
                 Watch::new(control)?,
             )
         };
+        output::check(format)?;
         // SAFETY: each text is readable as the caller vouches.
         let backups = backups.iter().map(|path| unsafe { text(path.data, path.bytes, "backups") });
         let backups = backups.collect::<Result<Vec<_>, _>>()?;
@@ -240,7 +240,6 @@ pub unsafe extern "C" fn nyro_repair(
     error: *mut nyro_error,
 ) -> u32 {
     let body = || {
-        output::check(format)?;
         // SAFETY: all passed on from the caller.
         let (out, damaged, target, watch) = unsafe {
             (
@@ -250,10 +249,38 @@ pub unsafe extern "C" fn nyro_repair(
                 Watch::new(control)?,
             )
         };
+        output::check(format)?;
         let options = RepairOptions { overwrite: overwrite != 0, ..RepairOptions::default() };
         let report = nyro_owned::repair(damaged, target, &options, watch.control())?;
         // SAFETY: the out-parameters of this call.
         unsafe { output::document(&out, &report::of_repair(&report)?, format) }
+    };
+    // SAFETY: passed on from the caller.
+    unsafe { call(error, body) }
+}
+
+/// A long call on a database, with a report.
+///
+/// # Safety
+///
+/// `control` is null or readable; the out-parameters and `error` are null or writable.
+unsafe fn reported<R: serde::Serialize>(
+    db: nyro_db,
+    control: *const nyro_control,
+    format: u32,
+    (report_out, report_bytes_out): (*mut *mut u8, *mut usize),
+    error: *mut nyro_error,
+    run: impl FnOnce(&Database, Control<'_>) -> Result<R, Error>,
+) -> u32 {
+    let body = || {
+        // SAFETY: passed on from the caller.
+        let out = unsafe { Out::new(report_out, report_bytes_out) };
+        output::check(format)?;
+        // SAFETY: passed on from the caller.
+        let watch = unsafe { Watch::new(control)? };
+        let report = run(&handles::database(db)?, watch.control())?;
+        // SAFETY: the out-parameters of this call.
+        unsafe { tell(&out, &report, format) }
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
@@ -275,16 +302,9 @@ pub unsafe extern "C" fn nyro_verify(
     report_bytes_out: *mut usize,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        output::check(format)?;
-        // SAFETY: passed on from the caller.
-        let (out, watch) = unsafe { (Out::new(report_out, report_bytes_out), Watch::new(control)?) };
-        let report = handles::database(db)?.verify_with(watch.control())?;
-        // SAFETY: the out-parameters of this call.
-        unsafe { tell(&out, &report, format) }
-    };
+    let run = |db: &Database, control: Control<'_>| db.verify_with(control);
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { reported(db, control, format, (report_out, report_bytes_out), error, run) }
 }
 
 /// Makes the file as small as its documents allow. Blocks until done, in steps; stopped, what was gained stays. Reads
@@ -302,16 +322,9 @@ pub unsafe extern "C" fn nyro_compact(
     report_bytes_out: *mut usize,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        output::check(format)?;
-        // SAFETY: passed on from the caller.
-        let (out, watch) = unsafe { (Out::new(report_out, report_bytes_out), Watch::new(control)?) };
-        let report = handles::database(db)?.compact_with(watch.control())?;
-        // SAFETY: the out-parameters of this call.
-        unsafe { tell(&out, &report, format) }
-    };
+    let run = |db: &Database, control: Control<'_>| db.compact_with(control);
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { reported(db, control, format, (report_out, report_bytes_out), error, run) }
 }
 
 /// Brings pages of the file into memory, the index first, up to `limit_bytes`. Blocks until done; reads and writes go
@@ -330,14 +343,7 @@ pub unsafe extern "C" fn nyro_warm_up(
     report_bytes_out: *mut usize,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        output::check(format)?;
-        // SAFETY: passed on from the caller.
-        let (out, watch) = unsafe { (Out::new(report_out, report_bytes_out), Watch::new(control)?) };
-        let report = handles::database(db)?.warm_up_with(limit_bytes, watch.control())?;
-        // SAFETY: the out-parameters of this call.
-        unsafe { tell(&out, &report, format) }
-    };
+    let run = |db: &Database, control: Control<'_>| db.warm_up_with(limit_bytes, control);
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { reported(db, control, format, (report_out, report_bytes_out), error, run) }
 }
