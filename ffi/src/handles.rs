@@ -30,7 +30,7 @@ pub(crate) enum Object {
     Snapshot(Snapshot),
     Collection(Collection),
     Transaction(Transaction),
-    Scan(Scan),
+    Scan(Box<Scan>),
     Cancel(CancelToken),
 }
 
@@ -423,7 +423,7 @@ pub(crate) fn remove_kind(handle: u64, kind: usize) -> Result<Object, Error> {
 
 /// A handle for a scan.
 pub(crate) fn insert_scan(cursor: Cursor) -> Result<u64, Error> {
-    insert(Object::Scan(Scan { cursor: Mutex::new(cursor), born: FORKS.load(Ordering::Relaxed) }))
+    insert(Object::Scan(Box::new(Scan { cursor: Mutex::new(cursor), born: FORKS.load(Ordering::Relaxed) })))
 }
 
 /// A handle for a transaction.
