@@ -1,6 +1,6 @@
 //! What every C function has in common: arguments are checked, panics stopped, errors handed over.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ffi::c_char;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
@@ -23,13 +23,15 @@ pub struct nyro_error {
 }
 
 thread_local! {
-    /// The message of the last call of this thread that failed, NUL-terminated.
-    static LAST_MESSAGE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The last error of this thread. Plain bytes with nothing to drop: a call may also fail when the thread is
+    /// ending and whatever it registers to be dropped would not be.
+    static LAST: Cell<nyro_error> = const { Cell::new(nyro_error { code: 0, message: [0; NYRO_MESSAGE_BYTES] }) };
 }
 
 /// The message of the last failed call of this thread; lives until the thread's next failed call.
 pub(crate) fn last_message() -> *const c_char {
-    LAST_MESSAGE.with_borrow(|m| if m.is_empty() { c"".as_ptr() } else { m.as_ptr().cast() })
+    // SAFETY: the cell's own memory, of which only the address of a field is taken.
+    LAST.with(|last| unsafe { ptr::addr_of!((*last.as_ptr()).message) }).cast()
 }
 
 /// Runs the body of a C function: returns 0 or the number of its error, and fills `error`.
@@ -53,40 +55,28 @@ pub(crate) unsafe fn call(error: *mut nyro_error, body: impl FnOnce() -> Result<
         }
         return 0;
     };
-    let (code, message) = (failure.code(), message_of(&failure));
+    let filled = filled(&failure);
     if !error.is_null() {
-        // SAFETY: not null, and the caller of this function vouches for the rest.
-        unsafe { fill(error, code, &message) };
+        // SAFETY: not null, writable as the caller of this function vouches; aligned or not, initialised or not.
+        unsafe { error.write_unaligned(filled) };
     }
-    // Fails only while the thread is ending and its message is gone.
-    let _ = LAST_MESSAGE.try_with(|last| last.replace(message));
-    code
+    LAST.set(filled);
+    filled.code
 }
 
-/// The message with a NUL at its end and none inside.
-fn message_of(error: &Error) -> Vec<u8> {
-    let mut message: Vec<u8> = error.to_string().into_bytes();
-    message.iter_mut().filter(|b| **b == 0).for_each(|b| *b = b' ');
-    message.push(0);
-    message
-}
-
-/// # Safety
-///
-/// `error` points to a `nyro_error` that may be written; it need not be initialised.
-unsafe fn fill(error: *mut nyro_error, code: u32, message: &[u8]) {
-    let mut filled = nyro_error { code, message: [0; NYRO_MESSAGE_BYTES] };
-    let text = message.strip_suffix(b"\0").unwrap_or(message);
-    let mut end = text.len().min(NYRO_MESSAGE_BYTES - 1);
+/// The error as C sees it: a NUL at the message's end and none inside, cut off where it is too long.
+fn filled(error: &Error) -> nyro_error {
+    let mut filled = nyro_error { code: error.code(), message: [0; NYRO_MESSAGE_BYTES] };
+    let text = error.to_string();
     // Never cut a character of UTF-8 in two.
-    while end < text.len() && end > 0 && text[end] & 0xc0 == 0x80 {
+    let mut end = text.len().min(NYRO_MESSAGE_BYTES - 1);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    for (to, from) in filled.message.iter_mut().zip(&text[..end]) {
-        *to = *from as c_char;
+    for (to, from) in filled.message.iter_mut().zip(text[..end].bytes()) {
+        *to = if from == 0 { b' ' } else { from } as c_char;
     }
-    // SAFETY: by the contract of this function; aligned or not.
-    unsafe { error.write_unaligned(filled) };
+    filled
 }
 
 /// The caller's bytes.

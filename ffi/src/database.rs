@@ -32,8 +32,7 @@ pub extern "C" fn nyro_error_name(code: u32) -> *const c_char {
 /// given. It lives until the next call of this thread that fails; it is not to be freed.
 #[no_mangle]
 pub extern "C" fn nyro_last_error_message() -> *const c_char {
-    // Fails only while the thread is ending and its thread-local message is gone.
-    catch_unwind(last_message).unwrap_or(c"".as_ptr())
+    last_message()
 }
 
 /// Frees bytes that a call of this library handed out. Null is allowed and does nothing.
