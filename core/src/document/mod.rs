@@ -23,6 +23,7 @@ pub(crate) mod json;
 mod macros;
 pub(crate) mod msgpack;
 pub(crate) mod order;
+mod predict;
 mod raw;
 mod raw_buf;
 mod serde_impl;

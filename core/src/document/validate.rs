@@ -8,15 +8,23 @@
 //!
 //! It is on the path of every write, so a field costs a few nanoseconds: one jump on the head byte, one
 //! or two loads for a short string ([`super::fingerprint`]), and fingerprints in a small array for the
-//! search of duplicate keys. Recursion is bounded by the levels a document may have. Nothing is allocated
+//! search of duplicate keys, or one comparison where the keys are those of the document before
+//! ([`super::predict`]). Recursion is bounded by the levels a document may have. Nothing is allocated
 //! unless a map has more than [`SMALL_MAP`] fields, and then 8 bytes a field that was really read.
 //!
 //! The pass also notes where `_id` stands, so that [`super::canonical`] need not look for it again.
 
 use super::fingerprint::{fingerprint, is_utf8, KeySet};
 use super::msgpack::{self, Fault, Reader};
+use super::predict::{Mode, Prediction};
 use super::{MAX_DOCUMENT_DEPTH, RESERVED_EXT_CODES};
 use crate::error::{Error, Result};
+use std::cell::RefCell;
+
+thread_local! {
+    /// What the thread's next document may look like. Nothing in it has to be dropped.
+    static PREDICTION: RefCell<Prediction> = const { RefCell::new(Prediction::new()) };
+}
 
 /// Up to this many fields, a new key is compared with each one before it.
 const SMALL_MAP: usize = 16;
@@ -54,8 +62,31 @@ pub(crate) fn validate(bytes: &[u8], max_bytes: usize) -> Result<Shape> {
     if bytes.len() > limit {
         return Err(Error::DocumentTooLarge { bytes: bytes.len() as u64, limit: limit as u64 });
     }
-    let mut pass = Pass { bytes, at: 0, id: None, fault: Fault { offset: 0, reason: "" } };
-    pass.document().ok_or_else(|| Error::from(pass.fault))
+    PREDICTION.with_borrow_mut(|prediction| validate_as(bytes, prediction)).map_err(Error::from)
+}
+
+/// [`validate`] with a prediction.
+pub(super) fn validate_as(bytes: &[u8], prediction: &mut Prediction) -> Result<Shape, Fault> {
+    let mut mode = prediction.mode();
+    loop {
+        let fault = Fault { offset: 0, reason: "" };
+        let mut pass = Pass { bytes, at: 0, id: None, fault, prediction, mode, next: 0, arrays: 0 };
+        let shape = pass.document();
+        let Pass { fault, next, .. } = pass;
+        match (shape, mode) {
+            (Some(shape), Mode::Predict) => {
+                prediction.hit();
+                return Ok(shape);
+            }
+            (Some(shape), Mode::Learn) => {
+                prediction.learnt();
+                return Ok(shape);
+            }
+            // Its keys are others.
+            (None, Mode::Predict) if next == MISS => mode = prediction.miss(),
+            (shape, _) => return shape.ok_or(fault),
+        }
+    }
 }
 
 /// The running pass. Its methods return `None` after noting the fault: a return value in a register
@@ -65,7 +96,16 @@ struct Pass<'a> {
     at: usize,
     id: Option<IdSpan>,
     fault: Fault,
+    prediction: &'a mut Prediction,
+    mode: Mode,
+    /// The entry of the prediction that the next map or key is compared with; [`MISS`] after one that differed.
+    next: usize,
+    /// Arrays that the current value stands in.
+    arrays: u32,
 }
+
+/// See [`Pass::next`].
+const MISS: usize = usize::MAX;
 
 impl Pass<'_> {
     #[cold]
@@ -193,9 +233,11 @@ impl Pass<'_> {
         if count > self.bytes.len() - self.at {
             return self.fail(start, "an array has more elements than bytes are left");
         }
+        self.arrays += 1;
         for _ in 0..count {
             self.value(level + 1)?;
         }
+        self.arrays -= 1;
         Some(())
     }
 
@@ -205,6 +247,13 @@ impl Pass<'_> {
         }
         if count > (self.bytes.len() - self.at) / 2 {
             return self.fail(start, "a map has more fields than bytes are left");
+        }
+        match self.mode {
+            // What lies in arrays differs too much from one document to the next.
+            _ if self.arrays > 0 => {}
+            Mode::Predict => return self.predicted_map(count, level),
+            Mode::Learn => self.prediction.learn_map(count),
+            Mode::Rest => {}
         }
         if count > SMALL_MAP {
             return self.large_map(count, level);
@@ -224,6 +273,26 @@ impl Pass<'_> {
             bits |= bit;
             fingerprints[index] = fingerprint;
             heads[index] = key_at as u32;
+            self.field_value(key_at, level)?;
+        }
+        Some(())
+    }
+
+    /// A map whose keys are known to be distinct strings if they are those remembered.
+    fn predicted_map(&mut self, count: usize, level: u32) -> Option<()> {
+        if !self.prediction.is_map(self.next, count) {
+            self.next = MISS;
+            return None;
+        }
+        self.next += 1;
+        for _ in 0..count {
+            let key_at = self.at;
+            let Some(bytes) = self.prediction.key(self.next, self.bytes, key_at) else {
+                self.next = MISS;
+                return None;
+            };
+            self.next += 1;
+            self.at = key_at + bytes;
             self.field_value(key_at, level)?;
         }
         Some(())
@@ -260,6 +329,9 @@ impl Pass<'_> {
         let (fingerprint, ascii) = fingerprint(self.bytes, at, len);
         if !ascii && std::str::from_utf8(&self.bytes[at..at + len]).is_err() {
             return self.fail(at, msgpack::NOT_UTF8);
+        }
+        if self.mode == Mode::Learn && self.arrays == 0 {
+            self.prediction.learn_key(&self.bytes[start..at + len]);
         }
         Some(fingerprint)
     }

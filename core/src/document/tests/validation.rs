@@ -1,7 +1,8 @@
 //! The validator lets valid documents through, nothing else, and survives hostile ones.
 
 use super::super::canonical::{prepare, with_integer_id, Prepared};
-use super::super::validate::{validate, IdSpan, Shape};
+use super::super::predict::{Mode, Prediction};
+use super::super::validate::{validate, validate_as, IdSpan, Shape};
 use super::super::{RawDocument, MAX_DOCUMENT_DEPTH};
 use super::random::Random;
 use super::{hex, naive, seed};
@@ -196,6 +197,78 @@ fn the_fast_validator_agrees_with_the_naive_one_on_mutated_documents() {
         let _ = raw.iter().count();
     }
     assert!(valid > 5_000 && refused > 5_000, "{valid} valid, {refused} refused");
+}
+
+#[test]
+fn a_document_that_looks_like_the_one_before_is_checked_as_any_other() {
+    let mut random = Random::new(seed());
+    let (mut valid, mut refused) = (0, 0);
+    for round in 0..3_000 {
+        let before = random.document(3).to_msgpack().unwrap();
+        // Other tests share neither this thread nor what it remembers.
+        (0..300).for_each(|_| assert!(validate(&before, 1 << 24).is_ok()));
+        for _ in 0..10 {
+            let mut bytes = before.clone();
+            mutate(&mut bytes, &mut random);
+            let fast = validate(&bytes, 1 << 24);
+            assert_eq!(fast.is_ok(), naive::is_valid(&bytes), "seed {} round {round}: {bytes:02x?}", seed());
+            // Whatever was remembered, the fault and the shape are the same.
+            let apart = std::thread::scope(|scope| scope.spawn(|| validate(&bytes, 1 << 24)).join().unwrap());
+            assert_eq!(format!("{fast:?}"), format!("{apart:?}"), "seed {} round {round}: {bytes:02x?}", seed());
+            *if fast.is_ok() { &mut valid } else { &mut refused } += 1;
+            assert!(validate(&before, 1 << 24).is_ok());
+        }
+    }
+    assert!(valid > 3_000 && refused > 3_000, "{valid} valid, {refused} refused");
+}
+
+#[test]
+fn keys_of_every_length_are_predicted_and_told_from_all_others() {
+    let mut prediction = Prediction::new();
+    for length in 0..80_usize {
+        // The key stands in the middle, and as the last thing but one byte.
+        for tail in [&b"\xa1z\x01"[..], b""] {
+            let document = |key: &[u8]| {
+                let head = if length < 32 { vec![0xa0 | length as u8] } else { vec![0xd9, length as u8] };
+                let fields = 0x81 + u8::from(!tail.is_empty());
+                [&[fields], &head[..], key, b"\x07", tail].concat()
+            };
+            let key: Vec<u8> = (0..length).map(|i| b'a' + (i % 23) as u8).collect();
+            let right = document(&key);
+            (0..2_000).for_each(|_| drop(validate_as(&right, &mut prediction).unwrap()));
+            assert_eq!(prediction.mode(), Mode::Predict, "{length}");
+            for at in 0..length {
+                let mut other = key.clone();
+                other[at] ^= 0x80;
+                assert!(validate_as(&document(&other), &mut prediction).is_err(), "{length}, {at}");
+                (0..2_000).for_each(|_| drop(validate_as(&right, &mut prediction).unwrap()));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_stands_for_a_map_is_no_key() {
+    // The second entry remembered is a map of three fields, kept as a number with a byte that no string has.
+    let nested = hex("82 a161 83 a178 01 a179 02 a17a 03 a162 04");
+    // Where that is looked for as a key; were it one, it would have no bytes and its value be 3.
+    let forged = hex("82 a161 07 03000000000000ff 01");
+    let forged = [&forged[..], &hex("a162 04")].concat();
+    (0..2_000).for_each(|_| assert!(validate(&nested, 100).is_ok()));
+    assert_eq!(refusal(&forged), (4, "a key is not a string"));
+}
+
+#[test]
+fn maps_too_large_to_remember_are_checked_all_the_same() {
+    for fields in [15, 16, 17, 62, 63, 64, 65, 200, 1_000] {
+        let right = map_of(fields, "key", |i| i);
+        let twice = map_of(fields, "key", |i| i.min(fields - 2));
+        for _ in 0..600 {
+            assert!(validate(&right, 1 << 20).is_ok(), "{fields}");
+        }
+        assert!(refusal(&twice).1.contains("twice"), "{fields}");
+        assert!(validate(&right, 1 << 20).is_ok(), "{fields}");
+    }
 }
 
 fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
