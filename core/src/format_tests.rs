@@ -21,7 +21,7 @@ use crate::file::space::{Space, SpaceRoot};
 use crate::file::tree::{self, TreeRoot};
 use crate::file::{pages, space};
 use crate::hash::{self, HashKey, KeyHash, TrieRoot};
-use crate::log::{self, Log, LogConfig, Lsn};
+use crate::log::{self, Frame, Log, LogConfig, Lsn};
 use crate::memory::Pool;
 use crate::meter::Timer;
 use crate::record::block::{self, OpenBlock};
@@ -542,13 +542,14 @@ fn golden_space() {
     golden("space_node", "Space node", &dump(&units[&root.page], all));
 }
 
-fn payload() -> Vec<u8> {
-    let mut payload = Vec::new();
-    frame::begin(&mut payload, 1000);
-    frame::push(&mut payload, frame::Op::Put { tree: 3, document: DOCUMENT });
-    frame::push(&mut payload, frame::Op::Delete { tree: 300, key: b"\xa3abc" });
-    frame::push(&mut payload, frame::Op::DropTree { tree: 2 });
-    payload
+fn payload() -> Frame {
+    let mut made = Frame::default();
+    made.begin();
+    frame::begin(&mut made, 1000);
+    frame::push(&mut made, 3, true, DOCUMENT);
+    frame::push(&mut made, 300, false, b"\xa3abc");
+    frame::push_drop(&mut made, 2);
+    made
 }
 
 #[test]
@@ -566,7 +567,7 @@ fn golden_commit_payload() {
         field("drop", 28, 1),
         field("varint: tree", 29, 1),
     ];
-    golden("commit_payload", "Commit payload", &dump(&payload(), all));
+    golden("commit_payload", "Commit payload", &dump(payload().payload(), all));
 }
 
 #[test]
@@ -585,16 +586,19 @@ fn golden_log_segment() {
         timer: Timer::of_nobody(),
     });
     let log = log.expect("a log");
-    let end = log.append(1001, &[&payload()]).expect("room");
+    let end = log.append(1001, &mut payload()).expect("room");
     log.sync_through(end).expect("a disk that works");
     log.claim().expect("room");
-    log.append(1002, &[&[0xee; 4000]]).expect("room");
+    let mut large = Frame::default();
+    large.begin();
+    large.extend(&[0xee; 4000]);
+    log.append(1002, &mut large).expect("room");
     let names = ["app.nyro-wal-0000000000000007-00000000", "app.nyro-wal-0000000000000007-00000001"];
     assert_eq!(disk.file_names(), names, "docs/file-format.md, section \"Files\", says how segments are named");
     let bytes = disk.read_file(names[0]);
     let mut all = fields("", 0, log::LAYOUTS[0]);
     let mut at = 512;
-    for (name, payload) in [("commit", payload().len()), ("claim", 0), ("end", 0)] {
+    for (name, payload) in [("commit", payload().payload_bytes()), ("claim", 0), ("end", 0)] {
         all.extend(fields(&format!("{name}: "), at, log::LAYOUTS[1]));
         all.push(field(format!("{name}: payload"), at + 48, payload));
         at += 48 + payload.next_multiple_of(8);

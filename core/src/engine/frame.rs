@@ -11,6 +11,8 @@
 //! Records of the frame's puts get consecutive ordinals from the first one.
 
 use crate::error::{Error, Result};
+use crate::log::Frame;
+use std::ops::Range;
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
@@ -40,28 +42,26 @@ pub enum Op<'a> {
     },
 }
 
-/// Begins a payload.
-pub fn begin(out: &mut Vec<u8>, first_ordinal: u64) {
-    out.clear();
+/// Begins the payload of a frame.
+pub fn begin(out: &mut Frame, first_ordinal: u64) {
     put_varint(out, first_ordinal);
 }
 
-/// Appends a change to a payload.
-pub fn push(out: &mut Vec<u8>, op: Op<'_>) {
-    let (kind, tree, bytes) = match op {
-        Op::Put { tree, document } => (PUT, tree, Some(document)),
-        Op::Delete { tree, key } => (DELETE, tree, Some(key)),
-        Op::DropTree { tree } => (DROP_TREE, tree, None),
-    };
-    out.push(kind);
+/// Appends a put with its document, or a delete with its key, and says where in the frame that is.
+pub fn push(out: &mut Frame, tree: u32, put: bool, bytes: &[u8]) -> Range<usize> {
+    out.push(if put { PUT } else { DELETE });
     put_varint(out, tree.into());
-    if let Some(bytes) = bytes {
-        put_varint(out, bytes.len() as u64);
-        out.extend_from_slice(bytes);
-    }
+    put_varint(out, bytes.len() as u64);
+    out.extend(bytes)
 }
 
-fn put_varint(out: &mut Vec<u8>, mut v: u64) {
+/// Appends that a collection is gone.
+pub fn push_drop(out: &mut Frame, tree: u32) {
+    out.push(DROP_TREE);
+    put_varint(out, tree.into());
+}
+
+fn put_varint(out: &mut Frame, mut v: u64) {
     while v >= 0x80 {
         out.push(v as u8 | 0x80);
         v >>= 7;
@@ -148,9 +148,13 @@ mod tests {
             Op::Delete { tree: 0, key: b"\x01" },
             Op::DropTree { tree: u32::MAX },
         ];
-        let mut out = Vec::new();
-        begin(&mut out, 1 << 40);
-        ops.iter().for_each(|op| push(&mut out, *op));
+        let mut frame = Frame::default();
+        frame.begin();
+        begin(&mut frame, 1 << 40);
+        push(&mut frame, 300, true, &[7; 200]);
+        push(&mut frame, 0, false, b"\x01");
+        push_drop(&mut frame, u32::MAX);
+        let out = frame.payload();
         for len in 0..=out.len() {
             let Ok(mut reader) = Reader::new(&out[..len], 9) else { continue };
             let mut read = Vec::new();

@@ -13,6 +13,7 @@
 //! The numbered invariants are in `docs/architecture.md`.
 
 pub mod backup;
+pub mod changes;
 pub mod checkpoint;
 pub mod compact;
 mod create;
@@ -30,6 +31,7 @@ pub mod snapshots;
 pub mod state;
 pub mod timing;
 pub mod transaction;
+mod tree_writers;
 pub mod trees;
 pub mod verify;
 pub mod warm;

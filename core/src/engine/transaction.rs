@@ -1,10 +1,7 @@
 //! Write transactions: private changes, then one commit.
 //!
 //! ```text
-//!   changes   [ put 7 ][ delete 3 ][ put 7 again ] ...    in the order they were made
-//!                 ^________________________/               a later change of the same id replaces it
-//!
-//!   read      own changes first, then the tip
+//!   read      own changes first (`engine::changes`), then the tip
 //!   commit    place -> log -> apply -> publish             (see `engine::writer`)
 //!   drop      nothing happened
 //! ```
@@ -12,69 +9,35 @@
 //! A transaction holds the writer lock from its first call to its end, so what it reads is the newest
 //! state, published or not; no result of it is delivered before that state is durable (Invariant 10).
 
-use super::state::{self, Tip};
+use super::changes::{Change, Changes};
+use super::state;
 use super::timing::Changed;
 use super::trees::{self, CATALOG};
 use super::writer::{Context, Op, Writer};
 use super::writer_lock::WriterGuard;
-use super::{frame, pace, Committed, Durability, Engine};
+use super::{pace, Committed, Durability, Engine};
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use crate::record::key;
 use crate::sync::Ordering;
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::ops::Range;
 
-/// Buffers are kept for the next transaction up to these sizes.
-const KEPT_ARENA_BYTES: usize = 4 << 20;
-const KEPT_CHANGES: usize = 1 << 16;
-
-/// Changes from which on they are found by an index.
-const INDEX_FROM: usize = 8;
+/// So many changes before one is applied, the memory that it touches is asked for.
+const AHEAD: usize = 12;
+/// Addresses kept for the next transaction.
+const KEPT_ADDRESSES: usize = 1 << 16;
 
 thread_local! {
     /// Engines that this thread is writing to, so that a nested transaction is an error and no deadlock.
     static WRITING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Hash values that are hashes already.
-#[derive(Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn write(&mut self, _: &[u8]) {}
-    fn write_u64(&mut self, v: u64) {
-        self.0 = v;
-    }
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// One change of a transaction.
-#[derive(Debug)]
-pub(super) struct Change {
-    tree: u32,
-    hash: KeyHash,
-    tip: Tip,
-    /// Bytes in the arena: the document of a put, the key of a delete.
-    bytes: Range<usize>,
-    put: bool,
-    /// Replaced by a later change of the same id.
-    replaced: bool,
-    /// The change before with the same hash.
-    same: Option<usize>,
-}
-
 /// See the module's text.
 pub struct Transaction<'e> {
     engine: &'e Engine,
     writer: WriterGuard<'e, Writer>,
-    changes: Vec<Change>,
-    arena: Vec<u8>,
-    index: HashMap<u64, usize, BuildHasherDefault<AsIs>>,
+    changes: Changes,
+    first_ordinal: u64,
     /// The largest positive integer id this transaction put into each collection.
     largest: Vec<(u32, u64)>,
     dropped: Vec<u32>,
@@ -120,15 +83,14 @@ impl Engine {
         if let Some(waited) = writer.waited() {
             self.meter.writer_wait.record(waited);
         }
-        let next_tree = writer.next_tree;
-        let arena = std::mem::take(&mut writer.scratch.arena);
-        let changes = std::mem::take(&mut writer.scratch.changes);
+        let (next_tree, first_ordinal) = (writer.next_tree, writer.next_ordinal);
+        let mut changes = std::mem::take(&mut writer.scratch.changes);
+        changes.begin(first_ordinal);
         Ok(Transaction {
             engine: self,
             writer,
             changes,
-            arena,
-            index: HashMap::default(),
+            first_ordinal,
             largest: Vec::new(),
             dropped: Vec::new(),
             next_tree,
@@ -236,40 +198,15 @@ impl<'e> Transaction<'e> {
         let Some(tree) = self.resolve(name)? else { return Ok(false) };
         self.catalog_changed = true;
         self.delete(CATALOG, &trees::name_key(name))?;
-        for change in self.changes.iter_mut().filter(|change| change.tree == tree) {
-            change.replaced = true;
-        }
+        self.changes.forget_tree(tree);
         self.dropped.push(tree);
         Ok(true)
     }
 
     // ---- documents -----------------------------------------------------------------------------
 
-    fn own_change(&self, tree: u32, key: &[u8], hash: KeyHash) -> Option<usize> {
-        let is = |i: &usize| {
-            let change = &self.changes[*i];
-            change.tree == tree && change.hash == hash && !change.replaced && self.key_of(change) == Some(key)
-        };
-        if self.changes.len() < INDEX_FROM {
-            return (0..self.changes.len()).rev().find(is);
-        }
-        let mut at = self.index.get(&slot_of(tree, hash)).copied();
-        while let Some(i) = at {
-            if is(&i) {
-                return Some(i);
-            }
-            at = self.changes[i].same;
-        }
-        None
-    }
-
-    fn key_of(&self, change: &Change) -> Option<&[u8]> {
-        let bytes = &self.arena[change.bytes.clone()];
-        if change.put {
-            key::key_of(bytes)
-        } else {
-            Some(bytes)
-        }
+    fn own_change(&self, tree: u32, key: &[u8], hash: KeyHash) -> Option<&Change> {
+        self.changes.find(tree, key, hash).and_then(|own| self.changes.get(own))
     }
 
     /// The document as this transaction sees it, copied.
@@ -278,8 +215,7 @@ impl<'e> Transaction<'e> {
         let _hold = self.engine.pages.hold();
         let hash = state::hash_of(&self.writer.state.meta, key);
         if let Some(own) = self.own_change(tree, key, hash) {
-            let change = &self.changes[own];
-            return Ok(change.put.then(|| self.arena[change.bytes.clone()].to_vec()));
+            return Ok(own.put.then(|| self.changes.bytes_of(own).to_vec()));
         }
         let pages = &self.engine.pages;
         let tip = self.writer.state.tip(pages, tree, key, hash)?;
@@ -294,7 +230,7 @@ impl<'e> Transaction<'e> {
         let _hold = self.engine.pages.hold();
         let hash = state::hash_of(&self.writer.state.meta, key);
         Ok(match self.own_change(tree, key, hash) {
-            Some(own) => self.changes[own].put,
+            Some(own) => own.put,
             None => self.writer.state.tip(&self.engine.pages, tree, key, hash)?.live().is_some(),
         })
     }
@@ -334,9 +270,9 @@ impl<'e> Transaction<'e> {
         let key = if put { key::key_of(bytes) } else { Some(bytes) };
         let key = key.ok_or_else(|| Error::Internal("a document that is not in stored form".into()))?;
         let hash = hash.unwrap_or_else(|| self.prefetch(tree, key));
-        let own = self.own_change(tree, key, hash);
-        let (tip, exists) = match own {
-            Some(own) => (self.changes[own].tip, self.changes[own].put),
+        let own = self.changes.find(tree, key, hash);
+        let (tip, exists) = match own.and_then(|own| self.changes.get(own)) {
+            Some(own) => (own.tip, own.put),
             None => {
                 let tip = self.writer.state.tip(&self.engine.pages, tree, key, hash)?;
                 (tip, tip.live().is_some())
@@ -345,21 +281,15 @@ impl<'e> Transaction<'e> {
         if !wanted(exists)? {
             return Ok(false);
         }
-        let size = (self.arena.len() + bytes.len() + self.changes.len() * 16) as u64;
+        let size = (self.changes.bytes() + bytes.len()) as u64;
         if size > self.engine.config.max_transaction_bytes {
             let limit = self.engine.config.max_transaction_bytes;
             return Err(Error::TransactionTooLarge { bytes: size, limit });
         }
-        if let Some(own) = own {
-            self.changes[own].replaced = true;
-        }
         if put {
             self.saw_id(tree, trees::positive_id(key));
         }
-        let start = self.arena.len();
-        self.arena.extend_from_slice(bytes);
-        let change = Change { tree, hash, tip, bytes: start..self.arena.len(), put, replaced: false, same: None };
-        self.push(change);
+        self.changes.push(tree, hash, tip, bytes, put, own);
         Ok(true)
     }
 
@@ -380,20 +310,6 @@ impl<'e> Transaction<'e> {
         hash
     }
 
-    fn push(&mut self, change: Change) {
-        self.changes.push(change);
-        if self.changes.len() == INDEX_FROM {
-            (0..INDEX_FROM).for_each(|i| self.index_change(i));
-        } else if self.changes.len() > INDEX_FROM {
-            self.index_change(self.changes.len() - 1);
-        }
-    }
-
-    fn index_change(&mut self, i: usize) {
-        let slot = slot_of(self.changes[i].tree, self.changes[i].hash);
-        self.changes[i].same = self.index.insert(slot, i);
-    }
-
     /// The next integer id of a collection: above any it has ever held, this transaction's included.
     pub fn next_id(&mut self, tree: u32, name: &str) -> Result<u64> {
         let _hold = self.engine.pages.hold();
@@ -408,7 +324,8 @@ impl<'e> Transaction<'e> {
     pub fn commit(mut self) -> Result<Committed> {
         let engine = self.engine;
         engine.check_fork()?;
-        self.changes.retain(|change| !change.replaced && (change.put || change.tip.live().is_some()));
+        debug_assert_eq!(self.first_ordinal, self.writer.next_ordinal, "the writer's turn is this transaction's");
+        self.changes.settle(self.first_ordinal);
         if self.changes.is_empty() && self.dropped.is_empty() {
             return Ok(self.nothing());
         }
@@ -416,18 +333,24 @@ impl<'e> Transaction<'e> {
         engine.begin_log(&mut self.writer)?;
         let hold = engine.pages.hold();
         let commit = self.writer.tip + 1;
-        let first_ordinal = self.writer.next_ordinal;
         let mut addresses = std::mem::take(&mut self.writer.scratch.addresses);
         addresses.clear();
-        for change in &self.changes {
-            self.writer.tree(&engine.pages, change.tree)?;
-            let document = &self.arena[change.bytes.clone()];
-            let address = change.put.then(|| self.writer.place(engine.context(), change.tree, document)).transpose()?;
-            addresses.push(address);
+        let context = engine.context();
+        for change in self.changes.iter() {
+            addresses.push(match change.put {
+                true => Some(self.writer.place(context, change.tree, self.changes.bytes_of(change))?),
+                false => {
+                    self.writer.tree(&engine.pages, change.tree)?;
+                    None
+                }
+            });
         }
-        let lsn = self.append(commit, first_ordinal)?;
+        let lsn = match &self.writer.log {
+            Some(log) => log.append(commit, self.changes.frame(&self.dropped))?.0,
+            None => self.writer.tip_lsn,
+        };
         let changed = self.apply(commit, &addresses);
-        if addresses.capacity() <= KEPT_CHANGES {
+        if addresses.capacity() <= KEPT_ADDRESSES {
             self.writer.scratch.addresses = addresses;
         }
         let writer = &mut *self.writer;
@@ -457,34 +380,13 @@ impl<'e> Transaction<'e> {
         Committed { commit: self.writer.tip, lsn: self.writer.tip_lsn }
     }
 
-    fn append(&mut self, commit: u64, first_ordinal: u64) -> Result<u64> {
-        let writer = &mut *self.writer;
-        let Some(log) = &writer.log else { return Ok(writer.tip_lsn) };
-        let payload = &mut writer.scratch.payload;
-        frame::begin(payload, first_ordinal);
-        for change in &self.changes {
-            let bytes = &self.arena[change.bytes.clone()];
-            let tree = change.tree;
-            let op = match change.put {
-                true => frame::Op::Put { tree, document: bytes },
-                false => frame::Op::Delete { tree, key: bytes },
-            };
-            frame::push(payload, op);
-        }
-        for &tree in &self.dropped {
-            frame::push(payload, frame::Op::DropTree { tree });
-        }
-        let lsn = log.append(commit, &[payload])?.0;
-        if payload.capacity() > 1 << 20 {
-            *payload = Vec::new();
-        }
-        Ok(lsn)
-    }
-
     fn apply(&mut self, commit: u64, addresses: &[Option<crate::file::page::Address>]) -> Changed {
         let pages = &self.engine.pages;
         let mut changed = Changed::default();
-        for (change, address) in self.changes.iter().zip(addresses) {
+        for (at, (change, address)) in self.changes.iter().zip(addresses).enumerate() {
+            if let Some(next) = self.changes.get(at + AHEAD) {
+                self.writer.state.active.prefetch_to_insert(next.tree, next.hash.0);
+            }
             if change.tree != CATALOG {
                 match (change.put, change.tip.live()) {
                     (true, None) => changed.inserts += 1,
@@ -492,10 +394,11 @@ impl<'e> Transaction<'e> {
                     (false, _) => changed.deletes += 1,
                 }
             }
-            let document = change.put.then(|| &self.arena[change.bytes.clone()]);
+            let document = change.put.then(|| self.changes.bytes_of(change));
             let op = Op { tree: change.tree, hash: change.hash, tip: change.tip, document };
             self.writer.apply(pages, &op, *address, commit);
         }
+        self.writer.note_counts(commit);
         for &tree in &self.dropped {
             self.writer.drop_tree(tree);
         }
@@ -511,17 +414,7 @@ impl<'e> Transaction<'e> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        if self.changes.capacity() <= KEPT_CHANGES {
-            self.changes.clear();
-            self.writer.scratch.changes = std::mem::take(&mut self.changes);
-        }
-        if self.arena.capacity() <= KEPT_ARENA_BYTES {
-            self.arena.clear();
-            self.writer.scratch.arena = std::mem::take(&mut self.arena);
-        }
+        self.changes.shrink();
+        self.writer.scratch.changes = std::mem::take(&mut self.changes);
     }
-}
-
-fn slot_of(tree: u32, hash: KeyHash) -> u64 {
-    (hash.0 ^ u64::from(tree).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }

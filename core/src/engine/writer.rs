@@ -8,16 +8,17 @@
 //!   apply    versions, deaths and counts go into the delta      (cannot fail)
 //! ```
 
+use super::changes::Changes;
 use super::delta::{NewVersion, TreeDelta};
 use super::frame;
 use super::state::{State, Tip};
+use super::tree_writers::TreeWriters;
 use super::trees::{self, TreeEntry, CATALOG};
 use crate::error::Result;
 use crate::file::page::{put_u32, put_u48, Address, PageKind};
 use crate::file::pages::Pages;
 use crate::file::space::Space;
 use crate::hash::KeyHash;
-use crate::int_map::IntMap;
 use crate::log::Log;
 use crate::memory::Pool;
 use crate::record::block::{self, ClosedBlock, OpenBlock};
@@ -36,6 +37,8 @@ pub struct TreeWriter {
     pub counts: Counts,
     /// Changed since the last freeze.
     pub dirty: bool,
+    /// The number of live documents before the commit that is being applied, once it has changed.
+    before: Option<u64>,
 }
 
 /// Counters of one collection.
@@ -75,7 +78,9 @@ pub struct Writer {
     /// The log; none until the first commit after opening.
     pub log: Option<Arc<Log>>,
     /// Collections written to since opening.
-    pub trees: IntMap<u32, TreeWriter>,
+    pub trees: TreeWriters,
+    /// Those whose number of live documents the commit that is being applied has changed.
+    counted: Vec<u32>,
     /// Trees dropped since the last freeze.
     pub dropped: Vec<u32>,
     /// Units in the heap since the last freeze.
@@ -89,12 +94,8 @@ pub struct Writer {
 /// Buffers of transactions, kept from one to the next.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// The frame's payload.
-    pub payload: Vec<u8>,
-    /// Documents and keys of a transaction's changes.
-    pub arena: Vec<u8>,
-    /// The changes.
-    pub(super) changes: Vec<super::transaction::Change>,
+    /// Its changes, with the frame that the log gets.
+    pub changes: Changes,
     /// Where its documents were placed.
     pub addresses: Vec<Option<Address>>,
 }
@@ -136,7 +137,8 @@ impl Writer {
             next_ordinal: meta.next_ordinal,
             next_tree: meta.next_tree as u32,
             log: None,
-            trees: IntMap::default(),
+            trees: TreeWriters::default(),
+            counted: Vec::new(),
             dropped: Vec::new(),
             heap: Heap::default(),
             names: HashMap::new(),
@@ -146,15 +148,12 @@ impl Writer {
 
     /// The collection's writer, made from the roots when it is first needed.
     pub fn tree(&mut self, pages: &Pages, tree: u32) -> Result<&mut TreeWriter> {
-        if !self.trees.contains_key(&tree) {
-            let TreeEntry { live, live_bytes, max_id, .. } = self.state.tree(pages, tree)?;
+        let state = &self.state;
+        self.trees.get_or_make(tree, || {
+            let TreeEntry { live, live_bytes, max_id, .. } = state.tree(pages, tree)?;
             let counts = Counts { live, live_bytes, max_id };
-            self.trees.insert(tree, TreeWriter { open: None, part: None, counts, dirty: false });
-        }
-        match self.trees.get_mut(&tree) {
-            Some(found) => Ok(found),
-            None => unreachable!("just inserted"),
-        }
+            Ok(TreeWriter { open: None, part: None, counts, dirty: false, before: None })
+        })
     }
 
     /// Appends the document as a record with the next ordinal. Nothing finds it until it is applied.
@@ -164,7 +163,7 @@ impl Writer {
         let stub = if large { self.place_large(context, tree, document)? } else { Vec::new() };
         let payload = if large { &stub } else { document };
         self.tree(context.pages, tree)?;
-        let Some(writer) = self.trees.get_mut(&tree) else { unreachable!("made above") };
+        let Some(writer) = self.trees.get(tree) else { unreachable!("made above") };
         if writer.open.as_ref().is_none_or(|open| !open.fits(ordinal, payload.len())) {
             self.heap.blocks.extend(writer.open.take().map(OpenBlock::close));
             let mean = match writer.counts.live {
@@ -237,7 +236,7 @@ impl Writer {
         };
         let Some(at) = address.or(live) else { return };
         let dead_bytes = live.map_or(0, |old| document_bytes(pages, old));
-        let Some(writer) = self.trees.get_mut(&op.tree) else { return };
+        let Some(writer) = self.trees.get(op.tree) else { return };
         let part = writer.part.get_or_insert_with(|| active.part(op.tree));
         let version = NewVersion {
             tree: op.tree,
@@ -259,14 +258,26 @@ impl Writer {
             counts.live_bytes += document.len() as u64;
             counts.max_id = counts.max_id.max(key::key_of(document).map_or(0, trees::positive_id));
         }
-        if counts.live != before {
-            active.set_count(part, commit, counts.live);
+        if counts.live != before && writer.before.is_none() {
+            writer.before = Some(before);
+            self.counted.push(op.tree);
+        }
+    }
+
+    /// Makes known how many documents the collections changed by `commit` have. After its last change.
+    pub fn note_counts(&mut self, commit: u64) {
+        for tree in self.counted.drain(..) {
+            let Some(writer) = self.trees.get(tree) else { continue };
+            let before = writer.before.take();
+            if let (Some(part), false) = (&writer.part, before == Some(writer.counts.live)) {
+                self.state.active.set_count(part, commit, writer.counts.live);
+            }
         }
     }
 
     /// A dropped collection: nothing reads it any more from `commit` on, the fold frees it.
     pub fn drop_tree(&mut self, tree: u32) {
-        if let Some(writer) = self.trees.remove(&tree) {
+        if let Some(writer) = self.trees.remove(tree) {
             self.heap.blocks.extend(writer.open.map(OpenBlock::close));
         }
         self.dropped.push(tree);
@@ -275,7 +286,7 @@ impl Writer {
     /// Closes all open blocks and hands over what was written since the last freeze; nothing is appended to
     /// these blocks again (Invariant 5).
     pub fn take_heap(&mut self) -> Heap {
-        for writer in self.trees.values_mut() {
+        for (_, writer) in self.trees.iter_mut() {
             self.heap.blocks.extend(writer.open.take().map(OpenBlock::close));
             writer.part = None;
         }
@@ -286,7 +297,7 @@ impl Writer {
     pub fn take_counts(&mut self) -> Vec<(u32, Counts)> {
         let dirty = self.trees.iter_mut().filter(|(_, writer)| writer.dirty);
         let mut counts: Vec<_> = dirty
-            .map(|(tree, writer)| (*tree, std::mem::take(&mut writer.dirty), writer.counts))
+            .map(|(tree, writer)| (tree, std::mem::take(&mut writer.dirty), writer.counts))
             .map(|(tree, _, counts)| (tree, counts))
             .collect();
         counts.sort_unstable_by_key(|(tree, _)| *tree);
@@ -301,6 +312,7 @@ impl Writer {
         while let Some(op) = reader.next()? {
             self.replay_op(context, commit, op)?;
         }
+        self.note_counts(commit);
         self.tip = commit;
         Ok(())
     }

@@ -186,18 +186,14 @@ pub(super) struct FrameHeader {
     pub(super) previous: u64,
 }
 
-/// Puts a whole frame into `buffer`, in place of what was there, and gives its checksum.
-pub(super) fn encode_frame(buffer: &mut Vec<u8>, header: &FrameHeader, parts: &[&[u8]], seed: u64) -> u64 {
-    buffer.clear();
-    buffer.resize(FRAME_HEADER_BYTES, 0);
-    for part in parts {
-        buffer.extend_from_slice(part);
-    }
+/// Completes the frame in `buffer`, which has room for its header, then the payload; gives its checksum.
+pub(super) fn seal_frame(buffer: &mut Vec<u8>, header: &FrameHeader, seed: u64) -> u64 {
+    debug_assert!(buffer.len() >= FRAME_HEADER_BYTES);
     let payload_bytes = buffer.len() - FRAME_HEADER_BYTES;
     debug_assert!(u32::try_from(payload_bytes).is_ok());
     buffer.resize(buffer.len().next_multiple_of(ALIGN_BYTES), 0);
     put_u32(buffer, PAYLOAD_BYTES_AT, payload_bytes as u32);
-    buffer[KIND_AT] = header.kind as u8;
+    put_u32(buffer, KIND_AT, header.kind as u32);
     put_u64(buffer, LSN_AT, header.lsn.0);
     put_u64(buffer, COMMIT_AT, header.commit);
     put_u64(buffer, CLAIM_AT, header.claim.0);

@@ -21,6 +21,7 @@
 //! Format: `docs/file-format.md`, "The log".
 
 mod format;
+mod frame;
 mod inspect;
 mod replay;
 mod segment;
@@ -30,6 +31,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use frame::Frame;
 pub use inspect::{first_start, identities, inspect_segment, segments, FrameView};
 pub use replay::{replay, ReplayEnd, ReplayStart};
 pub use writer::{Log, LogConfig};

@@ -4,13 +4,14 @@
 //!   append -> room in this segment? --no--> next segment: header, then the end frame of this one
 //!                 | yes                     (ready beforehand, or made here)
 //!                 v
-//!          encode into one buffer -> one write -> publish (end, commit) to the syncer
+//!          seal the frame in its buffer -> one write -> publish (end, commit) to the syncer
 //! ```
 //!
 //! Locks, in the order in which they are taken: `appender` (one appender at a time, held over writes),
 //! `maker` (making segments and changing over to one), `tail` and `sync` (short, nothing within).
 
-use super::format::{encode_frame, frame_bytes, FrameHeader, FrameKind, ALIGN_BYTES, FRAME_HEADER_BYTES, HEADER_BYTES};
+use super::format::{frame_bytes, FrameHeader, FrameKind, ALIGN_BYTES, FRAME_HEADER_BYTES, HEADER_BYTES};
+use super::frame::Frame;
 use super::segment::{Maker, Segment};
 use super::sync::{SyncState, Tail};
 use super::{remove_if_there, Lsn};
@@ -30,9 +31,6 @@ const MAX_PAYLOAD_BYTES: usize = 1 << 31;
 
 /// Highest LSN a log may start at: from here no disk is large enough to overflow one.
 const MAX_START: u64 = 1 << 62;
-
-/// The buffer of the last frame is kept for the next up to this size.
-const KEPT_BUFFER_BYTES: usize = 1 << 20;
 
 /// What a log is made from.
 #[derive(Debug, Clone)]
@@ -95,7 +93,17 @@ struct Appender {
     claimed: Lsn,
     /// End of the last frame that a claim is worth being written for.
     commit_end: Lsn,
-    buffer: Vec<u8>,
+    /// For frames without a payload.
+    empty: Frame,
+}
+
+impl Appender {
+    /// A frame without a payload, in memory that was used for the last one.
+    fn empty(&mut self) -> Frame {
+        let mut frame = std::mem::take(&mut self.empty);
+        frame.begin();
+        frame
+    }
 }
 
 impl fmt::Debug for Log {
@@ -126,7 +134,7 @@ impl Log {
             commit,
             claimed: start,
             commit_end: start,
-            buffer: Vec::new(),
+            empty: Frame::default(),
         };
         Ok(Log {
             disk,
@@ -151,13 +159,12 @@ impl Log {
         })
     }
 
-    /// Appends the frame of a commit, whose payload is `parts` one after the other, and gives the LSN
-    /// behind it. Requires: the writer lock.
+    /// Completes and appends the frame of a commit, and gives the LSN behind it. Requires: the writer lock.
     ///
     /// On an error the commit is not in the log and the next one takes its place; only the end of a
     /// full segment may have been written. `OutcomeUnknown` alone leaves that open, and ends all writing.
-    pub fn append(&self, commit: u64, parts: &[&[u8]]) -> Result<Lsn> {
-        let payload_bytes = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
+    pub fn append(&self, commit: u64, frame: &mut Frame) -> Result<Lsn> {
+        let payload_bytes = frame.payload_bytes();
         if payload_bytes > MAX_PAYLOAD_BYTES {
             let (bytes, limit) = (payload_bytes as u64, MAX_PAYLOAD_BYTES as u64);
             return Err(Error::TransactionTooLarge { bytes, limit });
@@ -166,7 +173,7 @@ impl Log {
         self.check_latch()?;
         debug_assert!(commit > a.commit, "commit {commit} after {}", a.commit);
         self.make_room(&mut a, frame_bytes(payload_bytes))?;
-        self.put(&mut a, FrameKind::Commit, commit, parts)?;
+        self.put(&mut a, FrameKind::Commit, commit, frame)?;
         a.commit_end = a.lsn;
         Ok(a.lsn)
     }
@@ -181,8 +188,10 @@ impl Log {
         }
         self.check_latch()?;
         self.make_room(&mut a, END_BYTES)?;
-        let commit = a.commit;
-        self.put(&mut a, FrameKind::Claim, commit, &[])
+        let (commit, mut frame) = (a.commit, a.empty());
+        let done = self.put(&mut a, FrameKind::Claim, commit, &mut frame);
+        a.empty = frame;
+        done
     }
 
     /// The LSN behind the last frame.
@@ -245,10 +254,10 @@ impl Log {
         maker.prepare(bytes + END_BYTES)?;
         self.is_ready.store(true, Ordering::Release);
         let start = Lsn(a.lsn.0 + END_BYTES);
-        let commit = a.commit;
-        let (chain, claim) = self.encode(a, FrameKind::End, commit, &[]);
+        let (commit, mut frame) = (a.commit, a.empty());
+        let (chain, claim) = self.seal(a, FrameKind::End, commit, &mut frame);
         maker.write_header(start, chain)?;
-        self.write(a)?;
+        self.write(a, &frame)?;
         let Some(next) = maker.take(start).map(Arc::new) else {
             return Err(self.stop(io::Error::other("no log segment is ready")));
         };
@@ -256,37 +265,35 @@ impl Log {
         drop(maker);
         // Its header must be durable before the end is called so, frames or not.
         self.tail.lock().begin_segment(next.clone());
-        self.advance(a, commit, chain, claim);
+        self.advance(a, &frame, commit, chain, claim);
+        a.empty = frame;
         (a.segment, a.offset) = (next, HEADER_BYTES as u64);
         self.half_full.store(false, Ordering::Release);
         Ok(())
     }
 
     /// Writes a frame for which there is room.
-    fn put(&self, a: &mut Appender, kind: FrameKind, commit: u64, parts: &[&[u8]]) -> Result<()> {
-        let (chain, claim) = self.encode(a, kind, commit, parts);
-        self.write(a)?;
-        self.advance(a, commit, chain, claim);
+    fn put(&self, a: &mut Appender, kind: FrameKind, commit: u64, frame: &mut Frame) -> Result<()> {
+        let (chain, claim) = self.seal(a, kind, commit, frame);
+        self.write(a, frame)?;
+        self.advance(a, frame, commit, chain, claim);
         if a.offset > a.segment.length / 2 {
             self.half_full.store(true, Ordering::Release);
-        }
-        if a.buffer.capacity() > KEPT_BUFFER_BYTES {
-            a.buffer = Vec::new();
         }
         Ok(())
     }
 
-    /// Encodes a frame into the buffer; gives its checksum and its claim.
-    fn encode(&self, a: &mut Appender, kind: FrameKind, commit: u64, parts: &[&[u8]]) -> (u64, Lsn) {
+    /// Completes a frame; gives its checksum and its claim.
+    fn seal(&self, a: &Appender, kind: FrameKind, commit: u64, frame: &mut Frame) -> (u64, Lsn) {
         let claim = self.durable();
         let header = FrameHeader { kind, lsn: a.lsn, commit, claim, previous: a.chain };
-        (encode_frame(&mut a.buffer, &header, parts, self.seed), claim)
+        (frame.seal(&header, self.seed), claim)
     }
 
-    /// Writes the buffer; on failure leaves nothing there.
-    fn write(&self, a: &Appender) -> Result<()> {
-        debug_assert!(a.offset + a.buffer.len() as u64 <= a.segment.length);
-        self.write_at(a, &a.buffer).map_err(|e| self.erase(a, e))
+    /// Writes the frame; on failure leaves nothing there.
+    fn write(&self, a: &Appender, frame: &Frame) -> Result<()> {
+        debug_assert!(a.offset + frame.bytes().len() as u64 <= a.segment.length);
+        self.write_at(a, frame.bytes()).map_err(|e| self.erase(a, e))
     }
 
     fn write_at(&self, a: &Appender, data: &[u8]) -> io::Result<()> {
@@ -309,9 +316,9 @@ impl Log {
         }
     }
 
-    /// Counts the frame in the buffer as written.
-    fn advance(&self, a: &mut Appender, commit: u64, chain: u64, claim: Lsn) {
-        let bytes = a.buffer.len() as u64;
+    /// Counts the frame as written.
+    fn advance(&self, a: &mut Appender, frame: &Frame, commit: u64, chain: u64, claim: Lsn) {
+        let bytes = frame.bytes().len() as u64;
         a.offset += bytes;
         a.lsn = Lsn(a.lsn.0 + bytes);
         a.chain = chain;

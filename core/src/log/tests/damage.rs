@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::file::page::{put_u32, put_u64};
-use crate::log::format::{encode_frame, seed_of, FrameHeader, FrameKind, SegmentHeader, HEADER_BYTES};
+use crate::log::format::{seal_frame, seed_of, FrameHeader, FrameKind, SegmentHeader};
+use crate::log::format::{FRAME_HEADER_BYTES, HEADER_BYTES};
 
 /// A log over two segments, with a sync and a claim in the middle; how many commits are claimed.
 fn small_log(disk: &SimDisk) -> (Commits, usize) {
@@ -11,7 +12,7 @@ fn small_log(disk: &SimDisk) -> (Commits, usize) {
     let mut rng = Rng::new(3);
     for commit in 101..115 {
         let bytes = payload(&mut rng, 600);
-        log.append(commit, &[&bytes]).unwrap();
+        log.append(commit, &mut frame_of(&[&bytes])).unwrap();
         commits.push((commit, bytes));
         if commit == 110 {
             log.sync_through(log.end()).unwrap();
@@ -77,9 +78,9 @@ fn with_a_claim_written_at_idle_a_damaged_last_commit_is_an_error() {
     for with_claim in [false, true] {
         let disk = sim();
         let log = create(&disk);
-        log.append(101, &[b"first"]).unwrap();
+        log.append(101, &mut frame_of(&[b"first"])).unwrap();
         let last = log.end();
-        log.append(102, &[b"last"]).unwrap();
+        log.append(102, &mut frame_of(&[b"last"])).unwrap();
         log.sync_through(log.end()).unwrap();
         if with_claim {
             log.claim().unwrap();
@@ -105,10 +106,10 @@ fn a_claim_in_any_later_segment_counts() {
     let disk = sim();
     let log = create(&disk);
     for commit in 101..140 {
-        log.append(commit, &[&[7; 500]]).unwrap();
+        log.append(commit, &mut frame_of(&[&[7; 500]])).unwrap();
     }
     log.sync_through(log.end()).unwrap();
-    log.append(140, &[b"claims all before"]).unwrap();
+    log.append(140, &mut frame_of(&[b"claims all before"])).unwrap();
     let names = disk.file_names();
     assert!(names.len() > 4);
     for name in &names[..names.len() - 1] {
@@ -128,13 +129,13 @@ fn a_claim_in_any_later_segment_counts() {
 fn a_document_that_holds_log_frames_is_not_taken_for_them() {
     let disk = sim();
     let log = create(&disk);
-    log.append(101, &[b"x"]).unwrap();
-    log.append(102, &[b"y"]).unwrap();
+    log.append(101, &mut frame_of(&[b"x"])).unwrap();
+    log.append(102, &mut frame_of(&[b"y"])).unwrap();
     log.sync_through(log.end()).unwrap();
     log.claim().unwrap();
     let copy = disk.read_file(&disk.file_names()[0])[HEADER_BYTES..HEADER_BYTES + 200].to_vec();
     let torn = log.end();
-    log.append(103, &[&copy, &copy]).unwrap();
+    log.append(103, &mut frame_of(&[&copy, &copy])).unwrap();
     disk.flip_bit(&disk.file_names()[0], 512 + torn.0 - START.lsn.0, 0);
     let (found, end) = replayed(&disk).unwrap();
     assert_eq!((found.len(), end.end), (2, torn));
@@ -162,9 +163,9 @@ fn hostile_bytes_never_panic_nor_take_long() {
                 let kind = *rng.pick(&[FrameKind::Commit, FrameKind::Claim, FrameKind::End]);
                 let lsn = Lsn(start.0.wrapping_add((at - HEADER_BYTES) as u64));
                 let claim = Lsn(*rng.pick(&[0, u64::MAX, lsn.0]));
-                let mut frame = Vec::new();
+                let mut frame = [&[0; FRAME_HEADER_BYTES], &rng.bytes(9)[..]].concat();
                 let header = FrameHeader { kind, lsn, commit: rng.next_u64(), claim, previous };
-                previous = encode_frame(&mut frame, &header, &[&rng.bytes(9)], key);
+                previous = seal_frame(&mut frame, &header, key);
                 if rng.chance(0.2) {
                     put_u32(&mut frame, 8, u32::MAX);
                 }
@@ -207,10 +208,10 @@ fn a_log_made_to_exhaust_the_search_is_refused() {
 fn a_valid_frame_that_names_another_predecessor_ends_the_log() {
     let (disk, other) = (sim(), sim());
     let (log, second) = (create(&disk), create(&other));
-    log.append(101, &[b"one"]).unwrap();
-    second.append(101, &[b"two"]).unwrap();
+    log.append(101, &mut frame_of(&[b"one"])).unwrap();
+    second.append(101, &mut frame_of(&[b"two"])).unwrap();
     let place = log.end();
-    second.append(102, &[b"follows two"]).unwrap();
+    second.append(102, &mut frame_of(&[b"follows two"])).unwrap();
     let name = segment_name(BASE, 7, 0);
     let (mut bytes, foreign) = (disk.read_file(&name), other.read_file(&name));
     let at = 512 + (place.0 - START.lsn.0) as usize;

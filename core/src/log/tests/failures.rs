@@ -33,7 +33,7 @@ fn run(disk: &SimDisk, use_store: bool, workload_seed: u64) -> Run {
     for step in 0..40 {
         let commit = 101 + run.accepted.len() as u64;
         let bytes = payload(&mut rng, if step % 15 == 14 { 6000 } else { 500 });
-        match log.append(commit, &[&bytes]) {
+        match log.append(commit, &mut frame_of(&[&bytes])) {
             Ok(_) => run.accepted.push((commit, bytes)),
             Err(Error::OutcomeUnknown { .. }) => {
                 run.refused.push((run.accepted.len(), (commit, bytes), u64::MAX));
@@ -159,10 +159,10 @@ fn fail_once(base: u64, use_store: bool, fault: u64, error: SimError, persist: P
 fn a_failed_sync_stops_the_log_and_nothing_becomes_durable_any_more() {
     let disk = sim();
     let log = create(&disk);
-    log.append(101, &[b"durable"]).unwrap();
+    log.append(101, &mut frame_of(&[b"durable"])).unwrap();
     log.sync_through(log.end()).unwrap();
     let durable = log.durable();
-    let end = log.append(102, &[b"lost"]).unwrap();
+    let end = log.append(102, &mut frame_of(&[b"lost"])).unwrap();
     disk.fail_at(disk.operations() + 1, SimError::Eio, Persist::Once);
     match log.sync_through(end).unwrap_err() {
         Error::OutcomeUnknown { durable, source } => {
@@ -172,7 +172,7 @@ fn a_failed_sync_stops_the_log_and_nothing_becomes_durable_any_more() {
     }
     for _ in 0..3 {
         assert!(matches!(log.sync_through(end), Err(Error::OutcomeUnknown { durable: 101, .. })));
-        assert!(matches!(log.append(103, &[b"x"]), Err(Error::WritesStopped { durable: 101, .. })));
+        assert!(matches!(log.append(103, &mut frame_of(&[b"x"])), Err(Error::WritesStopped { durable: 101, .. })));
         assert!(matches!(log.prepare(), Err(Error::WritesStopped { .. })));
         assert!(matches!(log.latched(), Some(Error::WritesStopped { durable: 101, .. })));
     }
@@ -189,21 +189,21 @@ fn on_a_full_disk_an_append_fails_cleanly_and_goes_on_when_there_is_room() {
     let mut commits = Commits::new();
     let refused = loop {
         let commit = 101 + commits.len() as u64;
-        match log.append(commit, &[&[1; 300]]) {
+        match log.append(commit, &mut frame_of(&[&[1; 300]])) {
             Ok(_) => commits.push((commit, vec![1; 300])),
             Err(e) => break e,
         }
     };
     assert!(matches!(refused, Error::DiskFull { .. }));
     let (end, chain) = (log.end(), log.chain());
-    assert!(log.append(200, &[&[2; 3000]]).is_err());
+    assert!(log.append(200, &mut frame_of(&[&[2; 3000]])).is_err());
     assert_eq!((log.end(), log.chain()), (end, chain));
     assert!(log.latched().is_none());
     assert_eq!(disk.file_names().len(), 1, "the space is given back");
     log.sync_through(end).unwrap();
     disk.clear_faults();
-    log.append(200, &[b"room"]).unwrap();
-    log.append(201, &[&[2; 3000]]).unwrap();
+    log.append(200, &mut frame_of(&[b"room"])).unwrap();
+    log.append(201, &mut frame_of(&[&[2; 3000]])).unwrap();
     commits.extend([(200, b"room".to_vec()), (201, vec![2; 3000])]);
     assert_eq!(replayed(&disk).unwrap().0, commits);
 }
@@ -216,7 +216,7 @@ fn a_write_that_failed_but_happened_does_not_come_back_after_a_power_cut() {
         let log = create(&disk);
         disk.fail_at(disk.operations() + 1, SimError::Eio, Persist::Once);
         disk.record();
-        let refused = log.append(101, &[b"refused"]).unwrap_err();
+        let refused = log.append(101, &mut frame_of(&[b"refused"])).unwrap_err();
         assert!(matches!(refused, Error::Io { .. }));
         let mut replay = disk.replay().unwrap();
         replay.step();
@@ -224,7 +224,7 @@ fn a_write_that_failed_but_happened_does_not_come_back_after_a_power_cut() {
         for policy in policies(&disk, 4) {
             assert_eq!(replayed(&disk.crash_image(policy)).unwrap().0, [], "seed {seed}, {policy:?}");
         }
-        log.append(101, &[b"taken"]).unwrap();
+        log.append(101, &mut frame_of(&[b"taken"])).unwrap();
         for policy in policies(&disk, 4) {
             let (found, _) = replayed(&disk.crash_image(policy)).unwrap();
             assert!(found.is_empty() || found == [(101, b"taken".to_vec())], "seed {seed}, {policy:?}");
@@ -237,11 +237,11 @@ fn a_write_that_failed_but_happened_does_not_come_back_after_a_power_cut() {
 fn an_empty_segment_is_a_place_to_replay_from_once_it_was_synced_through() {
     let disk = sim();
     let log = create(&disk);
-    log.append(101, &[&[1; 3000]]).unwrap();
+    log.append(101, &mut frame_of(&[&[1; 3000]])).unwrap();
     log.prepare().unwrap();
     // Header, end frame, and the frame that fails.
     disk.fail_at(disk.operations() + 3, SimError::Eio, Persist::Once);
-    log.append(102, &[&[2; 3000]]).unwrap_err();
+    log.append(102, &mut frame_of(&[&[2; 3000]])).unwrap_err();
     let start = ReplayStart { lsn: log.end(), chain: log.chain(), ..START };
     log.sync_through(log.end()).unwrap();
     assert_eq!(log.durable(), start.lsn);

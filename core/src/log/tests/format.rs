@@ -22,7 +22,7 @@ fn dump(bytes: &[u8]) -> String {
 fn the_bytes_of_a_segment_are_the_documented_ones() {
     let disk = sim();
     let log = create(&disk);
-    let end = log.append(101, &[b"hello"]).unwrap();
+    let end = log.append(101, &mut frame_of(&[b"hello"])).unwrap();
     log.sync_through(end).unwrap();
     log.claim().unwrap();
     let bytes = disk.read_file("app.nyro-wal-0000000000000007-00000000");

@@ -31,7 +31,7 @@ fn sixteen_threads_share_syncs() {
                     let (commit, end) = {
                         let mut last = writer.lock();
                         *last += 1;
-                        (*last, log.append(*last, &[&last.to_le_bytes()]).unwrap())
+                        (*last, log.append(*last, &mut frame_of(&[&last.to_le_bytes()])).unwrap())
                     };
                     log.sync_through(end).unwrap();
                     assert!(log.durable() >= end && log.durable_commit() >= commit);
@@ -73,7 +73,7 @@ fn all_who_wait_for_a_failed_sync_are_told() {
                 let end = {
                     let mut last = writer.lock();
                     *last += 1;
-                    log.append(*last, &[b"x"])
+                    log.append(*last, &mut frame_of(&[b"x"]))
                 };
                 if let Err(e) = end.and_then(|end| log.sync_through(end)) {
                     outcomes.lock().push(e.code());

@@ -37,6 +37,14 @@ fn config(disk: &SimDisk) -> LogConfig {
     }
 }
 
+/// A frame whose payload is `parts`, one after the other.
+fn frame_of(parts: &[&[u8]]) -> Frame {
+    let mut frame = Frame::default();
+    frame.begin();
+    parts.iter().for_each(|part| drop(frame.extend(part)));
+    frame
+}
+
 fn create(disk: &SimDisk) -> Log {
     Log::create(config(disk)).unwrap()
 }
@@ -71,7 +79,7 @@ fn what_is_appended_is_replayed_over_many_segments() {
         for commit in 101..300 {
             let bytes = payload(&mut rng, if commit % 37 == 0 { 20_000 } else { 700 });
             let cut = rng.below(bytes.len() as u64 + 1) as usize;
-            let end = log.append(commit, &[&bytes[..cut], &[], &bytes[cut..]]).unwrap();
+            let end = log.append(commit, &mut frame_of(&[&bytes[..cut], &[], &bytes[cut..]])).unwrap();
             assert_eq!(end, log.end());
             commits.push((commit, bytes));
             match rng.below(8) {
@@ -95,7 +103,7 @@ fn replay_begins_at_any_place_the_log_ever_ended_at() {
     let log = create(&disk);
     let mut places = vec![(log.end(), log.chain())];
     for commit in 101..200 {
-        log.append(commit, &[&[commit as u8; 150]]).unwrap();
+        log.append(commit, &mut frame_of(&[&[commit as u8; 150]])).unwrap();
         places.push((log.end(), log.chain()));
         log.sync_through(log.end()).unwrap();
         assert_eq!(log.durable_commit(), commit);
@@ -115,7 +123,7 @@ fn a_log_that_another_file_or_epoch_wrote_is_missing() {
     let disk = sim();
     assert!(matches!(replayed(&disk), Err(Error::LogMissing { .. })));
     let log = create(&disk);
-    log.append(101, &[b"x"]).unwrap();
+    log.append(101, &mut frame_of(&[b"x"])).unwrap();
     assert_eq!(replayed(&disk).unwrap().0.len(), 1);
     for start in [ReplayStart { identity: [0; 16], ..START }, ReplayStart { epoch: 8, ..START }] {
         assert!(matches!(replay_from(&disk, &start), Err(Error::LogMissing { .. })));
@@ -131,10 +139,10 @@ fn segments_of_other_epochs_are_ignored_and_removed() {
     let disk = sim();
     let old = create(&disk);
     for commit in 101..150 {
-        old.append(commit, &[&[1; 400]]).unwrap();
+        old.append(commit, &mut frame_of(&[&[1; 400]])).unwrap();
     }
     let log = Log::create(LogConfig { epoch: 8, ..config(&disk) }).unwrap();
-    log.append(101, &[b"new"]).unwrap();
+    log.append(101, &mut frame_of(&[b"new"])).unwrap();
     let start = ReplayStart { epoch: 8, ..START };
     assert_eq!(replay_from(&disk, &start).unwrap().0, [(101, b"new".to_vec())]);
     disk.write_file("app.nyro-wal-old", vec![]);
@@ -150,12 +158,12 @@ fn an_epoch_begun_again_holds_nothing_of_the_first_attempt() {
     let disk = sim();
     let first = create(&disk);
     for commit in 101..150 {
-        first.append(commit, &[&[1; 400]]).unwrap();
+        first.append(commit, &mut frame_of(&[&[1; 400]])).unwrap();
     }
     let log = create(&disk);
     assert_eq!(disk.file_names().len(), 1);
     assert_eq!(replayed(&disk).unwrap().0, []);
-    log.append(101, &[b"second"]).unwrap();
+    log.append(101, &mut frame_of(&[b"second"])).unwrap();
     assert_eq!(replayed(&disk).unwrap().0, [(101, b"second".to_vec())]);
 }
 
@@ -164,11 +172,11 @@ fn released_segments_are_gone_and_the_rest_replays() {
     let disk = sim();
     let log = create(&disk);
     for commit in 101..150 {
-        log.append(commit, &[&[1; 400]]).unwrap();
+        log.append(commit, &mut frame_of(&[&[1; 400]])).unwrap();
     }
     let start = ReplayStart { lsn: log.end(), chain: log.chain(), ..START };
     for commit in 150..160 {
-        log.append(commit, &[&[1; 400]]).unwrap();
+        log.append(commit, &mut frame_of(&[&[1; 400]])).unwrap();
     }
     let before = disk.file_names().len();
     log.release_before(START.lsn).unwrap();
@@ -177,7 +185,7 @@ fn released_segments_are_gone_and_the_rest_replays() {
     assert!(disk.file_names().len() < 4, "{:?}", disk.file_names());
     assert_eq!(replay_from(&disk, &start).unwrap().0.len(), 10);
     log.release_before(log.end()).unwrap();
-    log.append(160, &[b"x"]).unwrap();
+    log.append(160, &mut frame_of(&[b"x"])).unwrap();
     assert!(matches!(replayed(&disk), Err(Error::LogMissing { .. })));
 }
 
@@ -186,14 +194,14 @@ fn a_prepared_segment_is_used_and_counts_for_nothing_before() {
     let disk = sim();
     let log = create(&disk);
     assert!(!log.needs_prepare());
-    log.append(101, &[&[1; 2500]]).unwrap();
+    log.append(101, &mut frame_of(&[&[1; 2500]])).unwrap();
     assert!(log.needs_prepare());
     log.prepare().unwrap();
     assert!(!log.needs_prepare());
     assert_eq!(disk.file_names().len(), 2);
     assert_eq!(replayed(&disk).unwrap().1.dropped_bytes, 0);
     let operations = disk.operations();
-    log.append(102, &[&[1; 2500]]).unwrap();
+    log.append(102, &mut frame_of(&[&[1; 2500]])).unwrap();
     assert_eq!(disk.operations() - operations, 3, "header, end frame, frame");
     assert_eq!(replayed(&disk).unwrap().0.len(), 2);
 }
@@ -204,7 +212,7 @@ fn an_idle_log_claims_once() {
     let log = create(&disk);
     log.claim().unwrap();
     assert_eq!(log.end(), START.lsn);
-    log.append(101, &[b"x"]).unwrap();
+    log.append(101, &mut frame_of(&[b"x"])).unwrap();
     log.claim().unwrap();
     assert_eq!(log.counters().frames, 1, "nothing to claim yet");
     for _ in 0..5 {
@@ -233,7 +241,7 @@ fn the_log_keeps_its_promises_on_the_real_disk_too() {
         let config = LogConfig { disk: disk.clone(), use_store, segment_bytes: 256 << 10, ..config(&sim()) };
         let log = Log::create(config).unwrap();
         for commit in 101..1101 {
-            log.append(commit, &[&commit.to_le_bytes(), &[7; 600]]).unwrap();
+            log.append(commit, &mut frame_of(&[&commit.to_le_bytes(), &[7; 600]])).unwrap();
             if log.needs_prepare() {
                 log.prepare().unwrap();
             }

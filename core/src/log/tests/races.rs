@@ -10,8 +10,8 @@ use std::sync::{Condvar, Mutex};
 fn a_commit_whose_frame_was_written_before_the_log_stopped_has_an_unknown_outcome() {
     let disk = sim();
     let log = create(&disk);
-    let first = log.append(101, &[b"a"]).unwrap();
-    let second = log.append(102, &[b"b"]).unwrap();
+    let first = log.append(101, &mut frame_of(&[b"a"])).unwrap();
+    let second = log.append(102, &mut frame_of(&[b"b"])).unwrap();
     disk.fail_at(disk.operations() + 1, SimError::Eio, Persist::Once);
     assert!(matches!(log.sync_through(first), Err(Error::OutcomeUnknown { .. })));
     // Its thread comes late. The frame may be found after reopening all the same.
@@ -35,7 +35,7 @@ fn nobody_is_told_of_a_durable_commit_before_it_is_published() {
             published.store(commit, Ordering::SeqCst);
         }));
     }
-    let end = log.append(101, &[b"a"]).unwrap();
+    let end = log.append(101, &mut frame_of(&[b"a"])).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| log.sync_through(end).unwrap());
         while !entered.load(Ordering::SeqCst) {
@@ -72,7 +72,7 @@ fn after_the_failed_sync_of_an_erased_frame_no_waiting_commit_is_acknowledged() 
         };
         let disk = HookedDisk::new(Arc::new(sim.clone()), hook);
         let log = Log::create(LogConfig { disk: Arc::new(disk), ..config(&sim) }).unwrap();
-        let end = log.append(101, &[b"waits"]).unwrap();
+        let end = log.append(101, &mut frame_of(&[b"waits"])).unwrap();
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| {
                 let mut syncing = state.0.lock().unwrap();
@@ -84,7 +84,7 @@ fn after_the_failed_sync_of_an_erased_frame_no_waiting_commit_is_acknowledged() 
             });
             armed.store(true, Ordering::SeqCst);
             sim.fail_at(sim.operations() + 1, SimError::Eio, Persist::Once);
-            log.append(102, &[&[7; 500]]).unwrap_err();
+            log.append(102, &mut frame_of(&[&[7; 500]])).unwrap_err();
             wrong += u32::from(waiting.join().unwrap().is_ok());
         });
     }
