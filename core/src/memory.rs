@@ -13,8 +13,8 @@
 //! Why: a fresh page of 4 KiB costs a page fault of 1.5 µs, which was a third of the time of a commit; on huge
 //! pages the same memory costs a quarter, and memory that was used before costs nothing. What comes back waits
 //! here for the next checkpoint's worth of writes, up to a limit; an idle database gives it all back to the
-//! system ([`Pool::trim`]). As long as it grows, the next slabs are made, and touched, by a background thread
-//! ([`Pool::prepare`]).
+//! system ([`Pool::trim`]). As long as it grows, the next slabs, and arrays that are expected, are made, and
+//! touched, by a background thread ([`Pool::prepare`]).
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 use std::alloc::Layout;
@@ -47,6 +47,8 @@ struct Shared {
     inner: Mutex<Inner>,
     /// The size of unit of which there are few left; 0 for none.
     few: AtomicUsize,
+    /// The size of an array that will be taken soon; 0 for none.
+    expected: AtomicUsize,
     /// Bytes kept for later use, at most.
     limit: usize,
 }
@@ -55,7 +57,7 @@ struct Shared {
 struct Inner {
     slabs: HashMap<usize, Slab>,
     free_units: [Vec<Piece>; UNIT_SIZES],
-    free_arrays: Vec<Region>,
+    free_arrays: Vec<FreeArray>,
     /// Bytes of slabs and arrays that nobody uses.
     idle_bytes: usize,
     heap_units_bytes: usize,
@@ -99,6 +101,20 @@ impl Region {
         let first = Piece(NonNull::new(unsafe { map.as_mut_ptr().add(offset) })?);
         Some(Region { _map: map, first, bytes })
     }
+
+    /// Has the system find the memory now.
+    fn touch(&self) {
+        for at in (0..self.bytes).step_by(4 << 10) {
+            // SAFETY: inside the region, which nobody else knows yet.
+            unsafe { self.first.0.add(at).write_volatile(0) }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct FreeArray {
+    region: Region,
+    zero: bool,
 }
 
 /// Where memory goes when it is dropped.
@@ -144,7 +160,7 @@ fn size_class(bytes: usize) -> Option<usize> {
 impl Pool {
     /// A pool that keeps at most `limit` bytes for later use.
     pub fn new(limit: usize) -> Pool {
-        Pool(Arc::new(Shared { inner: Mutex::new(Inner::default()), few: AtomicUsize::new(0), limit }))
+        Pool(Arc::new(Shared { inner: Mutex::new(Inner::default()), few: AtomicUsize::new(0), expected: AtomicUsize::new(0), limit }))
     }
 
     /// Memory that holds anything.
@@ -197,22 +213,47 @@ impl Pool {
         Memory { ptr, bytes, home: Home::Heap, pool: self.clone() }
     }
 
+    /// Says that `bytes` of zeroed memory will be taken soon. A word too many is only memory that waits.
+    pub fn expect(&self, bytes: usize) {
+        if bytes >= ARRAY_BYTES && self.0.limit >= LEAST_TO_PREPARE && !cfg!(miri) && !cfg!(loom) {
+            self.0.expected.store(bytes, Ordering::Relaxed);
+        }
+    }
+
     /// True when it is time for [`Pool::prepare`].
     #[inline]
     pub fn needs_prepare(&self) -> bool {
-        self.0.few.load(Ordering::Relaxed) != 0
+        self.0.few.load(Ordering::Relaxed) != 0 || self.0.expected.load(Ordering::Relaxed) != 0
     }
 
-    /// Makes the next slabs, so that who takes memory does not wait for the system to clear it.
+    /// Makes the next slabs and arrays, so that who takes memory does not wait for the system to clear it.
     pub fn prepare(&self) {
+        self.prepare_array();
+        self.prepare_slabs();
+    }
+
+    fn prepare_array(&self) {
+        let bytes = self.0.expected.swap(0, Ordering::Relaxed);
+        let is_needed = |inner: &Inner| {
+            inner.idle_bytes + bytes <= self.0.limit && inner.free_arrays.iter().all(|free| free.region.bytes != bytes)
+        };
+        if bytes == 0 || !is_needed(&self.0.inner.lock()) {
+            return;
+        }
+        let Some(region) = Region::new(bytes) else { return };
+        region.touch();
+        let mut inner = self.0.inner.lock();
+        inner.is_active = true;
+        inner.idle_bytes += bytes;
+        inner.free_arrays.push(FreeArray { region, zero: true });
+    }
+
+    fn prepare_slabs(&self) {
         let bytes = self.0.few.swap(0, Ordering::Relaxed);
         let Some(class) = size_class(bytes) else { return };
         for _ in 0..SLABS_AHEAD {
             let Some(region) = Region::new(SLAB_BYTES) else { return };
-            for at in (0..SLAB_BYTES).step_by(4 << 10) {
-                // SAFETY: inside the region, which nobody else knows yet.
-                unsafe { region.first.0.add(at).write_volatile(0) }
-            }
+            region.touch();
             self.0.inner.lock().add_slab(class, bytes, region);
         }
     }
@@ -278,12 +319,12 @@ impl Inner {
     }
 
     fn take_array(&mut self, bytes: usize) -> Option<(Piece, Home, bool)> {
-        let (region, zero) = match self.free_arrays.iter().position(|region| region.bytes == bytes) {
+        let FreeArray { region, zero } = match self.free_arrays.iter().position(|free| free.region.bytes == bytes) {
             Some(at) => {
                 self.idle_bytes -= bytes;
-                (self.free_arrays.swap_remove(at), false)
+                self.free_arrays.swap_remove(at)
             }
-            None => (Region::new(bytes)?, true),
+            None => FreeArray { region: Region::new(bytes)?, zero: true },
         };
         Some((region.first, Home::Array(region), zero))
     }
@@ -300,7 +341,7 @@ impl Inner {
             Home::Array(region) => {
                 if self.idle_bytes + bytes <= limit {
                     self.idle_bytes += bytes;
-                    self.free_arrays.push(region);
+                    self.free_arrays.push(FreeArray { region, zero: false });
                 }
             }
             Home::Slab => {
@@ -481,5 +522,29 @@ mod tests {
         let many: Vec<Memory> = (0..2 * (SLAB_BYTES / (16 << 10))).map(|_| pool.take(16 << 10)).collect();
         assert!(pool.needs_prepare() && pool.idle_bytes() < SLABS_AHEAD * SLAB_BYTES);
         drop((heap, first, many));
+    }
+
+    #[test]
+    fn an_array_that_is_expected_is_made_ahead_once() {
+        let pool = Pool::new(LEAST_TO_PREPARE);
+        pool.expect(ARRAY_BYTES - 1);
+        assert!(!pool.needs_prepare(), "the heap serves that");
+        for _ in 0..2 {
+            pool.expect(8 << 20);
+            assert!(pool.needs_prepare());
+            pool.prepare();
+            assert!(!pool.needs_prepare());
+            assert_eq!(pool.idle_bytes(), 8 << 20);
+        }
+        let taken = pool.take_zeroed(8 << 20);
+        assert_eq!(pool.idle_bytes(), 0);
+        // SAFETY: the memory's own bytes.
+        assert!(unsafe { std::slice::from_raw_parts(taken.ptr(), taken.len()) }.iter().all(|byte| *byte == 0));
+        pool.expect(LEAST_TO_PREPARE + 1);
+        pool.prepare();
+        assert_eq!(pool.idle_bytes(), 0, "more than may wait");
+        let small = Pool::new(LEAST_TO_PREPARE - 1);
+        small.expect(8 << 20);
+        assert!(!small.needs_prepare());
     }
 }

@@ -535,6 +535,9 @@ impl Delta {
 
     fn make_room(&self, index: u32) {
         let (chunk, at, size) = chunk_of(index);
+        if at == size / 2 {
+            self.pool.expect(2 * size * std::mem::size_of::<Entry>());
+        }
         if at == 0 && self.chunks[chunk].load(Ordering::Relaxed).is_null() {
             let entries: Array<Entry> = Array::dirty(&self.pool, size);
             self.chunks[chunk].store(entries.as_ptr().cast_mut(), Ordering::Release);
@@ -561,8 +564,11 @@ impl Delta {
         }
         let distinct = self.distinct.load(Ordering::Relaxed) + 1;
         self.distinct.store(distinct, Ordering::Relaxed);
-        if distinct as usize * 2 > self.table().slots.len() {
+        let slots = self.table().slots.len();
+        if distinct as usize * 2 > slots {
             self.grow_table();
+        } else if distinct as usize == slots / 8 * 3 {
+            self.pool.expect(2 * slots * std::mem::size_of::<AtomicU64>());
         }
         self.table().place(tag, value);
     }
