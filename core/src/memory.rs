@@ -160,7 +160,12 @@ fn size_class(bytes: usize) -> Option<usize> {
 impl Pool {
     /// A pool that keeps at most `limit` bytes for later use.
     pub fn new(limit: usize) -> Pool {
-        Pool(Arc::new(Shared { inner: Mutex::new(Inner::default()), few: AtomicUsize::new(0), expected: AtomicUsize::new(0), limit }))
+        Pool(Arc::new(Shared {
+            inner: Mutex::new(Inner::default()),
+            few: AtomicUsize::new(0),
+            expected: AtomicUsize::new(0),
+            limit,
+        }))
     }
 
     /// Memory that holds anything.

@@ -56,7 +56,36 @@ pub(crate) fn is_utf8(bytes: &[u8], at: usize, len: usize) -> bool {
     high_bits & HIGH_BITS == 0 || std::str::from_utf8(&bytes[at..at + len]).is_ok()
 }
 
-#[inline]
+/// [`is_utf8`] for at most 31 bytes: without a branch on the length, unless they are among the last of all.
+///
+/// Requires: `at + len <= bytes.len()`, `len < 32`.
+#[inline(always)]
+pub(crate) fn is_short_text(bytes: &[u8], at: usize, len: usize) -> bool {
+    let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) else {
+        return is_utf8(bytes, at, len);
+    };
+    let mask = &HIGH_BITS_OF_FIRST[len % 32];
+    let high_bits =
+        load(chunk, 0) & mask[0] | load(chunk, 8) & mask[1] | load(chunk, 16) & mask[2] | load(chunk, 24) & mask[3];
+    high_bits == 0 || is_utf8(bytes, at, len)
+}
+
+/// The high bits of the first bytes of 32, by their number.
+const HIGH_BITS_OF_FIRST: [[u64; 4]; 32] = {
+    let mut masks = [[0; 4]; 32];
+    let mut len = 0;
+    while len < 32 {
+        let mut at = 0;
+        while at < len {
+            masks[len][at / 8] |= 0x80 << (at % 8 * 8);
+            at += 1;
+        }
+        len += 1;
+    }
+    masks
+};
+
+#[inline(always)]
 fn load(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(HIGH_BITS, |word| u64::from_le_bytes(*word))
 }

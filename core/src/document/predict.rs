@@ -32,6 +32,9 @@ struct Entry {
     bytes: u16,
 }
 
+/// An entry that is neither a map nor a key.
+const NOTHING: Entry = Entry { word: 1, mask: 0, at: 0, bytes: 0 };
+
 /// No key begins with this byte (the last one of a little-endian word): keys are strings.
 const MAP: u64 = 0xff << 56;
 
@@ -41,6 +44,8 @@ pub(crate) struct Prediction {
     text: [u8; TEXT_BYTES],
     len: usize,
     text_bytes: usize,
+    /// The entry of the document's own `_id`.
+    id: usize,
     /// Whole and right.
     is_usable: bool,
     /// How many documents pass without a prediction after the next miss, and how many still do.
@@ -63,10 +68,11 @@ impl Prediction {
     /// Nothing is remembered.
     pub(crate) const fn new() -> Prediction {
         Prediction {
-            entries: [Entry { word: 0, mask: 0, at: 0, bytes: 0 }; ENTRIES],
+            entries: [NOTHING; ENTRIES],
             text: [0; TEXT_BYTES],
             len: 0,
             text_bytes: 0,
+            id: usize::MAX,
             is_usable: false,
             rest: 1,
             resting: 0,
@@ -88,7 +94,7 @@ impl Prediction {
             self.resting -= 1;
             return Mode::Rest;
         }
-        (self.len, self.text_bytes) = (0, 0);
+        (self.len, self.text_bytes, self.id) = (0, 0, usize::MAX);
         Mode::Learn
     }
 
@@ -112,6 +118,7 @@ impl Prediction {
     /// The document that was learnt is well-formed: from now on it is predicted, if it was remembered whole.
     pub(crate) fn learnt(&mut self) {
         self.is_usable = self.len <= ENTRIES;
+        self.entries.iter_mut().skip(self.len).for_each(|entry| *entry = NOTHING);
         self.resting = if self.is_usable { 0 } else { MAX_REST };
     }
 
@@ -120,8 +127,11 @@ impl Prediction {
         self.push(Entry { word: MAP | fields as u64, mask: 0, at: 0, bytes: 0 });
     }
 
-    /// Remembers a key, given with its head.
-    pub(crate) fn learn_key(&mut self, key: &[u8]) {
+    /// Remembers a key, given with its head; `is_id` if it is the document's own `_id`.
+    pub(crate) fn learn_key(&mut self, key: &[u8], is_id: bool) {
+        if is_id {
+            self.id = self.len;
+        }
         let (at, end) = (self.text_bytes, self.text_bytes + key.len());
         let Some(text) = self.text.get_mut(at..end) else {
             self.len = ENTRIES + 1;
@@ -146,16 +156,22 @@ impl Prediction {
         }
     }
 
+    /// The entry of the document's own `_id`.
+    #[inline]
+    pub(crate) fn id(&self) -> usize {
+        self.id
+    }
+
     /// True if entry `index` is a map of `fields` fields.
     #[inline]
     pub(crate) fn is_map(&self, index: usize, fields: usize) -> bool {
-        index < self.len && self.entries.get(index).is_some_and(|entry| entry.word == MAP | fields as u64)
+        self.entries.get(index).is_some_and(|entry| entry.word == MAP | fields as u64)
     }
 
     /// Length in bytes, head included, of the key at `at` in `document`, if it is entry `index`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key(&self, index: usize, document: &[u8], at: usize) -> Option<usize> {
-        let entry = self.entries.get(index).filter(|_| index < self.len)?;
+        let entry = self.entries.get(index)?;
         let bytes = usize::from(entry.bytes);
         match document.get(at..).and_then(|rest| rest.first_chunk()) {
             Some(word) if u64::from_le_bytes(*word) & entry.mask != entry.word => None,

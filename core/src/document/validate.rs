@@ -14,7 +14,7 @@
 //!
 //! The pass also notes where `_id` stands, so that [`super::canonical`] need not look for it again.
 
-use super::fingerprint::{fingerprint, is_utf8, KeySet};
+use super::fingerprint::{fingerprint, is_short_text, is_utf8, KeySet};
 use super::msgpack::{self, Fault, Reader};
 use super::predict::{Mode, Prediction};
 use super::{MAX_DOCUMENT_DEPTH, RESERVED_EXT_CODES};
@@ -263,7 +263,7 @@ impl Pass<'_> {
         let mut bits = 0;
         for index in 0..count {
             let key_at = self.at;
-            let fingerprint = self.key()?;
+            let fingerprint = self.key(level)?;
             // One bit of 64 for each fingerprint: mostly the bit is free, and the key new.
             let bit = 1_u64 << (fingerprint >> 58);
             let seen = bits & bit != 0 && fingerprints[..index].contains(&fingerprint);
@@ -280,21 +280,32 @@ impl Pass<'_> {
 
     /// A map whose keys are known to be distinct strings if they are those remembered.
     fn predicted_map(&mut self, count: usize, level: u32) -> Option<()> {
-        if !self.prediction.is_map(self.next, count) {
+        let (bytes, mut index, mut at) = (self.bytes, self.next, self.at);
+        if !self.prediction.is_map(index, count) {
             self.next = MISS;
             return None;
         }
-        self.next += 1;
         for _ in 0..count {
-            let key_at = self.at;
-            let Some(bytes) = self.prediction.key(self.next, self.bytes, key_at) else {
+            index += 1;
+            let Some(key_bytes) = self.prediction.key(index, bytes, at) else {
                 self.next = MISS;
                 return None;
             };
-            self.next += 1;
-            self.at = key_at + bytes;
-            self.field_value(key_at, level)?;
+            let (key, key_at, value_at) = (index, at, at + key_bytes);
+            at = match plain_value(bytes, value_at) {
+                Some(end) => end,
+                None => {
+                    (self.at, self.next) = (value_at, index + 1);
+                    self.value(level + 1)?;
+                    index = self.next - 1;
+                    self.at
+                }
+            };
+            if key == self.prediction.id() {
+                self.id = Some(IdSpan { key_at, value_at, end: at });
+            }
         }
+        (self.at, self.next) = (at, index + 1);
         Some(())
     }
 
@@ -302,7 +313,7 @@ impl Pass<'_> {
         let mut keys = KeySet::default();
         for _ in 0..count {
             let key_at = self.at;
-            let fingerprint = self.key()?;
+            let fingerprint = self.key(level)?;
             keys.push(fingerprint, key_at);
             self.field_value(key_at, level)?;
         }
@@ -314,7 +325,7 @@ impl Pass<'_> {
 
     /// Checks a key and gives its fingerprint.
     #[inline]
-    fn key(&mut self) -> Option<u64> {
+    fn key(&mut self, level: u32) -> Option<u64> {
         let start = self.at;
         let Some(&head) = self.bytes.get(start) else { return self.fail(start, msgpack::ENDS) };
         let len = match head {
@@ -331,7 +342,8 @@ impl Pass<'_> {
             return self.fail(at, msgpack::NOT_UTF8);
         }
         if self.mode == Mode::Learn && self.arrays == 0 {
-            self.prediction.learn_key(&self.bytes[start..at + len]);
+            let key = &self.bytes[start..at + len];
+            self.prediction.learn_key(key, level == 1 && self.bytes[at..at + len] == *b"_id");
         }
         Some(fingerprint)
     }
@@ -370,5 +382,39 @@ impl Pass<'_> {
         Some(())
     }
 }
+
+/// The end of the value at `at`, if it is of the most usual kinds and well-formed: a number, a boolean, null, ASCII
+/// text of up to 31 bytes. `None` says nothing.
+#[inline(always)]
+fn plain_value(bytes: &[u8], at: usize) -> Option<usize> {
+    let head = *bytes.get(at)?;
+    let size = usize::from(FIXED_BYTES[usize::from(head)]);
+    if size != 0 {
+        return (size <= bytes.len() - at).then_some(at + size);
+    }
+    let (text, len) = (at + 1, usize::from(head & 0x1f));
+    if head & 0xe0 != 0xa0 || len > bytes.len() - text || !is_short_text(bytes, text, len) {
+        return None;
+    }
+    Some(text + len)
+}
+
+/// Bytes of the values that a head byte fixes the length of, head included, strings and containers excepted.
+const FIXED_BYTES: [u8; 256] = {
+    let mut bytes = [0; 256];
+    let mut head = 0;
+    while head < 256 {
+        bytes[head] = match head {
+            0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => 1,
+            0xcc | 0xd0 => 2,
+            0xcd | 0xd1 => 3,
+            0xca | 0xce | 0xd2 => 5,
+            0xcb | 0xcf | 0xd3 => 9,
+            _ => 0,
+        };
+        head += 1;
+    }
+    bytes
+};
 
 const DUPLICATE: &str = "a key is in the map twice";

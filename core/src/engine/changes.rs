@@ -37,8 +37,27 @@ pub struct Change {
     pub bytes: Range<usize>,
     /// A put, not a delete.
     pub put: bool,
+    /// The document's id if that is a positive integer, else 0.
+    pub id: u64,
     /// Replaced by a later change of the same id, or of no effect.
     pub replaced: bool,
+}
+
+/// A change to add; see [`Change`].
+#[derive(Debug, Clone, Copy)]
+pub struct NewChange<'a> {
+    /// The collection.
+    pub tree: u32,
+    /// Hash of the key.
+    pub hash: KeyHash,
+    /// The id's newest version before the transaction.
+    pub tip: Tip,
+    /// The document of a put, the key of a delete.
+    pub bytes: &'a [u8],
+    /// A put, not a delete.
+    pub put: bool,
+    /// The document's id if that is a positive integer, else 0.
+    pub id: u64,
 }
 
 /// See the module's text.
@@ -52,6 +71,8 @@ pub struct Changes {
     given_bytes: usize,
     /// Something in the frame is not to be written.
     has_replaced: bool,
+    /// The largest positive integer id put into each collection.
+    largest: Vec<(u32, u64)>,
 }
 
 impl Changes {
@@ -63,6 +84,7 @@ impl Changes {
         frame::begin(&mut self.frame, first_ordinal);
         self.given_bytes = 0;
         self.has_replaced = false;
+        self.largest.clear();
     }
 
     /// The changes to be made.
@@ -119,11 +141,15 @@ impl Changes {
     }
 
     /// Adds a change; `before` is the id's last one, which it replaces.
-    pub fn push(&mut self, tree: u32, hash: KeyHash, tip: Tip, bytes: &[u8], put: bool, before: Option<usize>) {
+    pub fn push(&mut self, new: NewChange<'_>, before: Option<usize>) {
+        let NewChange { tree, hash, tip, bytes, put, id } = new;
         self.given_bytes += bytes.len();
         let bytes = frame::push(&mut self.frame, tree, put, bytes);
         let at = self.list.len();
-        self.list.push(Change { tree, hash, tip, bytes, put, replaced: false });
+        self.list.push(Change { tree, hash, tip, bytes, put, id, replaced: false });
+        if id > 0 {
+            self.saw_id(tree, id);
+        }
         if let Some(before) = before {
             self.list[before].replaced = true;
             self.has_replaced = true;
@@ -139,6 +165,19 @@ impl Changes {
             None if self.list.len() * 2 > self.slots.len() => self.index_all(),
             None => self.fill_slot(tree, hash, at),
         }
+    }
+
+    fn saw_id(&mut self, tree: u32, id: u64) {
+        // Few collections in a transaction, mostly one.
+        match self.largest.iter_mut().find(|(other, _)| *other == tree) {
+            Some((_, largest)) => *largest = id.max(*largest),
+            None => self.largest.push((tree, id)),
+        }
+    }
+
+    /// The largest positive integer id that was put into a collection, 0 if none was.
+    pub fn largest_id(&self, tree: u32) -> u64 {
+        self.largest.iter().find(|(other, _)| *other == tree).map_or(0, |(_, id)| *id)
     }
 
     fn home(&self, tree: u32, hash: KeyHash) -> usize {

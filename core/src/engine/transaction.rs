@@ -9,7 +9,7 @@
 //! A transaction holds the writer lock from its first call to its end, so what it reads is the newest
 //! state, published or not; no result of it is delivered before that state is durable (Invariant 10).
 
-use super::changes::{Change, Changes};
+use super::changes::{Change, Changes, NewChange};
 use super::state;
 use super::timing::Changed;
 use super::trees::{self, CATALOG};
@@ -38,8 +38,6 @@ pub struct Transaction<'e> {
     writer: WriterGuard<'e, Writer>,
     changes: Changes,
     first_ordinal: u64,
-    /// The largest positive integer id this transaction put into each collection.
-    largest: Vec<(u32, u64)>,
     dropped: Vec<u32>,
     next_tree: u32,
     catalog_changed: bool,
@@ -91,7 +89,6 @@ impl Engine {
             writer,
             changes,
             first_ordinal,
-            largest: Vec::new(),
             dropped: Vec::new(),
             next_tree,
             catalog_changed: false,
@@ -286,19 +283,9 @@ impl<'e> Transaction<'e> {
             let limit = self.engine.config.max_transaction_bytes;
             return Err(Error::TransactionTooLarge { bytes: size, limit });
         }
-        if put {
-            self.saw_id(tree, trees::positive_id(key));
-        }
-        self.changes.push(tree, hash, tip, bytes, put, own);
+        let id = if put { trees::positive_id(key) } else { 0 };
+        self.changes.push(NewChange { tree, hash, tip, bytes, put, id }, own);
         Ok(true)
-    }
-
-    fn saw_id(&mut self, tree: u32, id: u64) {
-        // Few collections in a transaction, mostly one.
-        match self.largest.iter_mut().find(|(other, _)| *other == tree) {
-            Some((_, largest)) => *largest = id.max(*largest),
-            None => self.largest.push((tree, id)),
-        }
     }
 
     /// Asks for the memory that a change of this id will touch, all of it at once; gives the hash.
@@ -314,7 +301,7 @@ impl<'e> Transaction<'e> {
     pub fn next_id(&mut self, tree: u32, name: &str) -> Result<u64> {
         let _hold = self.engine.pages.hold();
         let committed = self.writer.tree(&self.engine.pages, tree)?.counts.max_id;
-        let own = self.largest.iter().find(|(other, _)| *other == tree).map_or(0, |(_, id)| *id);
+        let own = self.changes.largest_id(tree);
         committed.max(own).checked_add(1).ok_or_else(|| Error::IdsExhausted(name.to_owned()))
     }
 
@@ -395,7 +382,7 @@ impl<'e> Transaction<'e> {
                 }
             }
             let document = change.put.then(|| self.changes.bytes_of(change));
-            let op = Op { tree: change.tree, hash: change.hash, tip: change.tip, document };
+            let op = Op { tree: change.tree, hash: change.hash, tip: change.tip, document, id: change.id };
             self.writer.apply(pages, &op, *address, commit);
         }
         self.writer.note_counts(commit);

@@ -111,6 +111,8 @@ pub struct Op<'a> {
     pub tip: Tip,
     /// The new document; none for a delete.
     pub document: Option<&'a [u8]>,
+    /// Its id if that is a positive integer, else 0.
+    pub id: u64,
 }
 
 /// What a commit needs of the engine.
@@ -256,7 +258,7 @@ impl Writer {
         if let Some(document) = op.document {
             counts.live += 1;
             counts.live_bytes += document.len() as u64;
-            counts.max_id = counts.max_id.max(key::key_of(document).map_or(0, trees::positive_id));
+            counts.max_id = counts.max_id.max(op.id);
         }
         if counts.live != before && writer.before.is_none() {
             writer.before = Some(before);
@@ -342,7 +344,8 @@ impl Writer {
         }
         self.tree(context.pages, tree)?;
         let address = document.map(|document| self.place(context, tree, document)).transpose()?;
-        self.apply(context.pages, &Op { tree, hash, tip, document }, address, commit);
+        let id = if document.is_some() { trees::positive_id(key) } else { 0 };
+        self.apply(context.pages, &Op { tree, hash, tip, document, id }, address, commit);
         Ok(())
     }
 }
