@@ -42,20 +42,37 @@ pub(crate) fn last_message() -> *const c_char {
 #[inline]
 pub(crate) unsafe fn call(error: *mut nyro_error, body: impl FnOnce() -> Result<(), Error>) -> u32 {
     // A panic leaves nothing of ours half done: `body` holds no lock of this crate, and the engine says of
-    // itself what a panic does to it.
-    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(of_panic(panic.as_ref())));
-    let Err(failure) = result else {
-        if !error.is_null() {
-            // SAFETY: not null, and writable as the caller of this function vouches. The rest of the message stays as it
-            // is: it is empty by its first byte.
-            unsafe {
-                ptr::addr_of_mut!((*error).code).write_unaligned(0);
-                ptr::addr_of_mut!((*error).message).cast::<c_char>().write(0);
+    // itself what a panic does to it. Boxed, an error is one register on the way out, 0 for none.
+    match catch_unwind(AssertUnwindSafe(|| body().map_err(boxed))) {
+        Ok(Ok(())) => {
+            if !error.is_null() {
+                // SAFETY: not null, and writable as the caller of this function vouches. The rest of the message stays
+                // as it is: it is empty by its first byte.
+                unsafe {
+                    ptr::addr_of_mut!((*error).code).write_unaligned(0);
+                    ptr::addr_of_mut!((*error).message).cast::<c_char>().write(0);
+                }
             }
+            0
         }
-        return 0;
-    };
-    let filled = filled(&failure);
+        // SAFETY: passed on.
+        Ok(Err(failure)) => unsafe { fail(error, &failure) },
+        // SAFETY: passed on.
+        Err(panic) => unsafe { fail(error, &of_panic(panic.as_ref())) },
+    }
+}
+
+#[cold]
+fn boxed(error: Error) -> Box<Error> {
+    Box::new(error)
+}
+
+/// # Safety
+///
+/// As for [`call`].
+#[cold]
+unsafe fn fail(error: *mut nyro_error, failure: &Error) -> u32 {
+    let filled = filled(failure);
     if !error.is_null() {
         // SAFETY: not null, writable as the caller of this function vouches; aligned or not, initialised or not.
         unsafe { error.write_unaligned(filled) };
@@ -171,6 +188,7 @@ pub(crate) unsafe fn array_mut<'a, T>(data: *mut T, count: usize, name: &str) ->
 }
 
 /// The error for a pointer that must not be null.
+#[cold]
 pub(crate) fn null(name: &str) -> Error {
     Error::InvalidArgument(format!("{name} is null"))
 }
