@@ -195,14 +195,25 @@ pub(crate) fn null(name: &str) -> Error {
 
 /// A copy that the caller frees with `nyro_free`.
 pub(crate) fn allocate(bytes: &[u8]) -> Result<*mut u8, Error> {
+    try_allocate(bytes).map_err(no_memory)
+}
+
+/// As [`allocate`]; without memory the error is how much was wanted.
+#[inline]
+fn try_allocate(bytes: &[u8]) -> Result<*mut u8, usize> {
     // SAFETY: `malloc` has no preconditions; a size of 0 may give null, so at least 1 is asked for.
     let copy: *mut u8 = unsafe { libc::malloc(bytes.len().max(1)) }.cast();
     if copy.is_null() {
-        return Err(Error::InvalidArgument(format!("no memory for {} bytes of result", bytes.len())));
+        return Err(bytes.len());
     }
     // SAFETY: `copy` was just allocated with at least `bytes.len()` bytes, so it overlaps nothing.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), copy, bytes.len()) };
     Ok(copy)
+}
+
+#[cold]
+pub(crate) fn no_memory(bytes: usize) -> Error {
+    Error::InvalidArgument(format!("no memory for {bytes} bytes of result"))
 }
 
 /// Somewhere to put bytes for the caller: two out-parameters, both present or both absent.
@@ -241,7 +252,18 @@ impl Out {
         if self.data.is_null() || self.bytes.is_null() {
             return Ok(());
         }
-        let copy = allocate(bytes)?;
+        // SAFETY: the same contract.
+        unsafe { self.try_copy(bytes) }.map_err(no_memory)
+    }
+
+    /// As [`Out::copy`], with out-parameters; without memory the error is how much was wanted.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Out::copy`].
+    #[inline]
+    pub(crate) unsafe fn try_copy(&self, bytes: &[u8]) -> Result<(), usize> {
+        let copy = try_allocate(bytes)?;
         // SAFETY: the same contract.
         unsafe { self.set(copy, bytes.len()) };
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nyro_owned::{id, split, Coll, Document, Error, Id, InsertManyOptions, OwnedTransaction, RawDocument, Tx};
 
-use crate::boundary::{allocate, array, array_mut, call, nyro_error, put, require, slice, text, Out};
+use crate::boundary::{allocate, array, array_mut, call, no_memory, nyro_error, put, require, slice, text, Out};
 use crate::handles::{self, Collection, Object};
 use crate::types::*;
 
@@ -64,15 +64,44 @@ pub unsafe extern "C" fn nyro_collection_release(collection: nyro_collection, er
 // ---- reading -------------------------------------------------------------------------------------------
 
 /// Gives the document with this id, if there is one, to `read`.
-#[inline]
-fn read<R>(handle: nyro_collection, id: Id, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Error> {
-    handles::with_collection(handle, |collection| match collection {
+///
+/// Integer ids have a way of their own, on which there is no [`Id`] before the engine is called: moved through memory it
+/// would be copied 16 bytes at a time right after it was written in smaller pieces, and wait for those.
+///
+/// # Safety
+///
+/// As for [`nyro_id::read`].
+#[inline(always)]
+unsafe fn read<R>(handle: nyro_collection, id: &nyro_id, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Error> {
+    match id.kind {
+        NYRO_ID_INT => read_one(handle, id.integer, read),
+        // SAFETY: passed on.
+        _ => read_other(handle, unsafe { id.read() }?, read),
+    }
+}
+
+#[inline(always)]
+fn read_one<R>(
+    handle: nyro_collection,
+    id: impl Into<Id>,
+    read: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<R>, Error> {
+    let held = handles::hold(handle)?;
+    match held.collection()? {
         Collection::Of(coll) => coll.get_with(id, read),
-        Collection::In(tx, name) => {
-            let found = tx.with(|tx| tx.collection::<Document>(name).get_raw(id))?;
-            Ok(found.map(|document| read(document.as_bytes())))
-        }
-    })
+        Collection::In(tx, name) => read_within(*tx, name, id.into(), read),
+    }
+}
+
+#[inline(never)]
+fn read_other<R>(handle: nyro_collection, id: Id, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Error> {
+    read_one(handle, id, read)
+}
+
+#[inline(never)]
+fn read_within<R>(tx: Tx, name: &str, id: Id, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Error> {
+    let found = tx.with(|tx| tx.collection::<Document>(name).get_raw(id))?;
+    Ok(found.map(|document| read(document.as_bytes())))
 }
 
 /// Copies out the document with this id as MessagePack, to be freed with `nyro_free`. If there is none, the call
@@ -91,10 +120,11 @@ pub unsafe extern "C" fn nyro_get(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let (out, id) = unsafe { (Out::new(document_out, document_bytes_out), id.read()?) };
+        let out = unsafe { Out::new(document_out, document_bytes_out) };
         out.required("document_out")?;
-        // SAFETY: the out-parameters of this call.
-        read(collection, id, |document| unsafe { out.copy(document) })?.unwrap_or(Ok(()))
+        // SAFETY: passed on from the caller; the out-parameters are those of this call.
+        let copied = unsafe { read(collection, &id, |document| out.try_copy(document)) }?;
+        copied.unwrap_or(Ok(())).map_err(no_memory)
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
@@ -119,16 +149,18 @@ pub unsafe extern "C" fn nyro_get_into(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let (buffer, id) = unsafe {
+        let buffer = unsafe {
             require(document_bytes_out, 0, "document_bytes_out")?;
-            (array_mut(buffer, buffer_bytes, "buffer")?, id.read()?)
+            array_mut(buffer, buffer_bytes, "buffer")?
         };
-        let bytes = read(collection, id, |document| {
+        let copy = |document: &[u8]| {
             if let Some(place) = buffer.get_mut(..document.len()) {
                 place.copy_from_slice(document);
             }
             document.len()
-        })?;
+        };
+        // SAFETY: passed on from the caller.
+        let bytes = unsafe { read(collection, &id, copy) }?;
         // SAFETY: passed on from the caller.
         unsafe { put(document_bytes_out, bytes.unwrap_or(0)) };
         Ok(())
@@ -154,29 +186,44 @@ pub unsafe extern "C" fn nyro_get_borrowed(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let id = unsafe {
+        unsafe {
             require(document_out, ptr::null(), "document_out")?;
             require(document_bytes_out, 0, "document_bytes_out")?;
-            id.read()?
+        }
+        let lent = match id.kind {
+            NYRO_ID_INT => lend(collection, id.integer),
+            // SAFETY: passed on from the caller.
+            _ => lend_other(collection, unsafe { id.read() }?),
         };
-        handles::with_collection(collection, |collection| {
-            let Collection::Of(coll) = collection else { return Err(not_frozen()) };
-            let Coll::Frozen(coll) = &**coll else { return Err(not_frozen()) };
-            if let Some(document) = coll.lend().get_raw(id)? {
-                let bytes = document.as_bytes();
-                // SAFETY: passed on from the caller. The bytes live as long as a clone of the snapshot does.
-                unsafe {
-                    put(document_out, bytes.as_ptr());
-                    put(document_bytes_out, bytes.len());
-                }
+        if let Some((data, bytes)) = lent? {
+            // SAFETY: passed on from the caller.
+            unsafe {
+                put(document_out, data);
+                put(document_bytes_out, bytes);
             }
-            Ok(())
-        })
+        }
+        Ok(())
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
 }
 
+/// Where the document with this id lies; the bytes stay as long as a clone of the snapshot does.
+#[inline(always)]
+fn lend(handle: nyro_collection, id: impl Into<Id>) -> Result<Option<(*const u8, usize)>, Error> {
+    let held = handles::hold(handle)?;
+    let Collection::Of(coll) = held.collection()? else { return Err(not_frozen()) };
+    let Coll::Frozen(coll) = &**coll else { return Err(not_frozen()) };
+    let document = coll.lend().get_raw(id)?;
+    Ok(document.map(|document| (document.as_bytes().as_ptr(), document.as_bytes().len())))
+}
+
+#[inline(never)]
+fn lend_other(handle: nyro_collection, id: Id) -> Result<Option<(*const u8, usize)>, Error> {
+    lend(handle, id)
+}
+
+#[cold]
 fn not_frozen() -> Error {
     Error::InvalidArgument("documents are borrowed from collections of a snapshot; use nyro_get here".to_owned())
 }
@@ -196,9 +243,10 @@ pub unsafe extern "C" fn nyro_get_json(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let (out, id) = unsafe { (Out::new(json_out, json_bytes_out), id.read()?) };
+        let out = unsafe { Out::new(json_out, json_bytes_out) };
         out.required("json_out")?;
-        let json = read(collection, id, |document| RawDocument::unvalidated(document).to_json())?;
+        // SAFETY: passed on from the caller.
+        let json = unsafe { read(collection, &id, |document| RawDocument::unvalidated(document).to_json()) }?;
         match json {
             // SAFETY: the out-parameters of this call.
             Some(json) => unsafe { out.copy(json?.as_bytes()) },
@@ -276,11 +324,10 @@ pub unsafe extern "C" fn nyro_contains(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let id = unsafe {
+        let found = unsafe {
             require(found_out, 0, "found_out")?;
-            id.read()?
+            read(collection, &id, |_| ())?.is_some()
         };
-        let found = read(collection, id, |_| ())?.is_some();
         // SAFETY: passed on from the caller.
         unsafe { put(found_out, found.into()) };
         Ok(())
@@ -300,7 +347,7 @@ pub unsafe extern "C" fn nyro_count(collection: nyro_collection, count_out: *mut
     let body = || {
         // SAFETY: passed on from the caller.
         unsafe { require(count_out, 0, "count_out") }?;
-        let count = handles::with_collection(collection, |collection| outside(collection)?.count())?;
+        let count = outside(handles::hold(collection)?.collection()?)?.count()?;
         // SAFETY: passed on from the caller.
         unsafe { put(count_out, count) };
         Ok(())

@@ -15,10 +15,11 @@
 //! Looking at an object takes no lock and writes no memory that threads share: the thread says which handle it uses,
 //! then looks whether the slot still has that handle. Who releases a handle takes it out of its slot first and then
 //! waits until no thread uses it (hazard pointers, M. Michael, 2004). Between the two steps of each lies a fence, which
-//! those who look do not pay for ([`barrier`]). So `with` is for calls that are short and call nobody back; what may
-//! wait takes a share of the object out ([`share`] and the like) and works on that.
+//! those who look do not pay for ([`barrier`]). So [`hold`] is for calls that are short and call nobody back; what may wait
+//! takes a share of the object out ([`share`] and the like) and works on that.
 
 use std::cell::{Cell, UnsafeCell};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
@@ -257,32 +258,33 @@ thread_local! {
 /// A thread's use of a handle, until it is dropped.
 struct Using {
     record: &'static Record,
-    /// The record is for this use alone: the thread is ending and has given up its own.
+    /// The record is for this use alone: the thread's own is in use, or the thread is ending and has given it up.
     once: bool,
 }
 
 impl Using {
-    #[inline]
+    #[inline(always)]
     fn new(handle: u64) -> Using {
         let using = match MINE.get() {
-            Some(record) => Using { record, once: false },
-            None => Using::first(),
+            Some(record) if record.using.load(Ordering::Relaxed) == 0 => Using { record, once: false },
+            mine => Using::another(mine.is_none()),
         };
         using.record.announce(handle);
         using
     }
 
     #[cold]
-    fn first() -> Using {
+    #[inline(never)]
+    fn another(first: bool) -> Using {
         match OWNED.try_with(|owned| owned.0) {
-            Ok(record) => Using { record, once: false },
-            Err(_) => Using { record: Record::take(), once: true },
+            Ok(record) if first => Using { record, once: false },
+            _ => Using { record: Record::take(), once: true },
         }
     }
 }
 
 impl Drop for Using {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.once {
             self.record.give_back();
@@ -363,30 +365,56 @@ pub(crate) fn insert(object: Object) -> Result<u64, Error> {
     Ok(handle)
 }
 
-/// Calls `look` with the object of a handle. `look` is short and calls nobody back.
-#[inline]
-pub(crate) fn with<R>(handle: u64, look: impl FnOnce(&Object) -> Result<R, Error>) -> Result<R, Error> {
-    let Some(slot) = index_of(handle).and_then(slot) else { return Err(Error::Closed) };
-    look_at(handle, slot, Using::new(handle), look)
+/// The object of a handle, which stays until this is dropped: whoever releases the handle waits for that. So it is kept
+/// for calls that are short and call nobody back.
+pub(crate) struct Held {
+    object: &'static Object,
+    handle: u64,
+    _using: Using,
 }
 
-#[inline]
-fn look_at<R>(
-    handle: u64,
-    slot: &Slot,
-    _using: Using,
-    look: impl FnOnce(&Object) -> Result<R, Error>,
-) -> Result<R, Error> {
+impl Deref for Held {
+    type Target = Object;
+
+    #[inline(always)]
+    fn deref(&self) -> &Object {
+        self.object
+    }
+}
+
+/// Holds the object of a handle. The usual calls do it with no closure between, which the compiler may or may not see
+/// through.
+#[inline(always)]
+pub(crate) fn hold(handle: u64) -> Result<Held, Error> {
+    let Some(slot) = index_of(handle).and_then(slot) else { return Err(Error::Closed) };
+    let using = Using::new(handle);
     if slot.handle.load(Ordering::Acquire) != handle {
         return Err(Error::Closed);
     }
     // SAFETY: the slot had this handle after the thread said that it uses it, with `Light::fence` between the two. Who
     // takes the object out clears the slot's handle first, then passes `barrier::heavy`, and then waits for the threads
-    // that say they use it; of the two, one at least sees the other. So the object stays until `_using` is dropped.
+    // that say they use it; of the two, one at least sees the other. So the object stays until `using` is dropped, and
+    // `Held` lends it no longer than it lives itself.
     match unsafe { &*slot.object.get() } {
-        Some(object) => look(object),
+        Some(object) => Ok(Held { object, handle, _using: using }),
         None => Err(Error::Closed),
     }
+}
+
+impl Held {
+    /// The collection that it must be.
+    #[inline(always)]
+    pub(crate) fn collection(&self) -> Result<&Collection, Error> {
+        match self.object {
+            Object::Collection(collection) => Ok(collection),
+            _ => Err(wrong(self.handle, KINDS[3])),
+        }
+    }
+}
+
+/// Calls `look` with the object of a handle, as held by [`hold`].
+fn with<R>(handle: u64, look: impl FnOnce(&Object) -> Result<R, Error>) -> Result<R, Error> {
+    look(&*hold(handle)?)
 }
 
 /// Takes the handle's object out; the handle is stale from here on. Waits for calls that look at it.
@@ -447,16 +475,7 @@ pub(crate) fn snapshot(handle: u64) -> Result<Snapshot, Error> {
 
 /// A share of the collection of a handle, for calls that may wait.
 pub(crate) fn share(handle: u64) -> Result<Collection, Error> {
-    with_collection(handle, |collection| Ok(collection.clone()))
-}
-
-/// Looks at the collection of a handle.
-#[inline]
-pub(crate) fn with_collection<R>(handle: u64, look: impl FnOnce(&Collection) -> Result<R, Error>) -> Result<R, Error> {
-    with(handle, |object| match object {
-        Object::Collection(collection) => look(collection),
-        _ => Err(wrong(handle, KINDS[3])),
-    })
+    hold(handle)?.collection().cloned()
 }
 
 /// The transaction of a handle.

@@ -201,19 +201,7 @@ impl nyro_id {
     /// # Safety
     ///
     /// For the kinds with bytes, `data` is null or `bytes` bytes can be read there.
-    #[inline]
     pub(crate) unsafe fn read(&self) -> Result<Id, Error> {
-        match self.kind {
-            NYRO_ID_INT => Ok(Id::from(self.integer)),
-            // SAFETY: passed on.
-            _ => unsafe { self.read_other() },
-        }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`nyro_id::read`].
-    unsafe fn read_other(&self) -> Result<Id, Error> {
         // Longer ones are refused before they are copied.
         let short = |bytes: usize| match bytes <= 8 << 10 {
             true => Ok(()),
