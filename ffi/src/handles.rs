@@ -553,3 +553,75 @@ pub(crate) fn end_transaction(handle: u64) {
         let _ = remove(collection);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    /// A token is cancelled as soon as it was taken out, so who holds one that is cancelled holds what is gone.
+    fn nobody_holds_what_was_taken_out(light: fn() -> Light) {
+        const ROUNDS: u64 = 20_000;
+        let (current, held, over) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let record = Record::add(light());
+                    MINE.set(Some(record));
+                    while !over.load(Ordering::Relaxed) {
+                        let Ok(token) = hold(current.load(Ordering::Acquire)) else { continue };
+                        let Object::Cancel(token) = &*token else { unreachable!("only tokens are made here") };
+                        for _ in 0..20 {
+                            assert!(!token.is_cancelled(), "held, and taken out all the same");
+                        }
+                        held.fetch_add(1, Ordering::Relaxed);
+                    }
+                    MINE.set(None);
+                    record.give_back();
+                });
+            }
+            for round in 0..ROUNDS {
+                let handle = insert(Object::Cancel(CancelToken::new())).expect("a handle");
+                current.store(handle, Ordering::Release);
+                for _ in 0..round % 64 {
+                    std::hint::spin_loop();
+                }
+                let Ok(Object::Cancel(token)) = remove(handle) else { unreachable!("a token was put in") };
+                token.cancel();
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        assert!(held.into_inner() > 0, "nobody ever held one");
+    }
+
+    #[test]
+    fn nobody_holds_what_was_taken_out_when_looking_is_free() {
+        nobody_holds_what_was_taken_out(Light::new);
+    }
+
+    #[test]
+    fn nobody_holds_what_was_taken_out_when_looking_takes_a_fence() {
+        nobody_holds_what_was_taken_out(Light::full);
+    }
+
+    #[test]
+    fn one_thread_may_hold_two_objects() {
+        let handles = [0, 1].map(|_| insert(Object::Cancel(CancelToken::new())).expect("a handle"));
+        let [first, second] = handles.map(|handle| hold(handle).expect("held"));
+        std::thread::scope(|scope| {
+            for handle in handles {
+                scope.spawn(move || {
+                    let Ok(Object::Cancel(token)) = remove(handle) else { unreachable!("a token was put in") };
+                    token.cancel();
+                });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            for object in [&first, &second] {
+                let Object::Cancel(token) = &**object else { unreachable!("a token was put in") };
+                assert!(!token.is_cancelled(), "held, and taken out all the same");
+            }
+            drop((second, first));
+        });
+        assert!(handles.into_iter().all(|handle| hold(handle).is_err()));
+    }
+}
