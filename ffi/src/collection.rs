@@ -81,11 +81,7 @@ unsafe fn read<R>(handle: nyro_collection, id: &nyro_id, read: impl FnOnce(&[u8]
 }
 
 #[inline(always)]
-fn read_one<R>(
-    handle: nyro_collection,
-    id: impl Into<Id>,
-    read: impl FnOnce(&[u8]) -> R,
-) -> Result<Option<R>, Error> {
+fn read_one<R>(handle: nyro_collection, id: impl Into<Id>, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Error> {
     let held = handles::hold(handle)?;
     match held.collection()? {
         Collection::Of(coll) => coll.get_with(id, read),

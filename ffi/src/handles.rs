@@ -561,33 +561,34 @@ mod tests {
 
     /// A token is cancelled as soon as it was taken out, so who holds one that is cancelled holds what is gone.
     fn nobody_holds_what_was_taken_out(light: fn() -> Light) {
-        const ROUNDS: u64 = 20_000;
+        // One such test at a time, with as many threads as there are processors at least.
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        const ROUNDS: u64 = 200_000;
         const CELLS: usize = 1 << 21;
         let (current, held, over) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    let record = Record::add(light());
-                    MINE.set(Some(record));
-                    let cells: Vec<AtomicU64> = (0..CELLS).map(|_| AtomicU64::new(0)).collect();
-                    let mut random = 1_usize;
-                    while !over.load(Ordering::Relaxed) {
-                        // Stores that miss the cache: what is stored after them is seen late by other threads.
-                        for _ in 0..24 {
-                            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                            cells[(random >> 32) % CELLS].store(1, Ordering::Relaxed);
-                        }
-                        let Ok(token) = hold(current.load(Ordering::Acquire)) else { continue };
-                        let Object::Cancel(token) = &*token else { unreachable!("only tokens are made here") };
-                        for _ in 0..2000 {
-                            assert!(!token.is_cancelled(), "held, and taken out all the same");
-                        }
-                        held.fetch_add(1, Ordering::Relaxed);
+            let reader = scope.spawn(|| {
+                let record = Record::add(light());
+                MINE.set(Some(record));
+                let cells: Vec<AtomicU64> = (0..CELLS).map(|_| AtomicU64::new(0)).collect();
+                let mut random = 1_usize;
+                while !over.load(Ordering::Relaxed) {
+                    // Stores that miss the cache: what is stored after them is seen late by other threads.
+                    for _ in 0..24 {
+                        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                        cells[(random >> 32) % CELLS].store(1, Ordering::Relaxed);
                     }
-                    MINE.set(None);
-                    record.give_back();
-                });
-            }
+                    let Ok(token) = hold(current.load(Ordering::Acquire)) else { continue };
+                    let Object::Cancel(token) = &*token else { unreachable!("only tokens are made here") };
+                    for _ in 0..2000 {
+                        assert!(!token.is_cancelled(), "held, and taken out all the same");
+                    }
+                    held.fetch_add(1, Ordering::Relaxed);
+                }
+                MINE.set(None);
+                record.give_back();
+            });
             for round in 0..ROUNDS {
                 let handle = insert(Object::Cancel(CancelToken::new())).expect("a handle");
                 current.store(handle, Ordering::Release);
@@ -596,6 +597,9 @@ mod tests {
                 }
                 let Ok(Object::Cancel(token)) = remove(handle) else { unreachable!("a token was put in") };
                 token.cancel();
+                if reader.is_finished() {
+                    break;
+                }
             }
             over.store(true, Ordering::Relaxed);
         });
