@@ -216,6 +216,71 @@ pub(crate) fn no_memory(bytes: usize) -> Error {
     Error::InvalidArgument(format!("no memory for {bytes} bytes of result"))
 }
 
+/// Bytes that are gathered where the caller will have them: allocated as `nyro_free` expects.
+pub(crate) struct Gathered {
+    data: *mut u8,
+    bytes: usize,
+    room: usize,
+}
+
+impl Gathered {
+    pub(crate) fn new() -> Gathered {
+        Gathered { data: ptr::null_mut(), bytes: 0, room: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn extend(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let end = self.bytes.checked_add(bytes.len()).ok_or_else(|| no_memory(usize::MAX))?;
+        if end > self.room || self.data.is_null() {
+            // Half as much again; where there is not so much, what is needed.
+            let ample = end.saturating_add(end / 2).max(256);
+            self.resize(ample).or_else(|_| self.resize(end)).map_err(no_memory)?;
+        }
+        // SAFETY: there is room for `end` bytes at `data`, which is not null, and nobody else has a pointer to it.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.data.add(self.bytes), bytes.len()) };
+        self.bytes = end;
+        Ok(())
+    }
+
+    /// Makes room for this many bytes, no fewer than there are. The error is how much was wanted.
+    fn resize(&mut self, room: usize) -> Result<(), usize> {
+        // SAFETY: `data` is null or was allocated here. At least one byte is asked for, so it is never freed by this.
+        let data: *mut u8 = unsafe { libc::realloc(self.data.cast(), room.max(1)) }.cast();
+        if data.is_null() {
+            return Err(room);
+        }
+        (self.data, self.room) = (data, room);
+        Ok(())
+    }
+
+    /// Hands the bytes to the caller, who frees them with `nyro_free`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Out::copy`].
+    pub(crate) unsafe fn hand_out(mut self, out: &Out) -> Result<(), Error> {
+        // What is too much goes back; without any bytes there is still something to free. Making it smaller may only
+        // fail without harm.
+        if self.resize(self.bytes).is_err() && self.data.is_null() {
+            return Err(no_memory(self.bytes));
+        }
+        // SAFETY: the same contract.
+        unsafe { out.set(self.data, self.bytes) };
+        self.data = ptr::null_mut();
+        Ok(())
+    }
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        // SAFETY: null, or allocated here and not handed out.
+        unsafe { libc::free(self.data.cast()) };
+    }
+}
+
 /// Somewhere to put bytes for the caller: two out-parameters, both present or both absent.
 pub(crate) struct Out {
     data: *mut *mut u8,

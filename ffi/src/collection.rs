@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use nyro_owned::{id, split, Coll, Document, Error, Id, InsertManyOptions, OwnedTransaction, RawDocument, Tx};
 
-use crate::boundary::{allocate, array, array_mut, call, no_memory, nyro_error, put, require, slice, text, Out};
+use crate::boundary::{
+    allocate, array, array_mut, call, no_memory, nyro_error, put, require, slice, text, Gathered, Out,
+};
 use crate::handles::{self, Collection, Object};
 use crate::types::*;
 
@@ -278,21 +280,25 @@ pub unsafe extern "C" fn nyro_get_many(
             (out, array(ids, count, "ids")?, array_mut(ends, count, "ends")?)
         };
         out.required("documents_out")?;
-        // SAFETY: the ids' bytes are readable as the caller vouches.
-        let ids: Vec<Id> = ids.iter().map(|id| unsafe { id.read() }).collect::<Result<_, _>>()?;
-        let mut bytes = Vec::new();
+        let mut wanted = Vec::new();
+        wanted.try_reserve_exact(count).map_err(|_| no_memory(count.saturating_mul(size_of::<Id>())))?;
+        for id in ids {
+            // SAFETY: the ids' bytes are readable as the caller vouches.
+            wanted.push(unsafe { id.read() }?);
+        }
+        let mut documents = Gathered::new();
         let mut take = |place: usize, document: Option<&[u8]>| {
-            bytes.extend_from_slice(document.unwrap_or_default());
+            documents.extend(document.unwrap_or_default())?;
             if let Some(end) = ends.get_mut(place) {
-                *end = bytes.len();
+                *end = documents.len();
             }
             Ok(())
         };
         match handles::share(collection)? {
-            Collection::Of(coll) => coll.get_many_with(ids, take)?,
+            Collection::Of(coll) => coll.get_many_with(wanted, take)?,
             Collection::In(tx, name) => tx.with(|tx| {
                 let collection = tx.collection::<Document>(&name);
-                for (place, id) in ids.into_iter().enumerate() {
+                for (place, id) in wanted.into_iter().enumerate() {
                     let document = collection.get_raw(id)?;
                     take(place, document.as_ref().map(|document| document.as_bytes()))?;
                 }
@@ -300,7 +306,7 @@ pub unsafe extern "C" fn nyro_get_many(
             })?,
         }
         // SAFETY: the out-parameters of this call.
-        unsafe { out.copy(&bytes) }
+        unsafe { documents.hand_out(&out) }
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
@@ -388,14 +394,63 @@ unsafe fn give_id(id_out: *mut nyro_id, id: &Id) -> Result<(), Error> {
     Ok(())
 }
 
-fn put_bytes(collection: nyro_collection, document: &[u8]) -> Result<Id, Error> {
-    let raw = RawDocument::unvalidated(document);
-    write(collection, |coll| coll.put(document), |tx, name| tx.collection::<Document>(name).put_raw(raw))
+/// What a document given to a call is written in.
+#[derive(Clone, Copy)]
+enum Form {
+    MessagePack,
+    Json,
 }
 
-fn insert_bytes(collection: nyro_collection, document: &[u8]) -> Result<Id, Error> {
-    let raw = RawDocument::unvalidated(document);
-    write(collection, |coll| coll.insert_one(document), |tx, name| tx.collection::<Document>(name).insert_one_raw(raw))
+/// What a write does where there is a document with its `_id`.
+#[derive(Clone, Copy)]
+enum Taken {
+    Replace,
+    Refuse,
+}
+
+/// The calls that write one document.
+///
+/// # Safety
+///
+/// `document` points to `bytes` readable bytes; `id_out` and `error` are null or writable.
+unsafe fn write_one<T>(
+    collection: nyro_collection,
+    (document, bytes, form): (*const T, usize, Form),
+    taken: Taken,
+    id_out: *mut nyro_id,
+    error: *mut nyro_error,
+) -> u32 {
+    let body = || {
+        let packed;
+        // SAFETY: passed on from the caller.
+        let document = unsafe {
+            put(id_out, nyro_id::NONE);
+            match form {
+                Form::MessagePack => slice(document, bytes, "document")?,
+                Form::Json => {
+                    packed = Document::from_json(text(document.cast(), bytes, "json")?)?.to_msgpack()?;
+                    &packed
+                }
+            }
+        };
+        let raw = RawDocument::unvalidated(document);
+        let alone = |coll: &Coll| match taken {
+            Taken::Replace => coll.put(document),
+            Taken::Refuse => coll.insert_one(document),
+        };
+        let within = |tx: &OwnedTransaction, name: &str| {
+            let collection = tx.collection::<Document>(name);
+            match taken {
+                Taken::Replace => collection.put_raw(raw),
+                Taken::Refuse => collection.insert_one_raw(raw),
+            }
+        };
+        let id = write(collection, alone, within)?;
+        // SAFETY: passed on from the caller.
+        unsafe { give_id(id_out, &id) }
+    };
+    // SAFETY: passed on from the caller.
+    unsafe { call(error, body) }
 }
 
 /// Inserts a document (a MessagePack map), or replaces the one that has its `_id`. Without an `_id` it gets the next
@@ -414,15 +469,8 @@ pub unsafe extern "C" fn nyro_put(
     id_out: *mut nyro_id,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        // SAFETY: passed on from the caller.
-        unsafe {
-            put(id_out, nyro_id::NONE);
-            give_id(id_out, &put_bytes(collection, slice(document, document_bytes, "document")?)?)
-        }
-    };
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { write_one(collection, (document, document_bytes, Form::MessagePack), Taken::Replace, id_out, error) }
 }
 
 /// Like `nyro_put`, with the document as JSON text (Extended JSON: `{"$date": ...}`, `{"$binary": ...}`).
@@ -438,16 +486,8 @@ pub unsafe extern "C" fn nyro_put_json(
     id_out: *mut nyro_id,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        // SAFETY: passed on from the caller.
-        unsafe {
-            put(id_out, nyro_id::NONE);
-            let document = Document::from_json(text(json, json_bytes, "json")?)?.to_msgpack()?;
-            give_id(id_out, &put_bytes(collection, &document)?)
-        }
-    };
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { write_one(collection, (json, json_bytes, Form::Json), Taken::Replace, id_out, error) }
 }
 
 /// Inserts a document. Error: `NYRO_DUPLICATE_ID` if there is one with its `_id`. Otherwise as `nyro_put`.
@@ -463,15 +503,8 @@ pub unsafe extern "C" fn nyro_insert_one(
     id_out: *mut nyro_id,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        // SAFETY: passed on from the caller.
-        unsafe {
-            put(id_out, nyro_id::NONE);
-            give_id(id_out, &insert_bytes(collection, slice(document, document_bytes, "document")?)?)
-        }
-    };
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { write_one(collection, (document, document_bytes, Form::MessagePack), Taken::Refuse, id_out, error) }
 }
 
 /// Like `nyro_insert_one`, with the document as JSON text.
@@ -487,16 +520,8 @@ pub unsafe extern "C" fn nyro_insert_one_json(
     id_out: *mut nyro_id,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        // SAFETY: passed on from the caller.
-        unsafe {
-            put(id_out, nyro_id::NONE);
-            let document = Document::from_json(text(json, json_bytes, "json")?)?.to_msgpack()?;
-            give_id(id_out, &insert_bytes(collection, &document)?)
-        }
-    };
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { write_one(collection, (json, json_bytes, Form::Json), Taken::Refuse, id_out, error) }
 }
 
 /// Frees the bytes of an id that a call of this library gave, if it has any, and empties it. Null is allowed.

@@ -18,7 +18,7 @@
 //! those who look do not pay for ([`barrier`]). So [`hold`] is for calls that are short and call nobody back; what may wait
 //! takes a share of the object out ([`share`] and the like) and works on that.
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
@@ -518,9 +518,29 @@ pub(crate) fn insert_scan(cursor: Cursor) -> Result<u64, Error> {
     insert(Object::Scan(Box::new(Scan { cursor: Mutex::new(cursor), born: FORKS.load(Ordering::Relaxed) })))
 }
 
-/// A handle for a transaction.
+/// The transactions that a thread has begun and not ended. Their handles end with the thread, as they do themselves.
+struct Begun(RefCell<Vec<u64>>);
+
+thread_local! {
+    static BEGUN: Begun = const { Begun(RefCell::new(Vec::new())) };
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        for handle in std::mem::take(self.0.get_mut()) {
+            release_transaction(handle);
+        }
+    }
+}
+
+/// A handle for a transaction, until that or this thread ends.
 pub(crate) fn insert_transaction(tx: Tx) -> Result<u64, Error> {
-    insert(Object::Transaction(Transaction { tx, collections: Mutex::default() }))
+    let handle = insert(Object::Transaction(Transaction { tx, collections: Mutex::default() }))?;
+    if BEGUN.try_with(|begun| begun.0.borrow_mut().push(handle)).is_err() {
+        release_transaction(handle);
+        return Err(Error::InvalidArgument("this thread is ending".to_owned()));
+    }
+    Ok(handle)
 }
 
 /// A handle for a collection of the transaction `handle`; it ends with the transaction.
@@ -545,8 +565,13 @@ pub(crate) fn insert_in_transaction(handle: u64, tx: Tx, name: &str) -> Result<u
     Ok(made)
 }
 
-/// Releases a transaction that has ended, with its collections.
+/// Releases a transaction that this thread has ended, with its collections.
 pub(crate) fn end_transaction(handle: u64) {
+    let _ = BEGUN.try_with(|begun| begun.0.borrow_mut().retain(|other| *other != handle));
+    release_transaction(handle);
+}
+
+fn release_transaction(handle: u64) {
     let Ok(Object::Transaction(transaction)) = remove(handle) else { return };
     for collection in transaction.collections.into_inner().unwrap_or_else(PoisonError::into_inner) {
         // One that the caller released already is stale.
