@@ -931,8 +931,9 @@ uint32_t nyro_drop_collection(nyro_scope db_or_transaction,
 /**
  * Begins a write transaction and sets `*transaction`. Blocks for the writer's turn, at most `writer_timeout_ms`; other
  * writers wait until it is ended, readers do not. It belongs to this thread: used by another one it is
- * `NYRO_WRONG_THREAD`. A thread that ends rolls back what it has not ended. Error: `NYRO_NESTED_TRANSACTION` if this
- * thread has one of this database already, also for a write outside of it.
+ * `NYRO_WRONG_THREAD`, and goes on. A thread that ends rolls back what it has not ended; the handle is stale from then
+ * on, and so are the collections opened in it. Error: `NYRO_NESTED_TRANSACTION` if this thread has one of this database
+ * already, also for a write outside of it.
  *
  * Requires: `transaction` is writable, `error` null or writable.
  */
@@ -953,7 +954,8 @@ uint32_t nyro_commit(nyro_transaction transaction,
                      struct nyro_error *error);
 
 /**
- * Ends a transaction without a trace. The handle is stale afterwards, and so are the collections opened in it.
+ * Ends a transaction without a trace. The handle is stale afterwards, and so are the collections opened in it, but for
+ * `NYRO_WRONG_THREAD`: until its thread ends it, or ends itself, the transaction keeps the writer's turn.
  *
  * Requires: `error` is null or writable.
  */
