@@ -403,9 +403,10 @@ static void child_without_memory(void *given) {
 }
 
 static void many_documents_without_memory(void) {
-#ifndef __SANITIZE_ADDRESS__ /* which takes terabytes of addresses for itself */
-    in_child(child_without_memory, NULL);
+#ifdef __SANITIZE_ADDRESS__
+    return; /* It takes terabytes of addresses for itself. */
 #endif
+    in_child(child_without_memory, NULL);
 }
 
 const test_case PROCESS_CASES[] = {
