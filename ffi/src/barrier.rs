@@ -14,6 +14,7 @@
 //! before, and then the thread has not looked at `B` yet and will see it. All that `Light::fence` has left to do is to
 //! keep the compiler from moving the two. Where the system has no such call, or refuses it, both sides run a full fence.
 
+use std::io;
 use std::sync::atomic::{compiler_fence, fence, Ordering};
 use std::sync::OnceLock;
 
@@ -52,18 +53,16 @@ impl Light {
     }
 }
 
-/// The other side; some microseconds. False if the system refuses what it has granted (a filter of system calls that was
-/// put in place since): then nothing is known of the other threads.
-#[must_use]
-pub(crate) fn heavy() -> bool {
+/// The other side; some microseconds. An error if the system refuses what it has granted (a filter of system calls that
+/// was put in place since): then nothing is known of the other threads.
+pub(crate) fn heavy() -> io::Result<()> {
     fence(Ordering::SeqCst);
-    if !granted() {
-        return true;
-    }
     // Registering again is for a process that was forked off, should it not have inherited that.
-    let passed = expedited() || register() && expedited();
+    if granted() && !expedited() && !(register() && expedited()) {
+        return Err(io::Error::last_os_error());
+    }
     fence(Ordering::SeqCst);
-    passed
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]

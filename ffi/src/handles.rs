@@ -421,11 +421,9 @@ fn with<R>(handle: u64, look: impl FnOnce(&Object) -> Result<R, Error>) -> Resul
 pub(crate) fn remove(handle: u64) -> Result<Object, Error> {
     let (index, slot) = index_of(handle).and_then(|index| Some((index, slot(index)?))).ok_or(Error::Closed)?;
     slot.handle.compare_exchange(handle, 0, Ordering::SeqCst, Ordering::SeqCst).map_err(|_| Error::Closed)?;
-    if !barrier::heavy() {
-        // Nothing is known of who looks at the object, so it stays, and its slot is not used again.
-        let why = "the system refuses membarrier, which it granted before; what the handle stood for stays in memory";
-        return Err(Error::Internal(why.to_owned()));
-    }
+    // After an error nothing is known of who looks at the object, so it stays, and its slot is not used again.
+    let doing = "waiting for other threads (membarrier); what the handle stood for stays in memory";
+    barrier::heavy().map_err(|e| Error::Io { doing, source: Arc::new(e) })?;
     for record in records() {
         let mut rounds = 0;
         while record.using.load(Ordering::SeqCst) == handle {
