@@ -707,7 +707,7 @@ inline bool drop_collection(nyro_scope scope, std::string_view name) {
 } // namespace detail
 
 /** A write transaction; not committed, it is rolled back by its destructor. Used, and destroyed, by the thread that began
- * it: destroyed elsewhere it stays open, and other writers wait, until that thread ends. */
+ * it: destroyed elsewhere it stays open, and other writers wait, until that thread ends, which ends it, too. */
 class transaction {
   public:
     explicit transaction(nyro_transaction raw) noexcept : handle_(raw) {}

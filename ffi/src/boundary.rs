@@ -42,20 +42,37 @@ pub(crate) fn last_message() -> *const c_char {
 #[inline]
 pub(crate) unsafe fn call(error: *mut nyro_error, body: impl FnOnce() -> Result<(), Error>) -> u32 {
     // A panic leaves nothing of ours half done: `body` holds no lock of this crate, and the engine says of
-    // itself what a panic does to it.
-    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(of_panic(panic.as_ref())));
-    let Err(failure) = result else {
-        if !error.is_null() {
-            // SAFETY: not null, and writable as the caller of this function vouches. The rest of the message stays as it
-            // is: it is empty by its first byte.
-            unsafe {
-                ptr::addr_of_mut!((*error).code).write_unaligned(0);
-                ptr::addr_of_mut!((*error).message).cast::<c_char>().write(0);
+    // itself what a panic does to it. Boxed, an error is one register on the way out, 0 for none.
+    match catch_unwind(AssertUnwindSafe(|| body().map_err(boxed))) {
+        Ok(Ok(())) => {
+            if !error.is_null() {
+                // SAFETY: not null, and writable as the caller of this function vouches. The rest of the message stays
+                // as it is: it is empty by its first byte.
+                unsafe {
+                    ptr::addr_of_mut!((*error).code).write_unaligned(0);
+                    ptr::addr_of_mut!((*error).message).cast::<c_char>().write(0);
+                }
             }
+            0
         }
-        return 0;
-    };
-    let filled = filled(&failure);
+        // SAFETY: passed on.
+        Ok(Err(failure)) => unsafe { fail(error, &failure) },
+        // SAFETY: passed on.
+        Err(panic) => unsafe { fail(error, &of_panic(panic.as_ref())) },
+    }
+}
+
+#[cold]
+fn boxed(error: Error) -> Box<Error> {
+    Box::new(error)
+}
+
+/// # Safety
+///
+/// As for [`call`].
+#[cold]
+unsafe fn fail(error: *mut nyro_error, failure: &Error) -> u32 {
+    let filled = filled(failure);
     if !error.is_null() {
         // SAFETY: not null, writable as the caller of this function vouches; aligned or not, initialised or not.
         unsafe { error.write_unaligned(filled) };
@@ -171,20 +188,97 @@ pub(crate) unsafe fn array_mut<'a, T>(data: *mut T, count: usize, name: &str) ->
 }
 
 /// The error for a pointer that must not be null.
+#[cold]
 pub(crate) fn null(name: &str) -> Error {
     Error::InvalidArgument(format!("{name} is null"))
 }
 
 /// A copy that the caller frees with `nyro_free`.
 pub(crate) fn allocate(bytes: &[u8]) -> Result<*mut u8, Error> {
+    try_allocate(bytes).map_err(no_memory)
+}
+
+/// As [`allocate`]; without memory the error is how much was wanted.
+#[inline]
+fn try_allocate(bytes: &[u8]) -> Result<*mut u8, usize> {
     // SAFETY: `malloc` has no preconditions; a size of 0 may give null, so at least 1 is asked for.
     let copy: *mut u8 = unsafe { libc::malloc(bytes.len().max(1)) }.cast();
     if copy.is_null() {
-        return Err(Error::InvalidArgument(format!("no memory for {} bytes of result", bytes.len())));
+        return Err(bytes.len());
     }
     // SAFETY: `copy` was just allocated with at least `bytes.len()` bytes, so it overlaps nothing.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), copy, bytes.len()) };
     Ok(copy)
+}
+
+#[cold]
+pub(crate) fn no_memory(bytes: usize) -> Error {
+    Error::InvalidArgument(format!("no memory for {bytes} bytes of result"))
+}
+
+/// Bytes that are gathered where the caller will have them: allocated as `nyro_free` expects.
+pub(crate) struct Gathered {
+    data: *mut u8,
+    bytes: usize,
+    room: usize,
+}
+
+impl Gathered {
+    pub(crate) fn new() -> Gathered {
+        Gathered { data: ptr::null_mut(), bytes: 0, room: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn extend(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let end = self.bytes.checked_add(bytes.len()).ok_or_else(|| no_memory(usize::MAX))?;
+        if end > self.room || self.data.is_null() {
+            // Half as much again; where there is not so much, what is needed.
+            let ample = end.saturating_add(end / 2).max(256);
+            self.resize(ample).or_else(|_| self.resize(end)).map_err(no_memory)?;
+        }
+        // SAFETY: there is room for `end` bytes at `data`, which is not null, and nobody else has a pointer to it.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.data.add(self.bytes), bytes.len()) };
+        self.bytes = end;
+        Ok(())
+    }
+
+    /// Makes room for this many bytes, no fewer than there are. The error is how much was wanted.
+    fn resize(&mut self, room: usize) -> Result<(), usize> {
+        // SAFETY: `data` is null or was allocated here. At least one byte is asked for, so it is never freed by this.
+        let data: *mut u8 = unsafe { libc::realloc(self.data.cast(), room.max(1)) }.cast();
+        if data.is_null() {
+            return Err(room);
+        }
+        (self.data, self.room) = (data, room);
+        Ok(())
+    }
+
+    /// Hands the bytes to the caller, who frees them with `nyro_free`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Out::copy`].
+    pub(crate) unsafe fn hand_out(mut self, out: &Out) -> Result<(), Error> {
+        // What is too much goes back; without any bytes there is still something to free. Making it smaller may only
+        // fail without harm.
+        if self.resize(self.bytes).is_err() && self.data.is_null() {
+            return Err(no_memory(self.bytes));
+        }
+        // SAFETY: the same contract.
+        unsafe { out.set(self.data, self.bytes) };
+        self.data = ptr::null_mut();
+        Ok(())
+    }
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        // SAFETY: null, or allocated here and not handed out.
+        unsafe { libc::free(self.data.cast()) };
+    }
 }
 
 /// Somewhere to put bytes for the caller: two out-parameters, both present or both absent.
@@ -223,7 +317,18 @@ impl Out {
         if self.data.is_null() || self.bytes.is_null() {
             return Ok(());
         }
-        let copy = allocate(bytes)?;
+        // SAFETY: the same contract.
+        unsafe { self.try_copy(bytes) }.map_err(no_memory)
+    }
+
+    /// As [`Out::copy`], with out-parameters; without memory the error is how much was wanted.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Out::copy`].
+    #[inline]
+    pub(crate) unsafe fn try_copy(&self, bytes: &[u8]) -> Result<(), usize> {
+        let copy = try_allocate(bytes)?;
         // SAFETY: the same contract.
         unsafe { self.set(copy, bytes.len()) };
         Ok(())

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use nyro_owned::{id, split, Coll, Document, Error, Id, InsertManyOptions, OwnedTransaction, RawDocument, Tx};
 
-use crate::boundary::{allocate, array, array_mut, call, nyro_error, put, require, slice, text, Out};
+use crate::boundary::{
+    allocate, array, array_mut, call, no_memory, nyro_error, put, require, slice, text, Gathered, Out,
+};
 use crate::handles::{self, Collection, Object};
 use crate::types::*;
 
@@ -64,15 +66,40 @@ pub unsafe extern "C" fn nyro_collection_release(collection: nyro_collection, er
 // ---- reading -------------------------------------------------------------------------------------------
 
 /// Gives the document with this id, if there is one, to `read`.
-#[inline]
-fn read<R>(handle: nyro_collection, id: Id, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Error> {
-    handles::with_collection(handle, |collection| match collection {
+///
+/// Integer ids have a way of their own, on which there is no [`Id`] before the engine is called: moved through memory it
+/// would be copied 16 bytes at a time right after it was written in smaller pieces, and wait for those.
+///
+/// # Safety
+///
+/// As for [`nyro_id::read`].
+#[inline(always)]
+unsafe fn read<R>(handle: nyro_collection, id: &nyro_id, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Error> {
+    match id.kind {
+        NYRO_ID_INT => read_one(handle, id.integer, read),
+        // SAFETY: passed on.
+        _ => read_other(handle, unsafe { id.read() }?, read),
+    }
+}
+
+#[inline(always)]
+fn read_one<R>(handle: nyro_collection, id: impl Into<Id>, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Error> {
+    let held = handles::hold(handle)?;
+    match held.collection()? {
         Collection::Of(coll) => coll.get_with(id, read),
-        Collection::In(tx, name) => {
-            let found = tx.with(|tx| tx.collection::<Document>(name).get_raw(id))?;
-            Ok(found.map(|document| read(document.as_bytes())))
-        }
-    })
+        Collection::In(tx, name) => read_within(*tx, name, id.into(), read),
+    }
+}
+
+#[inline(never)]
+fn read_other<R>(handle: nyro_collection, id: Id, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Error> {
+    read_one(handle, id, read)
+}
+
+#[inline(never)]
+fn read_within<R>(tx: Tx, name: &str, id: Id, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Error> {
+    let found = tx.with(|tx| tx.collection::<Document>(name).get_raw(id))?;
+    Ok(found.map(|document| read(document.as_bytes())))
 }
 
 /// Copies out the document with this id as MessagePack, to be freed with `nyro_free`. If there is none, the call
@@ -91,10 +118,11 @@ pub unsafe extern "C" fn nyro_get(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let (out, id) = unsafe { (Out::new(document_out, document_bytes_out), id.read()?) };
+        let out = unsafe { Out::new(document_out, document_bytes_out) };
         out.required("document_out")?;
-        // SAFETY: the out-parameters of this call.
-        read(collection, id, |document| unsafe { out.copy(document) })?.unwrap_or(Ok(()))
+        // SAFETY: passed on from the caller; the out-parameters are those of this call.
+        let copied = unsafe { read(collection, &id, |document| out.try_copy(document)) }?;
+        copied.unwrap_or(Ok(())).map_err(no_memory)
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
@@ -119,16 +147,18 @@ pub unsafe extern "C" fn nyro_get_into(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let (buffer, id) = unsafe {
+        let buffer = unsafe {
             require(document_bytes_out, 0, "document_bytes_out")?;
-            (array_mut(buffer, buffer_bytes, "buffer")?, id.read()?)
+            array_mut(buffer, buffer_bytes, "buffer")?
         };
-        let bytes = read(collection, id, |document| {
+        let copy = |document: &[u8]| {
             if let Some(place) = buffer.get_mut(..document.len()) {
                 place.copy_from_slice(document);
             }
             document.len()
-        })?;
+        };
+        // SAFETY: passed on from the caller.
+        let bytes = unsafe { read(collection, &id, copy) }?;
         // SAFETY: passed on from the caller.
         unsafe { put(document_bytes_out, bytes.unwrap_or(0)) };
         Ok(())
@@ -154,29 +184,44 @@ pub unsafe extern "C" fn nyro_get_borrowed(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let id = unsafe {
+        unsafe {
             require(document_out, ptr::null(), "document_out")?;
             require(document_bytes_out, 0, "document_bytes_out")?;
-            id.read()?
+        }
+        let lent = match id.kind {
+            NYRO_ID_INT => lend(collection, id.integer),
+            // SAFETY: passed on from the caller.
+            _ => lend_other(collection, unsafe { id.read() }?),
         };
-        handles::with_collection(collection, |collection| {
-            let Collection::Of(coll) = collection else { return Err(not_frozen()) };
-            let Coll::Frozen(coll) = &**coll else { return Err(not_frozen()) };
-            if let Some(document) = coll.lend().get_raw(id)? {
-                let bytes = document.as_bytes();
-                // SAFETY: passed on from the caller. The bytes live as long as a clone of the snapshot does.
-                unsafe {
-                    put(document_out, bytes.as_ptr());
-                    put(document_bytes_out, bytes.len());
-                }
+        if let Some((data, bytes)) = lent? {
+            // SAFETY: passed on from the caller.
+            unsafe {
+                put(document_out, data);
+                put(document_bytes_out, bytes);
             }
-            Ok(())
-        })
+        }
+        Ok(())
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
 }
 
+/// Where the document with this id lies; the bytes stay as long as a clone of the snapshot does.
+#[inline(always)]
+fn lend(handle: nyro_collection, id: impl Into<Id>) -> Result<Option<(*const u8, usize)>, Error> {
+    let held = handles::hold(handle)?;
+    let Collection::Of(coll) = held.collection()? else { return Err(not_frozen()) };
+    let Coll::Frozen(coll) = &**coll else { return Err(not_frozen()) };
+    let document = coll.lend().get_raw(id)?;
+    Ok(document.map(|document| (document.as_bytes().as_ptr(), document.as_bytes().len())))
+}
+
+#[inline(never)]
+fn lend_other(handle: nyro_collection, id: Id) -> Result<Option<(*const u8, usize)>, Error> {
+    lend(handle, id)
+}
+
+#[cold]
 fn not_frozen() -> Error {
     Error::InvalidArgument("documents are borrowed from collections of a snapshot; use nyro_get here".to_owned())
 }
@@ -196,9 +241,10 @@ pub unsafe extern "C" fn nyro_get_json(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let (out, id) = unsafe { (Out::new(json_out, json_bytes_out), id.read()?) };
+        let out = unsafe { Out::new(json_out, json_bytes_out) };
         out.required("json_out")?;
-        let json = read(collection, id, |document| RawDocument::unvalidated(document).to_json())?;
+        // SAFETY: passed on from the caller.
+        let json = unsafe { read(collection, &id, |document| RawDocument::unvalidated(document).to_json()) }?;
         match json {
             // SAFETY: the out-parameters of this call.
             Some(json) => unsafe { out.copy(json?.as_bytes()) },
@@ -234,21 +280,25 @@ pub unsafe extern "C" fn nyro_get_many(
             (out, array(ids, count, "ids")?, array_mut(ends, count, "ends")?)
         };
         out.required("documents_out")?;
-        // SAFETY: the ids' bytes are readable as the caller vouches.
-        let ids: Vec<Id> = ids.iter().map(|id| unsafe { id.read() }).collect::<Result<_, _>>()?;
-        let mut bytes = Vec::new();
+        let mut wanted = Vec::new();
+        wanted.try_reserve_exact(count).map_err(|_| no_memory(count.saturating_mul(size_of::<Id>())))?;
+        for id in ids {
+            // SAFETY: the ids' bytes are readable as the caller vouches.
+            wanted.push(unsafe { id.read() }?);
+        }
+        let mut documents = Gathered::new();
         let mut take = |place: usize, document: Option<&[u8]>| {
-            bytes.extend_from_slice(document.unwrap_or_default());
+            documents.extend(document.unwrap_or_default())?;
             if let Some(end) = ends.get_mut(place) {
-                *end = bytes.len();
+                *end = documents.len();
             }
             Ok(())
         };
         match handles::share(collection)? {
-            Collection::Of(coll) => coll.get_many_with(ids, take)?,
+            Collection::Of(coll) => coll.get_many_with(wanted, take)?,
             Collection::In(tx, name) => tx.with(|tx| {
                 let collection = tx.collection::<Document>(&name);
-                for (place, id) in ids.into_iter().enumerate() {
+                for (place, id) in wanted.into_iter().enumerate() {
                     let document = collection.get_raw(id)?;
                     take(place, document.as_ref().map(|document| document.as_bytes()))?;
                 }
@@ -256,7 +306,7 @@ pub unsafe extern "C" fn nyro_get_many(
             })?,
         }
         // SAFETY: the out-parameters of this call.
-        unsafe { out.copy(&bytes) }
+        unsafe { documents.hand_out(&out) }
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }
@@ -276,11 +326,10 @@ pub unsafe extern "C" fn nyro_contains(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let id = unsafe {
+        let found = unsafe {
             require(found_out, 0, "found_out")?;
-            id.read()?
+            read(collection, &id, |_| ())?.is_some()
         };
-        let found = read(collection, id, |_| ())?.is_some();
         // SAFETY: passed on from the caller.
         unsafe { put(found_out, found.into()) };
         Ok(())
@@ -300,7 +349,7 @@ pub unsafe extern "C" fn nyro_count(collection: nyro_collection, count_out: *mut
     let body = || {
         // SAFETY: passed on from the caller.
         unsafe { require(count_out, 0, "count_out") }?;
-        let count = handles::with_collection(collection, |collection| outside(collection)?.count())?;
+        let count = outside(handles::hold(collection)?.collection()?)?.count()?;
         // SAFETY: passed on from the caller.
         unsafe { put(count_out, count) };
         Ok(())
@@ -345,14 +394,63 @@ unsafe fn give_id(id_out: *mut nyro_id, id: &Id) -> Result<(), Error> {
     Ok(())
 }
 
-fn put_bytes(collection: nyro_collection, document: &[u8]) -> Result<Id, Error> {
-    let raw = RawDocument::unvalidated(document);
-    write(collection, |coll| coll.put(document), |tx, name| tx.collection::<Document>(name).put_raw(raw))
+/// What a document given to a call is written in.
+#[derive(Clone, Copy)]
+enum Form {
+    MessagePack,
+    Json,
 }
 
-fn insert_bytes(collection: nyro_collection, document: &[u8]) -> Result<Id, Error> {
-    let raw = RawDocument::unvalidated(document);
-    write(collection, |coll| coll.insert_one(document), |tx, name| tx.collection::<Document>(name).insert_one_raw(raw))
+/// What a write does where there is a document with its `_id`.
+#[derive(Clone, Copy)]
+enum Taken {
+    Replace,
+    Refuse,
+}
+
+/// The calls that write one document.
+///
+/// # Safety
+///
+/// `document` points to `bytes` readable bytes; `id_out` and `error` are null or writable.
+unsafe fn write_one<T>(
+    collection: nyro_collection,
+    (document, bytes, form): (*const T, usize, Form),
+    taken: Taken,
+    id_out: *mut nyro_id,
+    error: *mut nyro_error,
+) -> u32 {
+    let body = || {
+        let packed;
+        // SAFETY: passed on from the caller.
+        let document = unsafe {
+            put(id_out, nyro_id::NONE);
+            match form {
+                Form::MessagePack => slice(document, bytes, "document")?,
+                Form::Json => {
+                    packed = Document::from_json(text(document.cast(), bytes, "json")?)?.to_msgpack()?;
+                    &packed
+                }
+            }
+        };
+        let raw = RawDocument::unvalidated(document);
+        let alone = |coll: &Coll| match taken {
+            Taken::Replace => coll.put(document),
+            Taken::Refuse => coll.insert_one(document),
+        };
+        let within = |tx: &OwnedTransaction, name: &str| {
+            let collection = tx.collection::<Document>(name);
+            match taken {
+                Taken::Replace => collection.put_raw(raw),
+                Taken::Refuse => collection.insert_one_raw(raw),
+            }
+        };
+        let id = write(collection, alone, within)?;
+        // SAFETY: passed on from the caller.
+        unsafe { give_id(id_out, &id) }
+    };
+    // SAFETY: passed on from the caller.
+    unsafe { call(error, body) }
 }
 
 /// Inserts a document (a MessagePack map), or replaces the one that has its `_id`. Without an `_id` it gets the next
@@ -371,15 +469,8 @@ pub unsafe extern "C" fn nyro_put(
     id_out: *mut nyro_id,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        // SAFETY: passed on from the caller.
-        unsafe {
-            put(id_out, nyro_id::NONE);
-            give_id(id_out, &put_bytes(collection, slice(document, document_bytes, "document")?)?)
-        }
-    };
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { write_one(collection, (document, document_bytes, Form::MessagePack), Taken::Replace, id_out, error) }
 }
 
 /// Like `nyro_put`, with the document as JSON text (Extended JSON: `{"$date": ...}`, `{"$binary": ...}`).
@@ -395,16 +486,8 @@ pub unsafe extern "C" fn nyro_put_json(
     id_out: *mut nyro_id,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        // SAFETY: passed on from the caller.
-        unsafe {
-            put(id_out, nyro_id::NONE);
-            let document = Document::from_json(text(json, json_bytes, "json")?)?.to_msgpack()?;
-            give_id(id_out, &put_bytes(collection, &document)?)
-        }
-    };
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { write_one(collection, (json, json_bytes, Form::Json), Taken::Replace, id_out, error) }
 }
 
 /// Inserts a document. Error: `NYRO_DUPLICATE_ID` if there is one with its `_id`. Otherwise as `nyro_put`.
@@ -420,15 +503,8 @@ pub unsafe extern "C" fn nyro_insert_one(
     id_out: *mut nyro_id,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        // SAFETY: passed on from the caller.
-        unsafe {
-            put(id_out, nyro_id::NONE);
-            give_id(id_out, &insert_bytes(collection, slice(document, document_bytes, "document")?)?)
-        }
-    };
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { write_one(collection, (document, document_bytes, Form::MessagePack), Taken::Refuse, id_out, error) }
 }
 
 /// Like `nyro_insert_one`, with the document as JSON text.
@@ -444,16 +520,8 @@ pub unsafe extern "C" fn nyro_insert_one_json(
     id_out: *mut nyro_id,
     error: *mut nyro_error,
 ) -> u32 {
-    let body = || {
-        // SAFETY: passed on from the caller.
-        unsafe {
-            put(id_out, nyro_id::NONE);
-            let document = Document::from_json(text(json, json_bytes, "json")?)?.to_msgpack()?;
-            give_id(id_out, &insert_bytes(collection, &document)?)
-        }
-    };
     // SAFETY: passed on from the caller.
-    unsafe { call(error, body) }
+    unsafe { write_one(collection, (json, json_bytes, Form::Json), Taken::Refuse, id_out, error) }
 }
 
 /// Frees the bytes of an id that a call of this library gave, if it has any, and empties it. Null is allowed.

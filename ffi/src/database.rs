@@ -329,8 +329,9 @@ pub unsafe extern "C" fn nyro_drop_collection(
 
 /// Begins a write transaction and sets `*transaction`. Blocks for the writer's turn, at most `writer_timeout_ms`; other
 /// writers wait until it is ended, readers do not. It belongs to this thread: used by another one it is
-/// `NYRO_WRONG_THREAD`. A thread that ends rolls back what it has not ended. Error: `NYRO_NESTED_TRANSACTION` if this
-/// thread has one of this database already, also for a write outside of it.
+/// `NYRO_WRONG_THREAD`, and goes on. A thread that ends rolls back what it has not ended; the handle is stale from then
+/// on, and so are the collections opened in it. Error: `NYRO_NESTED_TRANSACTION` if this thread has one of this database
+/// already, also for a write outside of it.
 ///
 /// # Safety
 ///
@@ -376,7 +377,8 @@ pub unsafe extern "C" fn nyro_commit(
     unsafe { call(error, body) }
 }
 
-/// Ends a transaction without a trace. The handle is stale afterwards, and so are the collections opened in it.
+/// Ends a transaction without a trace. The handle is stale afterwards, and so are the collections opened in it, but for
+/// `NYRO_WRONG_THREAD`: until its thread ends it, or ends itself, the transaction keeps the writer's turn.
 ///
 /// # Safety
 ///

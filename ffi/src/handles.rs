@@ -14,15 +14,19 @@
 //!
 //! Looking at an object takes no lock and writes no memory that threads share: the thread says which handle it uses,
 //! then looks whether the slot still has that handle. Who releases a handle takes it out of its slot first and then
-//! waits until no thread uses it (hazard pointers, M. Michael, 2004). So `with` is for calls that are short and call
-//! nobody back; what may wait takes a share of the object out ([`share`] and the like) and works on that.
+//! waits until no thread uses it (hazard pointers, M. Michael, 2004). Between the two steps of each lies a fence, which
+//! those who look do not pay for ([`barrier`]). So [`hold`] is for calls that are short and call nobody back; what may wait
+//! takes a share of the object out ([`share`] and the like) and works on that.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nyro_owned::{CancelToken, Coll, Cursor, Database, Error, Snapshot, Tx};
+
+use crate::barrier::{self, Light};
 
 /// What a handle may stand for.
 pub(crate) enum Object {
@@ -80,8 +84,8 @@ struct Slot {
     object: UnsafeCell<Option<Object>>,
 }
 
-/// Slots of the first chunk; each chunk has twice as many as the one before.
-const FIRST_CHUNK: usize = 64;
+/// Slots of the first chunk are 2^6; each chunk has twice as many as the one before.
+const FIRST_CHUNK_BITS: u32 = 6;
 const CHUNKS: usize = 22;
 const SLOT_BITS: u32 = 28;
 const KIND_BITS: u32 = 4;
@@ -96,16 +100,25 @@ unsafe impl Sync for Slot {}
 const fn assert_shared<T: Send + Sync>() {}
 const _: () = assert_shared::<Object>();
 
+/// Chunk and place in it of slot `index`: with the slots of the first chunk added, the highest bit says which chunk.
+#[inline]
+fn place_of(index: usize) -> Option<(usize, usize)> {
+    let shifted = index.checked_add(1 << FIRST_CHUNK_BITS)?;
+    let highest = shifted.ilog2();
+    Some(((highest - FIRST_CHUNK_BITS) as usize, shifted ^ 1 << highest))
+}
+
+#[inline]
 fn slot(index: usize) -> Option<&'static Slot> {
-    let chunk = (index / FIRST_CHUNK + 1).ilog2() as usize;
-    let at = index - ((1 << chunk) - 1) * FIRST_CHUNK;
+    let (chunk, at) = place_of(index)?;
     SLOTS.get(chunk)?.get()?.get(at)
 }
 
 fn make_slot(index: usize) -> Option<&'static Slot> {
-    let chunk = (index / FIRST_CHUNK + 1).ilog2() as usize;
+    let (chunk, _) = place_of(index)?;
     let empty = || Slot { handle: AtomicU64::new(0), object: UnsafeCell::new(None) };
-    SLOTS.get(chunk)?.get_or_init(|| std::iter::repeat_with(empty).take(FIRST_CHUNK << chunk).collect());
+    let slots = 1 << FIRST_CHUNK_BITS << chunk;
+    SLOTS.get(chunk)?.get_or_init(|| std::iter::repeat_with(empty).take(slots).collect());
     slot(index)
 }
 
@@ -156,10 +169,12 @@ impl Table {
 
 // ---- what each thread uses -----------------------------------------------------------------------------
 
-/// A thread's word on what it uses. Never freed; used again by other threads.
+/// A thread's word on what it uses, on cache lines of its own. Never freed; used again by other threads.
+#[repr(align(128))]
 struct Record {
     /// The handle that its thread looks at, 0 if none.
     using: AtomicU64,
+    light: Light,
     /// A thread has it.
     taken: AtomicBool,
     next: AtomicPtr<Record>,
@@ -167,41 +182,49 @@ struct Record {
 
 static RECORDS: AtomicPtr<Record> = AtomicPtr::new(std::ptr::null_mut());
 
-/// A record while a thread, or a single call of a thread that ends, has it.
-struct Owned(&'static Record);
-
-impl Owned {
-    fn new() -> Owned {
+impl Record {
+    /// One that no thread has, or a new one.
+    fn take() -> &'static Record {
         watch_forks();
         for record in records() {
             if record.taken.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                return Owned(record);
+                return record;
             }
         }
+        Record::add(Light::new())
+    }
+
+    fn add(light: Light) -> &'static Record {
         let record: &'static Record = Box::leak(Box::new(Record {
             using: AtomicU64::new(0),
+            light,
             taken: AtomicBool::new(true),
             next: AtomicPtr::new(std::ptr::null_mut()),
         }));
         let mut first = RECORDS.load(Ordering::Acquire);
         loop {
             record.next.store(first, Ordering::Relaxed);
-            let record = std::ptr::from_ref(record).cast_mut();
-            // In the one order of `SeqCst`: who takes an object out after this thread has looked at its slot finds the
+            let pushed = std::ptr::from_ref(record).cast_mut();
+            // Comes before the fence of the first look: who takes out an object that this thread looks at finds the
             // record.
-            match RECORDS.compare_exchange_weak(first, record, Ordering::SeqCst, Ordering::Acquire) {
-                Ok(_) => break,
+            match RECORDS.compare_exchange_weak(first, pushed, Ordering::SeqCst, Ordering::Acquire) {
+                Ok(_) => return record,
                 Err(other) => first = other,
             }
         }
-        Owned(record)
     }
-}
 
-impl Drop for Owned {
-    fn drop(&mut self) {
-        self.0.using.store(0, Ordering::Release);
-        self.0.taken.store(false, Ordering::Release);
+    /// Says that this thread uses a handle, before it looks whether its slot still has it. A release, so that who sees
+    /// that the thread has gone on to another handle sees the first one's use as over.
+    #[inline(always)]
+    fn announce(&self, handle: u64) {
+        self.using.store(handle, Ordering::Release);
+        self.light.fence();
+    }
+
+    fn give_back(&self) {
+        self.using.store(0, Ordering::Release);
+        self.taken.store(false, Ordering::Release);
     }
 }
 
@@ -211,17 +234,62 @@ fn records() -> impl Iterator<Item = &'static Record> {
     std::iter::successors(load(&RECORDS), move |record| load(&record.next))
 }
 
-thread_local! {
-    static RECORD: Owned = Owned::new();
+/// The record of a thread, until that ends.
+struct Owned(&'static Record);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        MINE.set(None);
+        self.0.give_back();
+    }
 }
 
-fn with_record<R>(f: impl FnOnce(&'static Record) -> R) -> R {
-    match RECORD.try_with(|owned| owned.0) {
-        Ok(record) => f(record),
-        // The thread is ending and has given up its own.
-        Err(_) => {
-            let owned = Owned::new();
-            f(owned.0)
+thread_local! {
+    /// That of `OWNED`, once there is one and as long as it is there. A plain pointer with nothing to drop: it is read
+    /// without asking whether it was made yet, or is gone already.
+    static MINE: Cell<Option<&'static Record>> = const { Cell::new(None) };
+    static OWNED: Owned = {
+        let record = Record::take();
+        MINE.set(Some(record));
+        Owned(record)
+    };
+}
+
+/// A thread's use of a handle, until it is dropped.
+struct Using {
+    record: &'static Record,
+    /// The record is for this use alone: the thread's own is in use, or the thread is ending and has given it up.
+    once: bool,
+}
+
+impl Using {
+    #[inline(always)]
+    fn new(handle: u64) -> Using {
+        let using = match MINE.get() {
+            Some(record) if record.using.load(Ordering::Relaxed) == 0 => Using { record, once: false },
+            mine => Using::another(mine.is_none()),
+        };
+        using.record.announce(handle);
+        using
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn another(first: bool) -> Using {
+        match OWNED.try_with(|owned| owned.0) {
+            Ok(record) if first => Using { record, once: false },
+            _ => Using { record: Record::take(), once: true },
+        }
+    }
+}
+
+impl Drop for Using {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.once {
+            self.record.give_back();
+        } else {
+            self.record.using.store(0, Ordering::Release);
         }
     }
 }
@@ -254,6 +322,7 @@ fn watch_forks() {
 
 // ---- the calls -----------------------------------------------------------------------------------------
 
+#[inline]
 fn index_of(handle: u64) -> Option<usize> {
     ((handle & ((1 << SLOT_BITS) - 1)) as usize).checked_sub(1)
 }
@@ -296,36 +365,65 @@ pub(crate) fn insert(object: Object) -> Result<u64, Error> {
     Ok(handle)
 }
 
-/// Calls `look` with the object of a handle. `look` is short and calls nobody back.
-#[inline]
-pub(crate) fn with<R>(handle: u64, look: impl FnOnce(&Object) -> Result<R, Error>) -> Result<R, Error> {
-    struct Using(&'static Record);
-    impl Drop for Using {
-        fn drop(&mut self) {
-            self.0.using.store(0, Ordering::Release);
+/// The object of a handle, which stays until this is dropped: whoever releases the handle waits for that. So it is kept
+/// for calls that are short and call nobody back.
+pub(crate) struct Held {
+    object: &'static Object,
+    handle: u64,
+    _using: Using,
+}
+
+impl Deref for Held {
+    type Target = Object;
+
+    #[inline(always)]
+    fn deref(&self) -> &Object {
+        self.object
+    }
+}
+
+/// Holds the object of a handle. The usual calls do it with no closure between, which the compiler may or may not see
+/// through.
+#[inline(always)]
+pub(crate) fn hold(handle: u64) -> Result<Held, Error> {
+    let Some(slot) = index_of(handle).and_then(slot) else { return Err(Error::Closed) };
+    let using = Using::new(handle);
+    if slot.handle.load(Ordering::Acquire) != handle {
+        return Err(Error::Closed);
+    }
+    // SAFETY: the slot had this handle after the thread said that it uses it, with `Light::fence` between the two. Who
+    // takes the object out clears the slot's handle first, then passes `barrier::heavy`, and then waits for the threads
+    // that say they use it; of the two, one at least sees the other. So the object stays until `using` is dropped, and
+    // `Held` lends it no longer than it lives itself.
+    match unsafe { &*slot.object.get() } {
+        Some(object) => Ok(Held { object, handle, _using: using }),
+        None => Err(Error::Closed),
+    }
+}
+
+impl Held {
+    /// The collection that it must be.
+    #[inline(always)]
+    pub(crate) fn collection(&self) -> Result<&Collection, Error> {
+        match self.object {
+            Object::Collection(collection) => Ok(collection),
+            _ => Err(wrong(self.handle, KINDS[3])),
         }
     }
-    with_record(|record| {
-        let slot = index_of(handle).and_then(slot).ok_or(Error::Closed)?;
-        record.using.store(handle, Ordering::SeqCst);
-        let _using = Using(record);
-        if slot.handle.load(Ordering::SeqCst) != handle {
-            return Err(Error::Closed);
-        }
-        // SAFETY: the slot had this handle after the thread said that it uses it. Who takes the object out clears the
-        // slot's handle first and then waits for this thread (both in the one order of `SeqCst`), so the object stays
-        // until `_using` is dropped.
-        match unsafe { &*slot.object.get() } {
-            Some(object) => look(object),
-            None => Err(Error::Closed),
-        }
-    })
+}
+
+/// Calls `look` with the object of a handle, as held by [`hold`].
+fn with<R>(handle: u64, look: impl FnOnce(&Object) -> Result<R, Error>) -> Result<R, Error> {
+    look(&*hold(handle)?)
 }
 
 /// Takes the handle's object out; the handle is stale from here on. Waits for calls that look at it.
 pub(crate) fn remove(handle: u64) -> Result<Object, Error> {
     let (index, slot) = index_of(handle).and_then(|index| Some((index, slot(index)?))).ok_or(Error::Closed)?;
     slot.handle.compare_exchange(handle, 0, Ordering::SeqCst, Ordering::SeqCst).map_err(|_| Error::Closed)?;
+    // After an error nothing is known of who looks at the object, so it stays, and its slot is not used again.
+    let doing = "waiting for other threads (membarrier); what the handle stood for stays in memory";
+    barrier::heavy().map_err(|e| Error::Io { doing, source: Arc::new(e) })?;
     for record in records() {
         let mut rounds = 0;
         while record.using.load(Ordering::SeqCst) == handle {
@@ -351,6 +449,7 @@ pub(crate) fn remove(handle: u64) -> Result<Object, Error> {
     object.ok_or(Error::Closed)
 }
 
+#[cold]
 fn wrong(handle: u64, wanted: &str) -> Error {
     let kind = KINDS.get(kind_of(handle) as usize).copied().unwrap_or("handle");
     Error::InvalidArgument(format!("the handle is a {kind}, where a {wanted} is wanted"))
@@ -374,16 +473,7 @@ pub(crate) fn snapshot(handle: u64) -> Result<Snapshot, Error> {
 
 /// A share of the collection of a handle, for calls that may wait.
 pub(crate) fn share(handle: u64) -> Result<Collection, Error> {
-    with_collection(handle, |collection| Ok(collection.clone()))
-}
-
-/// Looks at the collection of a handle.
-#[inline]
-pub(crate) fn with_collection<R>(handle: u64, look: impl FnOnce(&Collection) -> Result<R, Error>) -> Result<R, Error> {
-    with(handle, |object| match object {
-        Object::Collection(collection) => look(collection),
-        _ => Err(wrong(handle, KINDS[3])),
-    })
+    hold(handle)?.collection().cloned()
 }
 
 /// The transaction of a handle.
@@ -426,9 +516,29 @@ pub(crate) fn insert_scan(cursor: Cursor) -> Result<u64, Error> {
     insert(Object::Scan(Box::new(Scan { cursor: Mutex::new(cursor), born: FORKS.load(Ordering::Relaxed) })))
 }
 
-/// A handle for a transaction.
+/// The transactions that a thread has begun and not ended. Their handles end with the thread, as they do themselves.
+struct Begun(RefCell<Vec<u64>>);
+
+thread_local! {
+    static BEGUN: Begun = const { Begun(RefCell::new(Vec::new())) };
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        for handle in std::mem::take(self.0.get_mut()) {
+            release_transaction(handle);
+        }
+    }
+}
+
+/// A handle for a transaction, until that or this thread ends.
 pub(crate) fn insert_transaction(tx: Tx) -> Result<u64, Error> {
-    insert(Object::Transaction(Transaction { tx, collections: Mutex::default() }))
+    let handle = insert(Object::Transaction(Transaction { tx, collections: Mutex::default() }))?;
+    if BEGUN.try_with(|begun| begun.0.borrow_mut().push(handle)).is_err() {
+        release_transaction(handle);
+        return Err(Error::InvalidArgument("this thread is ending".to_owned()));
+    }
+    Ok(handle)
 }
 
 /// A handle for a collection of the transaction `handle`; it ends with the transaction.
@@ -453,11 +563,100 @@ pub(crate) fn insert_in_transaction(handle: u64, tx: Tx, name: &str) -> Result<u
     Ok(made)
 }
 
-/// Releases a transaction that has ended, with its collections.
+/// Releases a transaction that this thread has ended, with its collections.
 pub(crate) fn end_transaction(handle: u64) {
+    let _ = BEGUN.try_with(|begun| begun.0.borrow_mut().retain(|other| *other != handle));
+    release_transaction(handle);
+}
+
+fn release_transaction(handle: u64) {
     let Ok(Object::Transaction(transaction)) = remove(handle) else { return };
     for collection in transaction.collections.into_inner().unwrap_or_else(PoisonError::into_inner) {
         // One that the caller released already is stale.
         let _ = remove(collection);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    /// A token is cancelled as soon as it was taken out, so who holds one that is cancelled holds what is gone.
+    fn nobody_holds_what_was_taken_out(light: fn() -> Light) {
+        // One such test at a time, with as many threads as there are processors at least.
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        const ROUNDS: u64 = 200_000;
+        const CELLS: usize = 1 << 21;
+        let (current, held, over) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let record = Record::add(light());
+                MINE.set(Some(record));
+                let cells: Vec<AtomicU64> = (0..CELLS).map(|_| AtomicU64::new(0)).collect();
+                let mut random = 1_usize;
+                while !over.load(Ordering::Relaxed) {
+                    // Stores that miss the cache: what is stored after them is seen late by other threads.
+                    for _ in 0..24 {
+                        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                        cells[(random >> 32) % CELLS].store(1, Ordering::Relaxed);
+                    }
+                    let Ok(token) = hold(current.load(Ordering::Acquire)) else { continue };
+                    let Object::Cancel(token) = &*token else { unreachable!("only tokens are made here") };
+                    for _ in 0..2000 {
+                        assert!(!token.is_cancelled(), "held, and taken out all the same");
+                    }
+                    held.fetch_add(1, Ordering::Relaxed);
+                }
+                MINE.set(None);
+                record.give_back();
+            });
+            for round in 0..ROUNDS {
+                let handle = insert(Object::Cancel(CancelToken::new())).expect("a handle");
+                current.store(handle, Ordering::Release);
+                for _ in 0..round % 64 {
+                    std::hint::spin_loop();
+                }
+                let Ok(Object::Cancel(token)) = remove(handle) else { unreachable!("a token was put in") };
+                token.cancel();
+                if reader.is_finished() {
+                    break;
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        assert!(held.into_inner() > 0, "nobody ever held one");
+    }
+
+    #[test]
+    fn nobody_holds_what_was_taken_out_when_looking_is_free() {
+        nobody_holds_what_was_taken_out(Light::new);
+    }
+
+    #[test]
+    fn nobody_holds_what_was_taken_out_when_looking_takes_a_fence() {
+        nobody_holds_what_was_taken_out(Light::full);
+    }
+
+    #[test]
+    fn one_thread_may_hold_two_objects() {
+        let handles = [0, 1].map(|_| insert(Object::Cancel(CancelToken::new())).expect("a handle"));
+        let [first, second] = handles.map(|handle| hold(handle).expect("held"));
+        std::thread::scope(|scope| {
+            for handle in handles {
+                scope.spawn(move || {
+                    let Ok(Object::Cancel(token)) = remove(handle) else { unreachable!("a token was put in") };
+                    token.cancel();
+                });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            for object in [&first, &second] {
+                let Object::Cancel(token) = &**object else { unreachable!("a token was put in") };
+                assert!(!token.is_cancelled(), "held, and taken out all the same");
+            }
+            drop((second, first));
+        });
+        assert!(handles.into_iter().all(|handle| hold(handle).is_err()));
     }
 }

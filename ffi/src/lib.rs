@@ -4,6 +4,7 @@
 //!   C program -> functions  (database, collection, long: what nyro.h declares)
 //!                  -> boundary: null checks, lengths, no panic crosses, errors filled in
 //!                  -> handles:  64-bit number -> what it stands for; a stale number is an error
+//!                       -> barrier: the fence that a lookup need not pay for
 //!                  -> nyro-owned -> engine
 //! ```
 //!
@@ -12,6 +13,7 @@
 
 #![allow(non_camel_case_types, reason = "the names of the C API")]
 
+mod barrier;
 mod boundary;
 mod code;
 mod collection;

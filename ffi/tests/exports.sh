@@ -9,7 +9,7 @@ library=$1
 cd "$(dirname "$0")/../.."
 readelf -d "$library" | grep -q 'Library soname: \[libnyro.so.0\]' || { echo "the soname of $library is not libnyro.so.0"; exit 1; }
 exported=$(nm -D --defined-only "$library" | awk '{ print $NF }' | sed 's/@.*//' | sort)
-declared=$(${CC:-cc} -E -P -xc include/nyro.h | tr -d '\n' | grep -oE '[a-z0-9_ *]+ \*?nyro_[a-z_]+ *\(' | grep -v 'static inline' \
+declared=$(${CC:-cc} -E -P -xc include/nyro.h | tr -d '\n' | grep -oE '[a-z0-9_ *]+ \*?nyro_[a-z_]+ *\(' | grep -vE 'static inline|return ' \
     | grep -oE 'nyro_[a-z_]+ *\($' | tr -d ' (' | sort)
 diff <(echo "$declared") <(echo "$exported") || { echo "exported (>) is not what nyro.h declares (<)"; exit 1; }
 for function in $declared; do

@@ -36,7 +36,7 @@ impl Coll {
 
     /// Gives the document with this id to `read` without copying it; `None` if there is none.
     #[inline]
-    pub fn get_with<R>(&self, id: Id, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+    pub fn get_with<R>(&self, id: impl Into<Id>, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         match self {
             Coll::Live(collection) => collection.get_raw_with(id, |document| read(document.as_bytes())),
             Coll::Frozen(collection) => collection.lend().get_raw_with(id, |document| read(document.as_bytes())),

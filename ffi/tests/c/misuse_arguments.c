@@ -326,19 +326,32 @@ static void options_out_of_range(void) {
     close_db(db);
 }
 
+/* A format that is none; the out-parameters, which hold something, are null and 0 afterwards. */
+#define NO_FORMAT(call) \
+    do { \
+        data = (uint8_t *)&data; \
+        bytes = 7; \
+        GIVES(101, call); \
+        CHECK(data == NULL && bytes == 0); \
+    } while (0)
+
 static void formats_that_are_none(void) {
-    nyro_db db = open_memory();
+    nyro_db db = open_file("x");
     uint8_t *data;
     size_t bytes;
+    const nyro_text backups[] = {{TEXT("full")}};
+    OK(nyro_backup(db, TEXT("full"), NULL, NULL, 0, NULL, NULL, NULL));
     for (uint32_t format = 2; format != 0; format = format == UINT32_MAX ? 0 : format * 2 + 1) {
-        GIVES(101, nyro_stats(db, format, &data, &bytes, NULL));
-        GIVES(101, nyro_collection_names(db, format, &data, &bytes, NULL));
-        GIVES(101, nyro_backups(db, format, &data, &bytes, NULL));
-        GIVES(101, nyro_verify(db, NULL, format, &data, &bytes, NULL));
-        GIVES(101, nyro_compact(db, NULL, format, &data, &bytes, NULL));
-        GIVES(101, nyro_warm_up(db, 0, NULL, format, &data, &bytes, NULL));
-        GIVES(101, nyro_backup(db, TEXT("b"), NULL, NULL, format, &data, &bytes, NULL));
-        CHECK(data == NULL && bytes == 0 && access("b", F_OK) != 0);
+        NO_FORMAT(nyro_stats(db, format, &data, &bytes, NULL));
+        NO_FORMAT(nyro_collection_names(db, format, &data, &bytes, NULL));
+        NO_FORMAT(nyro_backups(db, format, &data, &bytes, NULL));
+        NO_FORMAT(nyro_verify(db, NULL, format, &data, &bytes, NULL));
+        NO_FORMAT(nyro_compact(db, NULL, format, &data, &bytes, NULL));
+        NO_FORMAT(nyro_warm_up(db, 0, NULL, format, &data, &bytes, NULL));
+        NO_FORMAT(nyro_backup(db, TEXT("b"), NULL, NULL, format, &data, &bytes, NULL));
+        NO_FORMAT(nyro_restore(TEXT("r"), backups, 1, 0, NULL, format, &data, &bytes, NULL));
+        NO_FORMAT(nyro_repair(TEXT("full"), TEXT("r"), 0, NULL, format, &data, &bytes, NULL));
+        CHECK(access("b", F_OK) != 0 && access("r", F_OK) != 0);
     }
     close_db(db);
 }

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* Runs a body in a child, which must end well. The child runs no cleanup of the parent's. */
@@ -372,6 +373,42 @@ static void a_copy_that_is_unloaded(void) {
     }
 }
 
+/* ---- no memory ----------------------------------------------------------------------------------------- */
+
+/* A document of 10 MB a thousand times, in a process that may have half a gigabyte more than it has. */
+static void child_without_memory(void *given) {
+    (void)given;
+    nyro_db db = open_memory();
+    nyro_collection c = collection_of(db, "c");
+    const size_t bytes = 10 << 20, count = 1000;
+    uint8_t *document = calloc(1, bytes), *out = document;
+    nyro_id *ids = calloc(count, sizeof *ids);
+    size_t *ends = calloc(count, sizeof *ends), out_bytes = 7;
+    CHECK(document != NULL && ids != NULL && ends != NULL);
+    memcpy(document, "\x82\xa3_id\x01\xa1" "b\xc6", 9);
+    for (int i = 0; i < 4; i++) document[9 + i] = (uint8_t)((bytes - 13) >> (24 - 8 * i));
+    OK(nyro_put(c, document, bytes, NULL, NULL));
+    for (size_t i = 0; i < count; i++) ids[i] = nyro_id_int(1);
+    unsigned long pages;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%lu", &pages) == 1);
+    fclose(file);
+    const rlim_t limit = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (512 << 20);
+    CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0);
+    GIVES(101, nyro_get_many(c, ids, count, &out, &out_bytes, ends, NULL));
+    CHECK(out == NULL && out_bytes == 0 && strstr(nyro_last_error_message(), "no memory") != NULL);
+    OK(nyro_get_many(c, ids, 10, &out, &out_bytes, ends, NULL));
+    CHECK(out_bytes == 10 * bytes && ends[9] == out_bytes && memcmp(out + 9 * bytes, document, bytes) == 0);
+    nyro_free(out);
+}
+
+static void many_documents_without_memory(void) {
+#ifdef __SANITIZE_ADDRESS__
+    return; /* It takes terabytes of addresses for itself. */
+#endif
+    in_child(child_without_memory, NULL);
+}
+
 const test_case PROCESS_CASES[] = {
     {"forked_children", forked_children},
     {"forked_with_a_transaction_open", forked_with_a_transaction_open},
@@ -380,5 +417,6 @@ const test_case PROCESS_CASES[] = {
     {"locked_by_another_process", locked_by_another_process},
     {"two_copies_of_the_library", two_copies_of_the_library},
     {"a_copy_that_is_unloaded", a_copy_that_is_unloaded},
+    {"many_documents_without_memory", many_documents_without_memory},
     {NULL, NULL},
 };
