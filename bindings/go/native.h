@@ -34,8 +34,7 @@ static inline go_bytes go_done_bytes(uint32_t code, uint8_t *data, size_t bytes)
 }
 
 static inline nyro_id go_make_id(uint32_t kind, int64_t integer, const uint8_t *data, size_t bytes) {
-    nyro_id id = {kind, 0, integer, data, bytes};
-    return id;
+    return nyro_id_make(kind, integer, data, bytes);
 }
 
 // Options with 0 for the defaults of what can't be 0.
