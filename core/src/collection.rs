@@ -1,7 +1,7 @@
 //! Collections as users see them: documents by id.
 
 use crate::database::Database;
-use crate::document::canonical::{prepare, with_integer_id, with_key, Prepared};
+use crate::document::canonical::{prepare, prepare_well_formed, with_integer_id, with_key, Prepared};
 use crate::document::{from_msgpack, to_msgpack, Id, RawDocument};
 use crate::engine::state::{self, State};
 use crate::engine::transaction::Transaction;
@@ -251,7 +251,19 @@ impl<T> Collection<T> {
         options: InsertManyOptions,
     ) -> Result<InsertManyResult> {
         let documents = documents.into_iter().map(|document| Ok(Cow::Borrowed(document.as_bytes())));
-        self.insert_all(documents, options)
+        self.insert_all(documents, options, prepare)
+    }
+
+    /// [`Collection::insert_many_raw`] without validation, for the bindings: the documents come from an encoder that
+    /// makes only well-formed ones. Others would be stored and fail when they are read.
+    #[doc(hidden)]
+    pub fn insert_many_well_formed<'d>(
+        &self,
+        documents: impl IntoIterator<Item = &'d RawDocument>,
+        options: InsertManyOptions,
+    ) -> Result<InsertManyResult> {
+        let documents = documents.into_iter().map(|document| Ok(Cow::Borrowed(document.as_bytes())));
+        self.insert_all(documents, options, prepare_well_formed)
     }
 
     /// Inserts in one transaction. What fails is told by its place among `documents`.
@@ -259,6 +271,7 @@ impl<T> Collection<T> {
         &self,
         documents: impl Iterator<Item = Result<Cow<'d, [u8]>>>,
         options: InsertManyOptions,
+        prepare: impl Fn(&[u8], usize) -> Result<Prepared<'_>>,
     ) -> Result<InsertManyResult> {
         let limit = self.db.shared().max_document_bytes;
         let mut failures = Vec::new();
@@ -346,7 +359,7 @@ impl<T: Serialize> Collection<T> {
             to_msgpack(document, &mut bytes)?;
             Ok(Cow::Owned(bytes))
         });
-        self.insert_all(documents, options)
+        self.insert_all(documents, options, prepare)
     }
 
     /// Replaces the document with this id; false, and nothing changed, if there is none. The new document

@@ -47,8 +47,8 @@ struct Shared {
     inner: Mutex<Inner>,
     /// The size of unit of which there are few left; 0 for none.
     few: AtomicUsize,
-    /// The size of an array that will be taken soon; 0 for none.
-    expected: AtomicUsize,
+    /// Sizes of arrays that will be taken soon; 0 for none.
+    expected: [AtomicUsize; 2],
     /// Bytes kept for later use, at most.
     limit: usize,
 }
@@ -163,7 +163,7 @@ impl Pool {
         Pool(Arc::new(Shared {
             inner: Mutex::new(Inner::default()),
             few: AtomicUsize::new(0),
-            expected: AtomicUsize::new(0),
+            expected: [AtomicUsize::new(0), AtomicUsize::new(0)],
             limit,
         }))
     }
@@ -221,24 +221,30 @@ impl Pool {
     /// Says that `bytes` of zeroed memory will be taken soon. A word too many is only memory that waits.
     pub fn expect(&self, bytes: usize) {
         if bytes >= ARRAY_BYTES && self.0.limit >= LEAST_TO_PREPARE && !cfg!(miri) && !cfg!(loom) {
-            self.0.expected.store(bytes, Ordering::Relaxed);
+            let is_noted = |place: &AtomicUsize| {
+                place.compare_exchange(0, bytes, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            };
+            // With both places taken, who takes the array makes it.
+            let _ = self.0.expected.iter().any(is_noted);
         }
     }
 
     /// True when it is time for [`Pool::prepare`].
     #[inline]
     pub fn needs_prepare(&self) -> bool {
-        self.0.few.load(Ordering::Relaxed) != 0 || self.0.expected.load(Ordering::Relaxed) != 0
+        let is_set = |place: &AtomicUsize| place.load(Ordering::Relaxed) != 0;
+        is_set(&self.0.few) || self.0.expected.iter().any(is_set)
     }
 
     /// Makes the next slabs and arrays, so that who takes memory does not wait for the system to clear it.
     pub fn prepare(&self) {
-        self.prepare_array();
+        for place in &self.0.expected {
+            self.prepare_array(place.swap(0, Ordering::Relaxed));
+        }
         self.prepare_slabs();
     }
 
-    fn prepare_array(&self) {
-        let bytes = self.0.expected.swap(0, Ordering::Relaxed);
+    fn prepare_array(&self, bytes: usize) {
         let is_needed = |inner: &Inner| {
             inner.idle_bytes + bytes <= self.0.limit && inner.free_arrays.iter().all(|free| free.region.bytes != bytes)
         };
@@ -541,6 +547,15 @@ mod tests {
             assert!(!pool.needs_prepare());
             assert_eq!(pool.idle_bytes(), 8 << 20);
         }
+        // Two may be expected at once; a third is made by who takes it.
+        [16 << 20, 8 << 20, 4 << 20].map(|bytes| pool.expect(bytes));
+        pool.prepare();
+        assert_eq!(pool.idle_bytes(), 24 << 20);
+        drop(pool.take_zeroed(4 << 20));
+        pool.trim();
+        pool.trim();
+        pool.expect(8 << 20);
+        pool.prepare();
         let taken = pool.take_zeroed(8 << 20);
         assert_eq!(pool.idle_bytes(), 0);
         // SAFETY: the memory's own bytes.

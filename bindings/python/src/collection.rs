@@ -126,8 +126,13 @@ impl Collection {
     ) -> PyResult<InsertManyResult> {
         let options = InsertManyOptions { ordered, atomic };
         let many = Many::encode(py, documents, options)?;
-        let inserted = released(py, || self.coll.insert_many(many.documents(), options));
-        let inserted_ids = many.result(py, inserted.map(|result| result.inserted_ids))?;
+        let inserted = released(py, || match many.maybe_malformed {
+            true => self.coll.insert_many(many.documents(), options),
+            false => self.coll.insert_many_well_formed(many.documents(), options),
+        });
+        let inserted_ids = many.result(py, inserted.map(|result| result.inserted_ids));
+        codec::keep_buffer(py, many.bytes);
+        let inserted_ids = inserted_ids?;
         Ok(InsertManyResult { inserted_ids: inserted_ids.into_any().unbind() })
     }
 
@@ -163,6 +168,8 @@ pub struct Many {
     pub ends: Vec<usize>,
     failures: Vec<Failure>,
     ordered: bool,
+    /// One of them has to be validated.
+    maybe_malformed: bool,
 }
 
 impl Many {
@@ -174,7 +181,7 @@ impl Many {
                 "documents must be a list of dicts, not {class}"
             )));
         }
-        let mut many = Many { ordered: options.ordered, ..Many::default() };
+        let mut many = Many { bytes: codec::kept_buffer(py), ordered: options.ordered, ..Many::default() };
         let mut encode = |place: usize, document: Bound<'_, PyAny>| many.add(py, place, &document, options);
         if let Ok(list) = documents.cast::<PyList>() {
             many_of_list(list, &mut encode)?;
@@ -198,8 +205,9 @@ impl Many {
     ) -> PyResult<bool> {
         let start = self.bytes.len();
         match codec::encode_behind(py, &mut self.bytes, document)? {
-            Ok(()) if self.bytes.len() > LARGEST_BYTES => Err(error::of_fault(py, Fault::too_many(LARGEST_BYTES))),
-            Ok(()) => {
+            Ok(_) if self.bytes.len() > LARGEST_BYTES => Err(error::of_fault(py, Fault::too_many(LARGEST_BYTES))),
+            Ok(well_formed) => {
+                self.maybe_malformed |= !well_formed;
                 self.ends.push(self.bytes.len());
                 Ok(true)
             }

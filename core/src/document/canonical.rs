@@ -53,6 +53,16 @@ pub(crate) fn prepare(bytes: &[u8], max_document_bytes: usize) -> Result<Prepare
     Ok(Prepared::Rewritten(rewrite(bytes, shape, id, &key)?))
 }
 
+/// [`prepare`] for bytes of an encoder that makes only well-formed documents: mostly nothing but the `_id` is read.
+pub(crate) fn prepare_well_formed(bytes: &[u8], max_document_bytes: usize) -> Result<Prepared<'_>> {
+    let key = crate::record::key::key_of(bytes).filter(|key| is_plainly_shortest(key));
+    if key.is_none() || bytes.len() > max_document_bytes {
+        return prepare(bytes, max_document_bytes);
+    }
+    debug_assert!(matches!(prepare(bytes, max_document_bytes), Ok(Prepared::AsIs(_))), "a malformed document");
+    Ok(Prepared::AsIs(bytes))
+}
+
 /// Whether `value` is one of the usual ids in shortest form: an integer from -32 on, or a string of at most 31
 /// bytes. The others are compared with their shortest form.
 #[inline]

@@ -567,7 +567,7 @@ impl Delta {
         let slots = self.table().slots.len();
         if distinct as usize * 2 > slots {
             self.grow_table();
-        } else if distinct as usize == slots / 8 * 3 {
+        } else if distinct as usize == slots / 16 * 5 {
             self.pool.expect(2 * slots * std::mem::size_of::<AtomicU64>());
         }
         self.table().place(tag, value);

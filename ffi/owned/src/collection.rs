@@ -102,6 +102,16 @@ impl Coll {
         self.writable()?.insert_many_raw(documents.into_iter().map(RawDocument::unvalidated), options)
     }
 
+    /// [`Coll::insert_many`] for documents that the caller's own encoder made, all of them well-formed: they are not
+    /// validated.
+    pub fn insert_many_well_formed<'d>(
+        &self,
+        documents: impl IntoIterator<Item = &'d [u8]>,
+        options: InsertManyOptions,
+    ) -> Result<InsertManyResult> {
+        self.writable()?.insert_many_well_formed(documents.into_iter().map(RawDocument::unvalidated), options)
+    }
+
     /// Replaces the document with this id; false if there is none.
     pub fn replace_one(&self, id: Id, document: &[u8]) -> Result<bool> {
         self.writable()?.replace_one_raw(id, RawDocument::unvalidated(document))

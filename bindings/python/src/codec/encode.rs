@@ -11,7 +11,8 @@
 //! (lone surrogates), keys that are not `str`, naive datetimes, sets, and everything unknown. A cycle is a value that
 //! is nested too deep.
 //!
-//! The engine validates what is written here, so names that are there twice and reserved extensions are its matter.
+//! Names that are there twice and reserved extensions are the engine's matter: [`Encoder::is_well_formed`] says whether
+//! there may be any. A `dict` has each exact `str` once, so most documents are known to be well-formed.
 
 use super::fault::Fault;
 use super::names::{Names, KEPT_BYTES};
@@ -33,13 +34,19 @@ pub struct Encoder<'b> {
     start: usize,
     types: &'b Types,
     names: &'b mut Names,
+    well_formed: bool,
 }
 
 impl<'b> Encoder<'b> {
     /// An encoder that appends to `out`.
     pub fn new(out: &'b mut Vec<u8>, types: &'b Types, names: &'b mut Names) -> Encoder<'b> {
         let start = out.len();
-        Encoder { out, start, types, names }
+        Encoder { out, start, types, names, well_formed: true }
+    }
+
+    /// True if all that was written is valid without a look at it.
+    pub fn is_well_formed(&self) -> bool {
+        self.well_formed
     }
 
     /// Writes a document: a `dict` or a subclass of it.
@@ -130,6 +137,7 @@ impl<'b> Encoder<'b> {
     /// As [`Encoder::document`], of a mapping.
     unsafe fn items(&mut self, mapping: *mut PyObject, depth: u32) -> Result<(), Fault> {
         self.check(depth)?;
+        self.well_formed = false;
         // SAFETY: as this function requires. `items` is a new list that nobody else has; its entries are checked to be
         // pairs, which are tuples and do not change.
         unsafe {
@@ -268,6 +276,8 @@ impl<'b> Encoder<'b> {
             self.text(key)?;
             if ffi::PyUnicode_CheckExact(key) != 0 {
                 self.names.keep(key, self.out.get(at..).unwrap_or_default());
+            } else {
+                self.well_formed = false;
             }
             Ok(())
         }
@@ -288,7 +298,7 @@ impl<'b> Encoder<'b> {
             unsafe {
                 let place = self.out.as_mut_ptr().add(end);
                 place.write(0xa0 | len as u8);
-                std::ptr::copy_nonoverlapping(text.as_ptr(), place.add(1), len);
+                copy_short(text.as_ptr(), place.add(1), len);
                 self.out.set_len(end + 1 + len);
             }
             return Ok(());
@@ -389,6 +399,7 @@ impl<'b> Encoder<'b> {
     }
 
     fn ext(&mut self, code: i8, data: &[u8]) -> Result<(), Fault> {
+        self.well_formed = false;
         self.room(data.len())?;
         match data.len() {
             1 => self.out.push(0xd4),
@@ -443,5 +454,36 @@ impl<'b> Encoder<'b> {
             return Err(Fault::too_large(LARGEST_BYTES));
         }
         Ok(())
+    }
+}
+
+/// Copies less than 32 bytes with at most four loads and stores: a call of the C library's function costs more.
+///
+/// # Safety
+/// `len` bytes can be read at `from` and written at `to`, and do not overlap.
+#[inline(always)]
+unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
+    /// The first and the last `N` bytes, which together are all.
+    #[inline(always)]
+    unsafe fn ends<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
+        // SAFETY: `N <= len <= 2 * N`, so both ends are inside; both are read before one is written.
+        unsafe {
+            let first = from.cast::<[u8; N]>().read_unaligned();
+            let last = from.add(len - N).cast::<[u8; N]>().read_unaligned();
+            to.cast::<[u8; N]>().write_unaligned(first);
+            to.add(len - N).cast::<[u8; N]>().write_unaligned(last);
+        }
+    }
+    debug_assert!(len < 32);
+    // SAFETY: as this function requires, and each is given a length that suits it.
+    unsafe {
+        match len {
+            16.. => ends::<16>(from, to, len),
+            8.. => ends::<8>(from, to, len),
+            4.. => ends::<4>(from, to, len),
+            2.. => ends::<2>(from, to, len),
+            1 => to.write(from.read()),
+            0 => {}
+        }
     }
 }

@@ -90,25 +90,38 @@ pub fn decoding<R>(py: Python<'_>, read: impl FnOnce(&mut Decoder<'_>) -> R) -> 
     Ok(result)
 }
 
+/// An empty buffer, with the memory of the last one that was kept.
+pub fn kept_buffer(py: Python<'_>) -> Vec<u8> {
+    let mut buffer = BUFFER.take(py);
+    buffer.clear();
+    buffer
+}
+
+/// Keeps a buffer's memory for the next, if it is not too large.
+pub fn keep_buffer(py: Python<'_>, buffer: Vec<u8>) {
+    if buffer.capacity() <= KEPT_BYTES {
+        BUFFER.put(py, buffer);
+    }
+}
+
 /// Runs `write` with an empty buffer and the types, then `done` with what was written.
 pub fn encoding<R>(
     py: Python<'_>,
     write: impl FnOnce(&mut Encoder<'_>) -> Result<(), Fault>,
     done: impl FnOnce(&[u8]) -> R,
 ) -> PyResult<R> {
-    let mut buffer = BUFFER.take(py);
-    buffer.clear();
+    let mut buffer = kept_buffer(py);
     let written = with_encoder(py, &mut buffer, write)?;
     let result = written.map(|()| done(&buffer));
-    if buffer.capacity() <= KEPT_BYTES {
-        BUFFER.put(py, buffer);
-    }
+    keep_buffer(py, buffer);
     result.map_err(|fault| crate::error::of_fault(py, fault))
 }
 
-/// Writes a document behind what is in a buffer. After a fault the buffer may have a part of it.
-pub fn encode_behind(py: Python<'_>, out: &mut Vec<u8>, document: &Bound<'_, PyAny>) -> PyResult<Result<(), Fault>> {
-    with_encoder(py, out, write_document(document))
+/// Writes a document behind what is in a buffer, and says whether it is known to be well-formed. After a fault the
+/// buffer may have a part of it.
+pub fn encode_behind(py: Python<'_>, out: &mut Vec<u8>, document: &Bound<'_, PyAny>) -> PyResult<Result<bool, Fault>> {
+    let write = write_document(document);
+    with_encoder(py, out, |encoder| write(encoder).map(|()| encoder.is_well_formed()))
 }
 
 #[inline]
