@@ -57,21 +57,23 @@ const FIRST_MARKS: usize = 2;
 /// Entries that a delta can hold.
 pub const MAX_ENTRIES: u32 = 1 << 30;
 
+/// What a look-up reads stands together: three of four entries have it on one line.
+#[repr(C)]
 struct Entry {
     /// The record; for a tombstone the record that it ends, so that the id can be compared.
     address: AtomicU64,
-    /// Slot in the file that the id had before this delta, 0 for none.
-    base: AtomicU64,
     hash: AtomicU64,
-    /// Commit numbers, counted from the delta's base.
-    birth: AtomicU32,
-    death: AtomicU32,
-    /// Older version of the same id in this delta.
-    previous: AtomicU32,
-    /// Next entry of the same collection.
-    next: AtomicU32,
     tree: AtomicU32,
     tombstone: AtomicU32,
+    /// Commit numbers, counted from the delta's base.
+    birth: AtomicU32,
+    /// Older version of the same id in this delta.
+    previous: AtomicU32,
+    /// Slot in the file that the id had before this delta, 0 for none.
+    base: AtomicU64,
+    death: AtomicU32,
+    /// Next entry of the same collection.
+    next: AtomicU32,
 }
 
 // SAFETY: an entry is numbers only.
@@ -365,7 +367,13 @@ impl Delta {
     /// False when no id of this hash is in the delta. Cheap; may be true for nothing.
     #[inline]
     pub fn may_hold(&self, tree: u32, hash: u64) -> bool {
-        self.len.load(Ordering::Relaxed) != 0 && self.table().may_hold(tag_of(tree, hash))
+        if self.len.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let (tag, table) = (tag_of(tree, hash), self.table());
+        // If the filter says yes, the slot's line is on its way already.
+        crate::sync::prefetch(std::ptr::from_ref(&table.slots[table.home(tag)]).cast());
+        table.may_hold(tag)
     }
 
     /// The newest version at `snapshot` of the id with this hash for whose record `is_id` says yes
