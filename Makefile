@@ -14,7 +14,7 @@ PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test packages bench-bindings test-rust test-interop test-examples test-loom test-asan test-miri \
-        fmt lint docs header fixtures bench bench-space clean
+        fmt lint docs header fixtures bench lint-bench bench-engine bench-space clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,7 +75,19 @@ header: ## write include/nyro.h anew from the Rust source
 fixtures: ## make the kept files of a format that is not released yet anew
 	$(CARGO) test --quiet -p nyro --test engine -- --ignored make_the_fixtures
 
-bench: ## measure the engine
+# RocksDB needs a C++ compiler and libclang; without clang it is left out.
+BENCH_FEATURES ?= $(shell command -v clang > /dev/null && echo rocksdb)
+BENCH_ARGS     ?= --report bench/report
+BENCH           = CARGO_TARGET_DIR=$(TARGET)/bench $(CARGO)
+
+bench: ## NyroDB beside LMDB, redb, fjall, RocksDB and SQLite (BENCH_ARGS=--quick: less than two minutes)
+	cd bench && $(BENCH) build --release --features "$(BENCH_FEATURES)"
+	$(TARGET)/bench/release/nyro-bench $(BENCH_ARGS)
+
+lint-bench: ## formatting and clippy of the comparison
+	cd bench && $(CARGO) fmt --check && $(BENCH) clippy --release --all-targets -- -D warnings
+
+bench-engine: ## measure the engine alone
 	$(CARGO) bench -p nyro --bench engine
 
 bench-space: ## measure the size of the file and what holding it costs

@@ -1,0 +1,97 @@
+//! What an engine has to do. Keys are 8 bytes, big-endian, where the engine has no integers of its own; values are the
+//! documents as MessagePack.
+
+use std::path::Path;
+
+/// Whatever went wrong.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// An id and its document.
+pub type Item<'a> = (u64, &'a [u8]);
+
+/// How a commit is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A commit survives the end of the process; a power cut may take the last ones.
+    Relaxed,
+    /// A commit is on the disk when it returns.
+    Durable,
+}
+
+/// A store under test.
+pub trait Engine: Sized + Sync {
+    /// Its name in tables and arguments.
+    const NAME: &'static str;
+
+    /// All reads of it see one state.
+    type Snapshot<'e>: Reading
+    where
+        Self: 'e;
+
+    /// Name and version.
+    fn version() -> String;
+
+    /// How it is configured, in a line.
+    fn settings(durability: Durability) -> &'static str;
+
+    /// Opens the database in a directory, or makes it.
+    fn open(directory: &Path, durability: Durability) -> Outcome<Self>;
+
+    /// Closes it cleanly.
+    fn close(self) -> Outcome<()>;
+
+    /// Lets it finish what it does in the background, so that it is measured at its best.
+    fn settle(&self) -> Outcome<()> {
+        Ok(())
+    }
+
+    /// Sees to it that the end of the process loses nothing that was committed, where commits alone do not.
+    fn outlive_process(&self) -> Outcome<()> {
+        Ok(())
+    }
+
+    /// Inserts documents with new ids, in one transaction.
+    fn insert_batch(&self, items: &[Item<'_>]) -> Outcome<()>;
+
+    /// The same, ids ascending and above all that are there.
+    fn append_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        self.insert_batch(items)
+    }
+
+    /// Replaces documents, in one transaction.
+    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()>;
+
+    /// Inserts a document, in a transaction of its own.
+    fn insert(&self, item: Item<'_>) -> Outcome<()>;
+
+    /// Replaces a document, in a transaction of its own.
+    fn update(&self, item: Item<'_>) -> Outcome<()>;
+
+    /// Gives a document to `read`, in a snapshot of its own.
+    fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>>;
+
+    /// The state as of now.
+    fn snapshot(&self) -> Outcome<Self::Snapshot<'_>>;
+
+    /// Bytes that were moved to make room, if it tells.
+    fn relocated_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Reads that see one state.
+pub trait Reading {
+    /// Gives a document to `read`.
+    fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>>;
+
+    /// Gives the documents of many ids to `read`, each as it comes; the best way that it has.
+    fn get_many(&self, ids: &[u64], mut read: impl FnMut(&[u8])) -> Outcome<()> {
+        for id in ids {
+            self.get(*id, &mut read)?;
+        }
+        Ok(())
+    }
+
+    /// Gives all documents to `read`, in whatever order is its own.
+    fn scan(&self, read: impl FnMut(&[u8])) -> Outcome<()>;
+}

@@ -1,0 +1,107 @@
+//! LMDB through heed.
+
+use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use heed::byteorder::BigEndian;
+use heed::types::{Bytes, U64};
+use heed::{Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RoTxn, WithTls};
+use std::path::Path;
+
+/// LMDB.
+pub struct Lmdb {
+    env: Env,
+    documents: Database<U64<BigEndian>, Bytes>,
+}
+
+impl Lmdb {
+    fn write<'i>(&self, items: impl IntoIterator<Item = Item<'i>>, flags: PutFlags) -> Outcome<()> {
+        let mut transaction = self.env.write_txn()?;
+        for (id, document) in items {
+            self.documents.put_with_flags(&mut transaction, flags, &id, document)?;
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
+impl Engine for Lmdb {
+    const NAME: &'static str = "lmdb";
+    type Snapshot<'e> = LmdbSnapshot<'e>;
+
+    fn version() -> String {
+        let heed::LmdbVersion { major, minor, patch, .. } = heed::lmdb_version();
+        format!("LMDB {major}.{minor}.{patch}")
+    }
+
+    fn settings(durability: Durability) -> &'static str {
+        match durability {
+            Durability::Relaxed => "NO_SYNC, WRITE_MAP, NO_READ_AHEAD",
+            Durability::Durable => "default flags",
+        }
+    }
+
+    fn open(directory: &Path, durability: Durability) -> Outcome<Lmdb> {
+        let flags = match durability {
+            Durability::Relaxed => EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP | EnvFlags::NO_READ_AHEAD,
+            Durability::Durable => EnvFlags::empty(),
+        };
+        // SAFETY: the file is this benchmark's own, opened once and by this process alone.
+        let env = unsafe { EnvOpenOptions::new().map_size(64 << 30).flags(flags).open(directory)? };
+        let mut transaction = env.write_txn()?;
+        let documents = env.create_database(&mut transaction, None)?;
+        transaction.commit()?;
+        Ok(Lmdb { env, documents })
+    }
+
+    fn close(self) -> Outcome<()> {
+        self.env.force_sync()?;
+        self.env.prepare_for_closing().wait();
+        Ok(())
+    }
+
+    fn insert_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        self.write(items.iter().copied(), PutFlags::empty())
+    }
+
+    fn append_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        self.write(items.iter().copied(), PutFlags::APPEND)
+    }
+
+    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        self.write(items.iter().copied(), PutFlags::empty())
+    }
+
+    fn insert(&self, item: Item<'_>) -> Outcome<()> {
+        self.write([item], PutFlags::empty())
+    }
+
+    fn update(&self, item: Item<'_>) -> Outcome<()> {
+        self.write([item], PutFlags::empty())
+    }
+
+    fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
+        let transaction = self.env.read_txn()?;
+        Ok(self.documents.get(&transaction, &id)?.map(read))
+    }
+
+    fn snapshot(&self) -> Outcome<LmdbSnapshot<'_>> {
+        Ok(LmdbSnapshot { transaction: self.env.read_txn()?, documents: self.documents })
+    }
+}
+
+/// A read transaction.
+pub struct LmdbSnapshot<'e> {
+    transaction: RoTxn<'e, WithTls>,
+    documents: Database<U64<BigEndian>, Bytes>,
+}
+
+impl Reading for LmdbSnapshot<'_> {
+    fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
+        Ok(self.documents.get(&self.transaction, &id)?.map(read))
+    }
+
+    fn scan(&self, mut read: impl FnMut(&[u8])) -> Outcome<()> {
+        for found in self.documents.iter(&self.transaction)? {
+            read(found?.1);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! NyroDB through its Rust API.
+
+use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use nyro::{Collection, Database, Document, InsertManyOptions, Options, OwnedSnapshotCollection, RawDocument};
+use std::path::Path;
+
+/// NyroDB.
+pub struct Nyro {
+    db: Database,
+    documents: Collection<Document>,
+}
+
+fn raw<'d>(item: &Item<'d>) -> &'d RawDocument {
+    RawDocument::unvalidated(item.1)
+}
+
+impl Engine for Nyro {
+    const NAME: &'static str = "nyro";
+    type Snapshot<'e> = NyroSnapshot;
+
+    fn version() -> String {
+        format!("NyroDB {}", env!("CARGO_PKG_VERSION"))
+    }
+
+    fn settings(durability: Durability) -> &'static str {
+        match durability {
+            Durability::Relaxed => "Durability::Manual, all else by default",
+            Durability::Durable => "Durability::Sync, all else by default",
+        }
+    }
+
+    fn open(directory: &Path, durability: Durability) -> Outcome<Nyro> {
+        let durability = match durability {
+            Durability::Relaxed => nyro::Durability::Manual,
+            Durability::Durable => nyro::Durability::Sync,
+        };
+        let db = Database::open_with(directory.join("bench.nyro"), Options { durability, ..Options::default() })?;
+        let documents = db.collection("documents");
+        Ok(Nyro { db, documents })
+    }
+
+    fn close(self) -> Outcome<()> {
+        drop(self.documents);
+        Ok(self.db.close()?)
+    }
+
+    fn settle(&self) -> Outcome<()> {
+        Ok(self.db.checkpoint()?)
+    }
+
+    fn insert_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        self.documents.insert_many_raw(items.iter().map(raw), InsertManyOptions::default())?;
+        Ok(())
+    }
+
+    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        let transaction = self.db.begin()?;
+        let documents = transaction.collection::<Document>("documents");
+        for item in items {
+            documents.replace_one_raw(item.0, raw(item))?;
+        }
+        drop(documents);
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn insert(&self, item: Item<'_>) -> Outcome<()> {
+        self.documents.insert_one_raw(raw(&item))?;
+        Ok(())
+    }
+
+    fn update(&self, item: Item<'_>) -> Outcome<()> {
+        match self.documents.replace_one_raw(item.0, raw(&item))? {
+            true => Ok(()),
+            false => Err("a document to update is not there".into()),
+        }
+    }
+
+    fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
+        Ok(self.documents.get_raw_with(id, |document| read(document.as_bytes()))?)
+    }
+
+    fn snapshot(&self) -> Outcome<NyroSnapshot> {
+        Ok(NyroSnapshot(self.db.snapshot()?.collection("documents")?.to_owned()))
+    }
+
+    fn relocated_bytes(&self) -> Option<u64> {
+        self.db.stats().ok().map(|stats| stats.relocated_bytes)
+    }
+}
+
+/// A snapshot's collection.
+pub struct NyroSnapshot(OwnedSnapshotCollection<Document>);
+
+impl Reading for NyroSnapshot {
+    fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
+        Ok(self.0.lend().get_raw(id)?.map(|document| read(document.as_bytes())))
+    }
+
+    fn get_many(&self, ids: &[u64], mut read: impl FnMut(&[u8])) -> Outcome<()> {
+        self.0.lend().get_many_raw_with(ids.iter().copied(), |_, document| {
+            if let Some(document) = document {
+                read(document.as_bytes());
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    fn scan(&self, mut read: impl FnMut(&[u8])) -> Outcome<()> {
+        let mut scan = self.0.lend().scan();
+        while let Some(document) = scan.next_raw()? {
+            read(document.as_bytes());
+        }
+        Ok(())
+    }
+}

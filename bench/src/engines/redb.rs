@@ -1,0 +1,111 @@
+//! redb.
+
+use super::CACHE_BYTES;
+use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use std::path::Path;
+
+const DOCUMENTS: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("documents");
+
+/// redb.
+pub struct Redb {
+    db: Database,
+    durability: redb::Durability,
+}
+
+impl Redb {
+    fn write<'i>(&self, items: impl IntoIterator<Item = Item<'i>>) -> Outcome<()> {
+        let mut transaction = self.db.begin_write()?;
+        transaction.set_durability(self.durability)?;
+        {
+            let mut table = transaction.open_table(DOCUMENTS)?;
+            for (id, document) in items {
+                table.insert(id, document)?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
+impl Engine for Redb {
+    const NAME: &'static str = "redb";
+    type Snapshot<'e> = RedbSnapshot;
+
+    fn version() -> String {
+        "redb 4".to_owned()
+    }
+
+    fn settings(durability: Durability) -> &'static str {
+        match durability {
+            Durability::Relaxed => "Durability::None, 512 MiB of cache",
+            Durability::Durable => "Durability::Immediate, 512 MiB of cache",
+        }
+    }
+
+    fn open(directory: &Path, durability: Durability) -> Outcome<Redb> {
+        let db = Database::builder().set_cache_size(CACHE_BYTES).create(directory.join("bench.redb"))?;
+        let durability = match durability {
+            Durability::Relaxed => redb::Durability::None,
+            Durability::Durable => redb::Durability::Immediate,
+        };
+        let opened = Redb { db, durability };
+        // The table has to be there for readers.
+        opened.write([])?;
+        Ok(opened)
+    }
+
+    fn close(self) -> Outcome<()> {
+        self.settle()
+    }
+
+    /// Commits without durability are kept by the next one with it.
+    fn settle(&self) -> Outcome<()> {
+        let mut transaction = self.db.begin_write()?;
+        transaction.set_durability(redb::Durability::Immediate)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn outlive_process(&self) -> Outcome<()> {
+        self.settle()
+    }
+
+    fn insert_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        self.write(items.iter().copied())
+    }
+
+    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        self.write(items.iter().copied())
+    }
+
+    fn insert(&self, item: Item<'_>) -> Outcome<()> {
+        self.write([item])
+    }
+
+    fn update(&self, item: Item<'_>) -> Outcome<()> {
+        self.write([item])
+    }
+
+    fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
+        self.snapshot()?.get(id, read)
+    }
+
+    fn snapshot(&self) -> Outcome<RedbSnapshot> {
+        Ok(RedbSnapshot(self.db.begin_read()?.open_table(DOCUMENTS)?))
+    }
+}
+
+/// A table as of a read transaction.
+pub struct RedbSnapshot(ReadOnlyTable<u64, &'static [u8]>);
+
+impl Reading for RedbSnapshot {
+    fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
+        Ok(self.0.get(id)?.map(|found| read(found.value())))
+    }
+
+    fn scan(&self, mut read: impl FnMut(&[u8])) -> Outcome<()> {
+        for found in self.0.iter()? {
+            read(found?.1.value());
+        }
+        Ok(())
+    }
+}

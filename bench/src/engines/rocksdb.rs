@@ -1,0 +1,121 @@
+//! RocksDB.
+
+use super::CACHE_BYTES;
+use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use rocksdb::{BlockBasedOptions, Cache, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch, WriteOptions, DB};
+use std::path::Path;
+
+/// RocksDB.
+pub struct Rocks {
+    db: DB,
+    write: WriteOptions,
+}
+
+impl Rocks {
+    fn write<'i>(&self, items: impl IntoIterator<Item = Item<'i>>) -> Outcome<()> {
+        let mut batch = WriteBatch::default();
+        for (id, document) in items {
+            batch.put(id.to_be_bytes(), document);
+        }
+        Ok(self.db.write_opt(batch, &self.write)?)
+    }
+
+    fn write_one(&self, (id, document): Item<'_>) -> Outcome<()> {
+        Ok(self.db.put_opt(id.to_be_bytes(), document, &self.write)?)
+    }
+}
+
+impl Engine for Rocks {
+    const NAME: &'static str = "rocksdb";
+    type Snapshot<'e> = RocksSnapshot<'e>;
+
+    fn version() -> String {
+        "RocksDB 11.8".to_owned()
+    }
+
+    fn settings(durability: Durability) -> &'static str {
+        match durability {
+            Durability::Relaxed => "WAL without sync, 512 MiB of block cache, bloom filters of 10 bits, 2 jobs",
+            Durability::Durable => "WAL with sync, 512 MiB of block cache, bloom filters of 10 bits, 2 jobs",
+        }
+    }
+
+    fn open(directory: &Path, durability: Durability) -> Outcome<Rocks> {
+        let mut table = BlockBasedOptions::default();
+        table.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
+        table.set_bloom_filter(10.0, false);
+        table.set_block_size(16 << 10);
+        table.set_cache_index_and_filter_blocks(true);
+        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.set_block_based_table_factory(&table);
+        options.set_level_compaction_dynamic_level_bytes(true);
+        options.set_max_background_jobs(2);
+        options.set_bytes_per_sync(1 << 20);
+        let db = DB::open(&options, directory.join("rocksdb"))?;
+        let mut write = WriteOptions::default();
+        write.set_sync(durability == Durability::Durable);
+        Ok(Rocks { db, write })
+    }
+
+    fn close(self) -> Outcome<()> {
+        Ok(self.db.flush()?)
+    }
+
+    fn settle(&self) -> Outcome<()> {
+        self.db.flush()?;
+        self.db.compact_range(None::<&[u8]>, None::<&[u8]>);
+        Ok(())
+    }
+
+    fn insert_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        self.write(items.iter().copied())
+    }
+
+    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        self.write(items.iter().copied())
+    }
+
+    fn insert(&self, item: Item<'_>) -> Outcome<()> {
+        self.write_one(item)
+    }
+
+    fn update(&self, item: Item<'_>) -> Outcome<()> {
+        self.write_one(item)
+    }
+
+    fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
+        Ok(self.db.get_pinned(id.to_be_bytes())?.map(|found| read(&found)))
+    }
+
+    fn snapshot(&self) -> Outcome<RocksSnapshot<'_>> {
+        let snapshot = self.db.snapshot();
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&snapshot);
+        Ok(RocksSnapshot { db: &self.db, options, _snapshot: snapshot })
+    }
+}
+
+/// A snapshot.
+pub struct RocksSnapshot<'e> {
+    db: &'e DB,
+    options: ReadOptions,
+    _snapshot: SnapshotWithThreadMode<'e, DB>,
+}
+
+impl Reading for RocksSnapshot<'_> {
+    fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
+        Ok(self.db.get_pinned_opt(id.to_be_bytes(), &self.options)?.map(|found| read(&found)))
+    }
+
+    fn scan(&self, mut read: impl FnMut(&[u8])) -> Outcome<()> {
+        let mut all = self.db.raw_iterator();
+        all.seek_to_first();
+        while let Some(document) = all.value() {
+            read(document);
+            all.next();
+        }
+        Ok(all.status()?)
+    }
+}

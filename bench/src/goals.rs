@@ -1,0 +1,82 @@
+//! What NyroDB wants to reach, each against a peer of the same run.
+
+use crate::workload::Workload;
+
+/// What a goal is held against.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Against {
+    /// So many times the operations of a peer in the same workload.
+    Peer(&'static str),
+    /// So many times the operations of the best peer.
+    Best,
+    /// So many times our own operations in another workload.
+    Own(Workload),
+    /// At most so many times the bytes of the documents.
+    Data,
+    /// At most so many seconds.
+    Seconds,
+}
+
+/// A goal.
+#[derive(Debug, Clone, Copy)]
+pub struct Goal {
+    /// The workload.
+    pub workload: Workload,
+    /// How much.
+    pub factor: f64,
+    /// Of what.
+    pub against: Against,
+    /// Whether it is meant to hold with the few documents of `--quick`, too.
+    pub quick: bool,
+}
+
+const fn goal(workload: Workload, factor: f64, against: Against, quick: bool) -> Goal {
+    Goal { workload, factor, against, quick }
+}
+
+/// All of them.
+pub const GOALS: &[Goal] = {
+    use Against::{Best, Data, Own, Peer, Seconds};
+    use Workload::*;
+    &[
+        goal(GetEach, 5.0, Peer("lmdb"), false),
+        goal(GetSnapshot, 5.0, Peer("lmdb"), false),
+        goal(GetMany, 8.0, Peer("lmdb"), false),
+        goal(GetMany, 1.5, Own(GetSnapshot), true),
+        goal(Get2threads, 1.8, Own(GetSnapshot), true),
+        goal(LoadRandom, 3.5, Best, false),
+        goal(LoadSequential, 1.0, Best, false),
+        goal(CommitInsert, 3.0, Best, false),
+        goal(CommitUpdate, 4.0, Best, false),
+        goal(UpdateBatch100, 4.0, Best, false),
+        goal(Durable1, 1.0, Best, true),
+        goal(Durable16, 1.5, Best, true),
+        goal(Scan, 1.5, Best, true),
+        goal(FileSize, 1.2, Data, true),
+        goal(FileSizeUpdated, 1.5, Data, true),
+        goal(OpenClean, 0.001, Seconds, true),
+        goal(OpenKilled, 1.0, Seconds, true),
+    ]
+};
+
+impl Goal {
+    /// In words.
+    pub fn describe(&self) -> String {
+        let factor = self.factor;
+        match self.against {
+            Against::Peer(name) => format!("at least {factor} × {name}"),
+            Against::Best => format!("at least {factor} × the best"),
+            Against::Own(other) => format!("at least {factor} × own {}", other.name()),
+            Against::Data => format!("at most {factor} × the data"),
+            Against::Seconds => format!("at most {} ms", factor * 1000.0),
+        }
+    }
+
+    /// Whether `ratio` reaches it.
+    pub fn is_met(&self, ratio: f64) -> bool {
+        match self.against {
+            Against::Data | Against::Seconds => ratio <= self.factor,
+            _ => ratio >= self.factor,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The results as text, and as one JSON object a line.
+
+use crate::driver::{value, Plan, Results};
+use crate::goals::{Against, Goal, GOALS};
+use crate::workload::Workload;
+use serde_json::json;
+use std::fmt::Write as _;
+
+/// A goal, what was reached of it, and against what.
+pub struct Reached {
+    /// The goal.
+    pub goal: &'static Goal,
+    /// Times what it is held against.
+    pub ratio: f64,
+}
+
+/// How NyroDB stands in a workload, goal by goal.
+pub fn reached(results: &Results, workload: Workload) -> Vec<Reached> {
+    let of = |workload, engine: &str| results.median(workload, engine).map(|measure| value(workload, measure));
+    let goals = GOALS.iter().filter(|goal| goal.workload == workload);
+    let ratio = |goal: &Goal| {
+        let own = results.median(workload, "nyro")?;
+        let value = value(workload, own);
+        Some(match goal.against {
+            Against::Peer(name) => value / of(workload, name)?,
+            Against::Best => value / best_peer(results, workload)?.1,
+            Against::Own(other) => value / of(other, "nyro")?,
+            Against::Data => value / own.data_bytes? as f64,
+            Against::Seconds => value,
+        })
+    };
+    goals.filter_map(|goal| Some(Reached { goal, ratio: ratio(goal)? })).collect()
+}
+
+/// The peer that is best in a workload, and its figure.
+pub fn best_peer(results: &Results, workload: Workload) -> Option<(&str, f64)> {
+    let peers = results.engines.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "nyro");
+    let figures = peers.filter_map(|name| Some((name, value(workload, results.median(workload, name)?))));
+    match workload.is_size() || workload.is_opening() {
+        true => figures.min_by(|a, b| a.1.total_cmp(&b.1)),
+        false => figures.max_by(|a, b| a.1.total_cmp(&b.1)),
+    }
+}
+
+/// A figure with its unit.
+pub fn figure(workload: Workload, value: f64) -> String {
+    if workload.is_size() {
+        return format!("{:.1} MB", value / 1e6);
+    }
+    if workload.is_opening() {
+        return format!("{:.2} ms", value * 1000.0);
+    }
+    match value {
+        v if v >= 1e6 => format!("{:.2} M/s", v / 1e6),
+        v if v >= 1e4 => format!("{:.0} k/s", v / 1e3),
+        v => format!("{:.2} k/s", v / 1e3),
+    }
+}
+
+/// The table, in Markdown, with the losing rows in bold.
+pub fn table(plan: &Plan, results: &Results) -> String {
+    let mut out = String::new();
+    let names: Vec<&str> = results.engines.iter().map(|(name, _)| name.as_str()).collect();
+    let _ = writeln!(out, "| workload | {} | to the best peer | goals |", names.join(" | "));
+    let _ = writeln!(out, "| --- |{} ---: | --- |", " ---: |".repeat(names.len()));
+    for &workload in &plan.workloads {
+        let cell = |name: &&str| {
+            results
+                .median(workload, name)
+                .map_or("—".to_owned(), |measure| figure(workload, value(workload, measure)))
+        };
+        let cells: Vec<String> = names.iter().map(cell).collect();
+        let own = results.median(workload, "nyro").map(|measure| value(workload, measure));
+        let ratio = own.zip(best_peer(results, workload)).map(|(own, (_, best))| own / best);
+        let ratio = ratio.map_or("—".to_owned(), |ratio| format!("{ratio:.2}"));
+        let goals: Vec<String> = reached(results, workload).iter().map(goal_cell).collect();
+        let _ = writeln!(out, "| {} | {} | {ratio} | {} |", workload.name(), cells.join(" | "), goals.join("; "));
+    }
+    out
+}
+
+fn goal_cell(reached: &Reached) -> String {
+    let ratio = match reached.goal.against {
+        Against::Seconds => format!("{:.2} ms", reached.ratio * 1000.0),
+        _ => format!("{:.2}", reached.ratio),
+    };
+    match reached.goal.is_met(reached.ratio) {
+        true => format!("{}: {ratio}, met", reached.goal.describe()),
+        false => format!("**{}: {ratio}, missed**", reached.goal.describe()),
+    }
+}
+
+/// What is told beside the table: memory, bytes moved and written.
+pub fn notes(plan: &Plan, results: &Results) -> String {
+    let mut out = String::new();
+    for (name, _) in &results.engines {
+        let of = |workload| results.median(workload, name);
+        let mut told = Vec::new();
+        let load = of(Workload::LoadRandom).filter(|_| plan.workloads.contains(&Workload::LoadRandom));
+        if let Some(load) = load {
+            told.push(format!("{} MB of anonymous memory taken by the load", load.anonymous_bytes >> 20));
+        }
+        if let Some(updated) = of(Workload::FileSizeUpdated) {
+            let written = updated.written_per_byte.unwrap_or(0.0);
+            told.push(format!("{written:.2} bytes written to the disk for each byte updated at random"));
+            if let Some(relocated) = updated.relocated_bytes {
+                told.push(format!("{:.1} MB moved to make room meanwhile", relocated as f64 / 1e6));
+            }
+        }
+        if !told.is_empty() {
+            let _ = writeln!(out, "* {name}: {}.", told.join("; "));
+        }
+    }
+    for (name, why) in &results.missing {
+        let _ = writeln!(out, "* {name} did not run: {why}.");
+    }
+    for why in &results.failures {
+        let _ = writeln!(out, "* failed: {why}.");
+    }
+    out
+}
+
+/// One object a line for each workload and engine.
+pub fn json(plan: &Plan, results: &Results) -> Vec<serde_json::Value> {
+    let mut lines = Vec::new();
+    for &workload in &plan.workloads {
+        for (engine, _) in &results.engines {
+            let Some(measure) = results.median(workload, engine) else { continue };
+            let rate = (measure.seconds > 0.0).then(|| measure.operations as f64 / measure.seconds);
+            let goals = if engine == "nyro" { reached(results, workload) } else { Vec::new() };
+            let first = goals.first();
+            let own = value(workload, measure);
+            let to_best = best_peer(results, workload).map(|(_, best)| own / best);
+            lines.push(json!({
+                "workload": workload,
+                "engine": engine,
+                "documents": plan.documents,
+                "ops_per_s": rate,
+                "seconds": measure.seconds,
+                "bytes": measure.bytes,
+                "goal": first.map(|reached| reached.goal.factor),
+                "ratio": first.map(|reached| reached.ratio).or(to_best),
+                "goals": goals.iter().map(|reached| json!({
+                    "goal": reached.goal.describe(),
+                    "ratio": reached.ratio,
+                    "met": reached.goal.is_met(reached.ratio),
+                })).collect::<Vec<_>>(),
+                "processor_seconds": measure.processor_seconds,
+                "anonymous_bytes": measure.anonymous_bytes,
+                "relocated_bytes": measure.relocated_bytes,
+                "written_per_byte": measure.written_per_byte,
+            }));
+        }
+    }
+    lines
+}

@@ -1,0 +1,89 @@
+//! The worker process: one workload of one engine, one line of JSON.
+
+use crate::engine::{Durability, Engine, Outcome};
+use crate::engines;
+use crate::workload::{Run, Workload};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the driver tells a worker.
+#[derive(Debug, Args)]
+pub struct Order {
+    /// The engine.
+    #[arg(long)]
+    pub engine: String,
+    /// The workload.
+    #[arg(long)]
+    pub workload: Workload,
+    /// Where the engine's files are.
+    #[arg(long)]
+    pub directory: PathBuf,
+    /// How many documents.
+    #[arg(long)]
+    pub documents: usize,
+    /// Bytes of one, about.
+    #[arg(long)]
+    pub bytes: usize,
+    /// A measurement of single commits ends after so many seconds at the latest.
+    #[arg(long, default_value_t = 5.0)]
+    pub most: f64,
+    /// Prepare what `open_killed` opens, say so, and wait to be killed.
+    #[arg(long)]
+    pub fill: bool,
+    /// Only say what the engine is.
+    #[arg(long)]
+    pub about: bool,
+}
+
+/// What an engine is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct About {
+    /// Name and version.
+    pub version: String,
+    /// How it is configured where commits are relaxed.
+    pub relaxed: String,
+    /// How it is configured where they are durable.
+    pub durable: String,
+}
+
+/// Does what is ordered.
+pub fn work(order: &Order) -> Outcome<()> {
+    match order.engine.as_str() {
+        "nyro" => work_as::<engines::Nyro>(order),
+        "lmdb" => work_as::<engines::Lmdb>(order),
+        "redb" => work_as::<engines::Redb>(order),
+        "fjall" => work_as::<engines::Fjall>(order),
+        "sqlite" => work_as::<engines::Sqlite>(order),
+        #[cfg(feature = "rocksdb")]
+        "rocksdb" => work_as::<engines::Rocks>(order),
+        other => Err(format!("there is no engine {other} in this program").into()),
+    }
+}
+
+fn work_as<E: Engine>(order: &Order) -> Outcome<()> {
+    if order.about {
+        let [relaxed, durable] = [Durability::Relaxed, Durability::Durable].map(|d| E::settings(d).to_owned());
+        return say(&About { version: E::version(), relaxed, durable });
+    }
+    let run = Run {
+        directory: &order.directory,
+        documents: order.documents,
+        bytes: order.bytes,
+        most: Duration::from_secs_f64(order.most),
+    };
+    if order.fill {
+        let _engine = run.fill_to_be_killed::<E>()?;
+        say(&"filled")?;
+        loop {
+            std::thread::park();
+        }
+    }
+    say(&run.run::<E>(order.workload)?)
+}
+
+fn say(what: &impl Serialize) -> Outcome<()> {
+    println!("{}", serde_json::to_string(what)?);
+    Ok(())
+}

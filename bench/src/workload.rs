@@ -1,0 +1,472 @@
+//! The workloads, in the order in which they run, and what each does. `docs/performance.md` explains them.
+
+use crate::data::{random_ids, touch, Documents, Random, SEED};
+use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use crate::machine;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Documents of a load that share a transaction.
+const LOAD_BATCH: usize = 1000;
+/// Ids of one `get_many`.
+const MANY: usize = 64;
+/// Updates that share a transaction.
+const UPDATE_BATCH: usize = 100;
+/// A measurement of reads goes on for so long at least.
+const LEAST: Duration = Duration::from_millis(300);
+
+/// What is measured.
+#[allow(missing_docs, reason = "the names say it, docs/performance.md explains it")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Workload {
+    LoadRandom,
+    FileSize,
+    OpenClean,
+    GetEach,
+    GetSnapshot,
+    GetMany,
+    #[serde(rename = "get_2threads")]
+    #[value(name = "get_2threads")]
+    Get2threads,
+    Scan,
+    CommitUpdate,
+    #[serde(rename = "update_batch100")]
+    #[value(name = "update_batch100")]
+    UpdateBatch100,
+    CommitInsert,
+    LoadSequential,
+    #[serde(rename = "durable_1")]
+    #[value(name = "durable_1")]
+    Durable1,
+    #[serde(rename = "durable_16")]
+    #[value(name = "durable_16")]
+    Durable16,
+    FileSizeUpdated,
+    OpenKilled,
+}
+
+impl Workload {
+    /// All, in the order in which they run.
+    pub const ALL: &'static [Workload] = {
+        use Workload::*;
+        &[
+            LoadRandom,
+            FileSize,
+            OpenClean,
+            GetEach,
+            GetSnapshot,
+            GetMany,
+            Get2threads,
+            Scan,
+            CommitUpdate,
+            UpdateBatch100,
+            CommitInsert,
+            LoadSequential,
+            Durable1,
+            Durable16,
+            FileSizeUpdated,
+            OpenKilled,
+        ]
+    };
+
+    /// Its name in tables, arguments and JSON.
+    pub fn name(self) -> &'static str {
+        use Workload::*;
+        match self {
+            LoadRandom => "load_random",
+            FileSize => "file_size",
+            OpenClean => "open_clean",
+            GetEach => "get_each",
+            GetSnapshot => "get_snapshot",
+            GetMany => "get_many",
+            Get2threads => "get_2threads",
+            Scan => "scan",
+            CommitUpdate => "commit_update",
+            UpdateBatch100 => "update_batch100",
+            CommitInsert => "commit_insert",
+            LoadSequential => "load_sequential",
+            Durable1 => "durable_1",
+            Durable16 => "durable_16",
+            FileSizeUpdated => "file_size_updated",
+            OpenKilled => "open_killed",
+        }
+    }
+
+    /// True if it needs the database that `load_random` has left.
+    pub fn needs_load(self) -> bool {
+        use Workload::*;
+        !matches!(self, LoadRandom | LoadSequential | Durable1 | Durable16 | FileSizeUpdated | OpenKilled)
+    }
+
+    /// True if what counts is a number of bytes.
+    pub fn is_size(self) -> bool {
+        matches!(self, Workload::FileSize | Workload::FileSizeUpdated)
+    }
+
+    /// True if what counts is the time of one operation.
+    pub fn is_opening(self) -> bool {
+        matches!(self, Workload::OpenClean | Workload::OpenKilled)
+    }
+}
+
+/// What a worker found out.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Measure {
+    /// Operations and the seconds that they took.
+    pub operations: u64,
+    /// By the clock.
+    pub seconds: f64,
+    /// Of all threads of the process.
+    pub processor_seconds: f64,
+    /// What the files take on the disk, log included, where that was measured.
+    pub bytes: Option<u64>,
+    /// Bytes of the documents that these files hold.
+    pub data_bytes: Option<u64>,
+    /// Bytes that were moved to make room, where the engine tells.
+    pub relocated_bytes: Option<u64>,
+    /// Bytes that the process wrote to the disk, for each byte of the documents written.
+    pub written_per_byte: Option<f64>,
+    /// Anonymous memory of the process at its end, in bytes.
+    pub anonymous_bytes: u64,
+}
+
+/// What a workload works on.
+pub struct Run<'r> {
+    /// Where the engine's files are.
+    pub directory: &'r Path,
+    /// How many documents.
+    pub documents: usize,
+    /// Bytes of one, about.
+    pub bytes: usize,
+    /// A measurement of single commits ends after so long at the latest.
+    pub most: Duration,
+}
+
+struct Clock {
+    started: Instant,
+    processor: f64,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { processor: machine::processor_seconds(), started: Instant::now() }
+    }
+
+    fn measure(&self, operations: usize) -> Measure {
+        Measure {
+            operations: operations as u64,
+            seconds: self.started.elapsed().as_secs_f64(),
+            processor_seconds: machine::processor_seconds() - self.processor,
+            ..Measure::default()
+        }
+    }
+}
+
+impl Run<'_> {
+    fn main(&self) -> std::path::PathBuf {
+        self.directory.join("main")
+    }
+
+    fn fresh(&self, name: &str) -> Outcome<std::path::PathBuf> {
+        let directory = self.directory.join(name);
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory)?;
+        }
+        std::fs::create_dir_all(&directory)?;
+        Ok(directory)
+    }
+
+    fn ids(&self) -> Vec<u64> {
+        random_ids(self.documents, SEED)
+    }
+
+    fn data(&self) -> Documents {
+        Documents::new(self.ids(), self.bytes, &mut Random(SEED + 1))
+    }
+
+    /// `count` ids of documents that are there, each chosen anew.
+    fn picks(&self, count: usize) -> Vec<u64> {
+        let (ids, mut random) = (self.ids(), Random(SEED + 2));
+        (0..count).map(|_| ids[random.below(ids.len() as u64) as usize]).collect()
+    }
+
+    /// Runs a workload of engine `E`.
+    pub fn run<E: Engine>(&self, workload: Workload) -> Outcome<Measure> {
+        let mut measure = match workload {
+            Workload::LoadRandom => self.load::<E>(&self.data(), &self.fresh("main")?, false),
+            Workload::LoadSequential => {
+                let ids = (1..=self.documents as u64).collect();
+                let data = Documents::new(ids, self.bytes, &mut Random(SEED + 1));
+                self.load::<E>(&data, &self.fresh("sequential")?, true)
+            }
+            Workload::FileSize => self.file_size(),
+            Workload::OpenClean => self.open_clean::<E>(),
+            Workload::OpenKilled => self.open_killed::<E>(),
+            Workload::GetEach => self.reads::<E>(|engine, picks| {
+                let mut sum = 0;
+                for id in picks {
+                    sum ^= there(engine.get(*id, touch)?)?;
+                }
+                Ok(sum)
+            }),
+            Workload::GetSnapshot => self.reads::<E>(|engine, picks| get_all(&engine.snapshot()?, picks)),
+            Workload::GetMany => self.reads::<E>(|engine, picks| {
+                let (snapshot, mut sum, mut found) = (engine.snapshot()?, 0, 0);
+                for ids in picks.chunks(MANY) {
+                    snapshot.get_many(ids, |document| {
+                        sum ^= touch(document);
+                        found += 1;
+                    })?;
+                }
+                there((found == picks.len()).then_some(sum))
+            }),
+            Workload::Get2threads => self.reads::<E>(|engine, picks| {
+                let half = |picks: &[u64]| get_all(&engine.snapshot()?, picks);
+                let (first, second) = picks.split_at(picks.len() / 2);
+                std::thread::scope(|scope| {
+                    let other = scope.spawn(|| half(first));
+                    let sum = half(second)?;
+                    Ok(sum ^ other.join().map_err(|_| "a reader panicked")??)
+                })
+            }),
+            Workload::Scan => self.scan::<E>(),
+            Workload::CommitUpdate => self.updates::<E>(1, self.documents / 2),
+            Workload::UpdateBatch100 => self.updates::<E>(UPDATE_BATCH, self.documents / 2),
+            Workload::CommitInsert => self.inserts::<E>(),
+            Workload::Durable1 => self.durable::<E>(1),
+            Workload::Durable16 => self.durable::<E>(16),
+            Workload::FileSizeUpdated => self.file_size_updated::<E>(),
+        }?;
+        measure.anonymous_bytes = measure.anonymous_bytes.max(machine::anonymous_bytes());
+        Ok(measure)
+    }
+
+    fn load<E: Engine>(&self, data: &Documents, directory: &Path, sequential: bool) -> Outcome<Measure> {
+        // Taking memory for the documents was not the engine's work; what it takes itself is.
+        let before = machine::anonymous_bytes();
+        let engine = E::open(directory, Durability::Relaxed)?;
+        let clock = Clock::start();
+        for batch in data.batches(LOAD_BATCH) {
+            match sequential {
+                true => engine.append_batch(&batch)?,
+                false => engine.insert_batch(&batch)?,
+            }
+        }
+        let mut measure = clock.measure(data.len());
+        measure.anonymous_bytes = machine::anonymous_bytes().saturating_sub(before);
+        engine.settle()?;
+        engine.close()?;
+        Ok(measure)
+    }
+
+    fn file_size(&self) -> Outcome<Measure> {
+        let bytes = machine::disk_bytes(&self.main())?;
+        let data_bytes = Some(self.data().total_bytes() as u64);
+        Ok(Measure { operations: 1, seconds: 0.0, bytes: Some(bytes), data_bytes, ..Measure::default() })
+    }
+
+    fn file_size_updated<E: Engine>(&self) -> Outcome<Measure> {
+        let (data, directory) = (self.data(), self.fresh("updated")?);
+        let engine = E::open(&directory, Durability::Relaxed)?;
+        for batch in data.batches(LOAD_BATCH) {
+            engine.insert_batch(&batch)?;
+        }
+        engine.settle()?;
+        let (mut order, mut random) = ((0..data.len()).collect::<Vec<_>>(), Random(SEED + 3));
+        let (clock, before) = (Clock::start(), machine::written_bytes());
+        for _ in 0..10 {
+            random.shuffle(&mut order);
+            for places in order.chunks(UPDATE_BATCH) {
+                let batch: Vec<Item<'_>> = places.iter().map(|at| data.get(*at)).collect();
+                engine.update_batch(&batch)?;
+            }
+        }
+        let mut measure = clock.measure(10 * data.len());
+        measure.relocated_bytes = engine.relocated_bytes();
+        engine.close()?;
+        let written = machine::written_bytes().saturating_sub(before);
+        measure.written_per_byte = Some(written as f64 / (10 * data.total_bytes()) as f64);
+        measure.bytes = Some(machine::disk_bytes(&directory)?);
+        measure.data_bytes = Some(data.total_bytes() as u64);
+        std::fs::remove_dir_all(&directory)?;
+        Ok(measure)
+    }
+
+    fn open_clean<E: Engine>(&self) -> Outcome<Measure> {
+        let mut fastest: Option<Measure> = None;
+        for _ in 0..5 {
+            let clock = Clock::start();
+            let engine = E::open(&self.main(), Durability::Relaxed)?;
+            let measure = clock.measure(1);
+            there(engine.get(self.picks(1)[0], touch)?)?;
+            engine.close()?;
+            if fastest.as_ref().is_none_or(|fastest| measure.seconds < fastest.seconds) {
+                fastest = Some(measure);
+            }
+        }
+        fastest.ok_or_else(|| "nothing was opened".into())
+    }
+
+    /// Loads, in a process that is then killed (see `worker`); the next one opens what it has left.
+    pub fn fill_to_be_killed<E: Engine>(&self) -> Outcome<E> {
+        let (data, directory) = (self.data(), self.fresh("killed")?);
+        let engine = E::open(&directory, Durability::Relaxed)?;
+        for batch in data.batches(LOAD_BATCH) {
+            engine.insert_batch(&batch)?;
+        }
+        engine.outlive_process()?;
+        Ok(engine)
+    }
+
+    fn open_killed<E: Engine>(&self) -> Outcome<Measure> {
+        let clock = Clock::start();
+        let engine = E::open(&self.directory.join("killed"), Durability::Relaxed)?;
+        let measure = clock.measure(1);
+        // What the process had been told was committed outlives it.
+        for id in self.picks(1000) {
+            there(engine.get(id, touch)?)?;
+        }
+        engine.close()?;
+        std::fs::remove_dir_all(self.directory.join("killed"))?;
+        Ok(measure)
+    }
+
+    /// Reads random documents, all of them once before the clock starts.
+    fn reads<E: Engine>(&self, read: impl Fn(&E, &[u64]) -> Outcome<u64>) -> Outcome<Measure> {
+        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        engine.snapshot()?.scan(|document| {
+            black_box(touch(document));
+        })?;
+        let picks = self.picks(self.documents.min(1_000_000));
+        black_box(read(&engine, &picks)?);
+        let (clock, mut rounds) = (Clock::start(), 0);
+        while rounds == 0 || clock.started.elapsed() < LEAST {
+            black_box(read(&engine, &picks)?);
+            rounds += 1;
+        }
+        let measure = clock.measure(rounds * picks.len());
+        engine.close()?;
+        Ok(measure)
+    }
+
+    fn scan<E: Engine>(&self) -> Outcome<Measure> {
+        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let once = || -> Outcome<usize> {
+            let (mut sum, mut count) = (0, 0);
+            engine.snapshot()?.scan(|document| {
+                sum ^= touch(document);
+                count += 1;
+            })?;
+            black_box(sum);
+            Ok(count)
+        };
+        let count = once()?;
+        if count < self.documents {
+            return Err(format!("a scan gave {count} of {} documents", self.documents).into());
+        }
+        let (clock, mut rounds) = (Clock::start(), 0);
+        while rounds == 0 || clock.started.elapsed() < LEAST {
+            once()?;
+            rounds += 1;
+        }
+        let measure = clock.measure(rounds * count);
+        engine.close()?;
+        Ok(measure)
+    }
+
+    /// Replaces `count` documents by others of the same size, so many in a transaction.
+    fn updates<E: Engine>(&self, batch: usize, count: usize) -> Outcome<Measure> {
+        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let mut random = Random(SEED + 4 + batch as u64);
+        let mut ids = self.ids();
+        random.shuffle(&mut ids);
+        ids.truncate(count);
+        let data = Documents::new(ids, self.bytes, &mut random);
+        let (clock, mut done) = (Clock::start(), 0);
+        for from in (0..data.len()).step_by(batch) {
+            if batch == 1 {
+                engine.update(data.get(from))?;
+            } else {
+                let items: Vec<Item<'_>> = (from..data.len().min(from + batch)).map(|at| data.get(at)).collect();
+                engine.update_batch(&items)?;
+            }
+            done = data.len().min(from + batch);
+            if done % 1000 == 0 && clock.started.elapsed() > self.most {
+                break;
+            }
+        }
+        let measure = clock.measure(done);
+        engine.close()?;
+        Ok(measure)
+    }
+
+    /// Inserts half as many documents as there are, each in a transaction of its own.
+    fn inserts<E: Engine>(&self) -> Outcome<Measure> {
+        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        // Even ids: those that are there are odd.
+        let ids = random_ids(self.documents / 2, SEED + 5).into_iter().map(|id| id & !1 | 1 << 49).collect();
+        let data = Documents::new(ids, self.bytes, &mut Random(SEED + 6));
+        let (clock, mut done) = (Clock::start(), 0);
+        for at in 0..data.len() {
+            engine.insert(data.get(at))?;
+            done = at + 1;
+            if done % 1000 == 0 && clock.started.elapsed() > self.most {
+                break;
+            }
+        }
+        let measure = clock.measure(done);
+        engine.close()?;
+        Ok(measure)
+    }
+
+    /// Durable commits of one new document by so many threads, for about two seconds.
+    fn durable<E: Engine>(&self, threads: usize) -> Outcome<Measure> {
+        let directory = self.fresh("durable")?;
+        let engine = E::open(&directory, Durability::Durable)?;
+        let data = Documents::new(random_ids(100_000, SEED + 7), self.bytes, &mut Random(SEED + 8));
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        let commits = |least: Duration| -> Outcome<usize> {
+            let (started, mut count) = (Instant::now(), 0);
+            while started.elapsed() < least {
+                let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                if at >= data.len() {
+                    break;
+                }
+                engine.insert(data.get(at))?;
+                count += 1;
+            }
+            Ok(count)
+        };
+        commits(Duration::from_millis(200))?;
+        let clock = Clock::start();
+        let count = std::thread::scope(|scope| -> Outcome<usize> {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| commits(Duration::from_millis(1500)))).collect();
+            let mut sum = 0;
+            for worker in workers {
+                sum += worker.join().map_err(|_| "a writer panicked")??;
+            }
+            Ok(sum)
+        })?;
+        let measure = clock.measure(count);
+        engine.close()?;
+        std::fs::remove_dir_all(&directory)?;
+        Ok(measure)
+    }
+}
+
+fn get_all(snapshot: &impl Reading, ids: &[u64]) -> Outcome<u64> {
+    let mut sum = 0;
+    for id in ids {
+        sum ^= there(snapshot.get(*id, touch)?)?;
+    }
+    Ok(sum)
+}
+
+fn there<T>(found: Option<T>) -> Outcome<T> {
+    found.ok_or_else(|| "a document that was written is not there".into())
+}
