@@ -14,7 +14,8 @@ PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test packages bench-bindings test-rust test-interop test-examples test-loom test-asan test-miri \
-        fmt lint docs header fixtures bench lint-bench bench-engine bench-space clean
+        fmt lint docs header fixtures bench lint-bench bench-engine bench-space test-instructions \
+        accept-instructions clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +23,7 @@ help: ## list these commands
 demo: ## the main job on real data: the Unicode Character Database
 	@$(CARGO) run --release --quiet -p nyro-cli --example demo
 
-test: test-rust test-c test-conformance-c test-misuse test-examples test-node test-python test-go test-interop test-loom ## everything that must pass before a change is merged
+test: test-rust test-c test-conformance-c test-misuse test-examples test-node test-python test-go test-interop test-instructions test-loom ## everything that must pass before a change is merged
 	@echo
 	@echo "make test: all passed"
 
@@ -83,6 +84,16 @@ BENCH           = CARGO_TARGET_DIR=$(TARGET)/bench $(CARGO)
 bench: ## NyroDB beside LMDB, redb, fjall, RocksDB and SQLite (BENCH_ARGS=--quick: less than two minutes)
 	cd bench && $(BENCH) build --release --features "$(BENCH_FEATURES)"
 	$(TARGET)/bench/release/nyro-bench $(BENCH_ARGS)
+
+INSTRUCTIONS = $(TARGET)/release/examples/instructions
+
+test-instructions: ## instructions of get, put, commit and scan, beside those recorded
+	$(CARGO) build --release -p nyro-owned --example instructions
+	@$(PYTHON) bench/instructions.py $(INSTRUCTIONS)
+
+accept-instructions: ## record the counts of now: make accept-instructions REASON='why'
+	$(CARGO) build --release -p nyro-owned --example instructions
+	@$(PYTHON) bench/instructions.py $(INSTRUCTIONS) --accept "$(REASON)"
 
 lint-bench: ## formatting and clippy of the comparison
 	cd bench && $(CARGO) fmt --check && $(BENCH) clippy --release --all-targets -- -D warnings

@@ -10,7 +10,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -19,7 +19,7 @@ impl Random {
 
     /// One below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+        self.draw() % limit
     }
 
     /// Puts a slice into random order.
@@ -36,7 +36,7 @@ pub fn random_ids(count: usize, seed: u64) -> Vec<u64> {
     let mut ids: Vec<u64> = Vec::with_capacity(count + count / 1000);
     while ids.len() < count {
         let missing = count - ids.len();
-        ids.extend(std::iter::repeat_with(|| random.next() >> 16 | 1).take(missing));
+        ids.extend(std::iter::repeat_with(|| random.draw() >> 16 | 1).take(missing));
         ids.sort_unstable();
         ids.dedup();
     }
@@ -100,7 +100,7 @@ impl Documents {
 }
 
 fn document(id: u64, random: &mut Random, padding: usize) -> RawDocumentBuf {
-    let r = random.next();
+    let r = random.draw();
     let document = doc! {
         "_id": id,
         "name": format!("Person {:08x}", r as u32),
