@@ -78,7 +78,8 @@ impl Plan {
             }
         }
         for round in 1..=self.rounds {
-            for &workload in &self.workloads {
+            // Sizes do not vary from round to round.
+            for &workload in self.workloads.iter().filter(|workload| round == 1 || !workload.is_size()) {
                 for (engine, _) in results.engines.clone() {
                     eprint!("\r\x1b[Kround {round} of {}: {} {engine}", self.rounds, workload.name());
                     match self.measure(workload, &engine) {

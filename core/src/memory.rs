@@ -221,9 +221,8 @@ impl Pool {
     /// Says that `bytes` of zeroed memory will be taken soon. A word too many is only memory that waits.
     pub fn expect(&self, bytes: usize) {
         if bytes >= ARRAY_BYTES && self.0.limit >= LEAST_TO_PREPARE && !cfg!(miri) && !cfg!(loom) {
-            let is_noted = |place: &AtomicUsize| {
-                place.compare_exchange(0, bytes, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-            };
+            let is_noted =
+                |place: &AtomicUsize| place.compare_exchange(0, bytes, Ordering::Relaxed, Ordering::Relaxed).is_ok();
             // With both places taken, who takes the array makes it.
             let _ = self.0.expected.iter().any(is_noted);
         }
@@ -548,7 +547,7 @@ mod tests {
             assert_eq!(pool.idle_bytes(), 8 << 20);
         }
         // Two may be expected at once; a third is made by who takes it.
-        [16 << 20, 8 << 20, 4 << 20].map(|bytes| pool.expect(bytes));
+        [16 << 20, 8 << 20, 4 << 20].into_iter().for_each(|bytes| pool.expect(bytes));
         pool.prepare();
         assert_eq!(pool.idle_bytes(), 24 << 20);
         drop(pool.take_zeroed(4 << 20));

@@ -41,7 +41,9 @@ fn config(disk: &SimDisk) -> LogConfig {
 fn frame_of(parts: &[&[u8]]) -> Frame {
     let mut frame = Frame::default();
     frame.begin();
-    parts.iter().for_each(|part| drop(frame.extend(part)));
+    for part in parts {
+        frame.extend(part);
+    }
     frame
 }
 
