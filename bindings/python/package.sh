@@ -7,7 +7,8 @@ cd "$(dirname "$0")"
 bin=$(dirname "$PYTHON")
 mkdir -p "$DIST"
 rm -f "$DIST"/nyrodb-*
-"$bin/maturin" build --release --strip --zig --compatibility manylinux_2_28 --out "$DIST"
+# maturin asks the Python that it finds for zig.
+PATH="$bin:$PATH" "$bin/maturin" build --release --strip --zig --compatibility manylinux_2_28 --out "$DIST"
 "$bin/maturin" sdist --out "$DIST"
 wheel=$(ls "$DIST"/nyrodb-*.whl)
 PATH="$bin:$PATH" "$bin/auditwheel" show "$wheel" | tee /dev/stderr | grep -q 'manylinux_2_\(17\|28\)' \
