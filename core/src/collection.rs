@@ -1,7 +1,9 @@
 //! Collections as users see them: documents by id.
 
 use crate::database::Database;
-use crate::document::canonical::{prepare, prepare_well_formed, with_integer_id, with_key, Prepared};
+#[cfg(feature = "bindings")]
+use crate::document::canonical::prepare_well_formed;
+use crate::document::canonical::{prepare, with_integer_id, with_key, Prepared};
 use crate::document::{from_msgpack, to_msgpack, Id, RawDocument};
 use crate::engine::state::{self, State};
 use crate::engine::transaction::Transaction;
@@ -256,6 +258,7 @@ impl<T> Collection<T> {
 
     /// [`Collection::insert_many_raw`] without validation, for the bindings: the documents come from an encoder that
     /// makes only well-formed ones. Others would be stored and fail when they are read.
+    #[cfg(feature = "bindings")]
     #[doc(hidden)]
     pub fn insert_many_well_formed<'d>(
         &self,

@@ -14,7 +14,7 @@
 //! pages the same memory costs a quarter, and memory that was used before costs nothing. What comes back waits
 //! here for the next checkpoint's worth of writes, up to a limit; an idle database gives it all back to the
 //! system ([`Pool::trim`]). As long as it grows, the next slabs, and arrays that are expected, are made, and
-//! touched, by a background thread ([`Pool::prepare`]).
+//! touched, by a background thread ([`Pool::prepare_slabs`], [`Pool::prepare_arrays`]).
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 use std::alloc::Layout;
@@ -228,19 +228,19 @@ impl Pool {
         }
     }
 
-    /// True when it is time for [`Pool::prepare`].
+    /// True when it is time for [`Pool::prepare_slabs`] or [`Pool::prepare_arrays`].
     #[inline]
     pub fn needs_prepare(&self) -> bool {
         let is_set = |place: &AtomicUsize| place.load(Ordering::Relaxed) != 0;
         is_set(&self.0.few) || self.0.expected.iter().any(is_set)
     }
 
-    /// Makes the next slabs and arrays, so that who takes memory does not wait for the system to clear it.
-    pub fn prepare(&self) {
+    /// Makes the arrays that are expected, so that who takes one does not wait for the system to clear it. May take
+    /// some time.
+    pub fn prepare_arrays(&self) {
         for place in &self.0.expected {
             self.prepare_array(place.swap(0, Ordering::Relaxed));
         }
-        self.prepare_slabs();
     }
 
     fn prepare_array(&self, bytes: usize) {
@@ -253,12 +253,16 @@ impl Pool {
         let Some(region) = Region::new(bytes) else { return };
         region.touch();
         let mut inner = self.0.inner.lock();
+        if !is_needed(&inner) {
+            return;
+        }
         inner.is_active = true;
         inner.idle_bytes += bytes;
         inner.free_arrays.push(FreeArray { region, zero: true });
     }
 
-    fn prepare_slabs(&self) {
+    /// Makes the next slabs, a few MiB, for the same reason.
+    pub fn prepare_slabs(&self) {
         let bytes = self.0.few.swap(0, Ordering::Relaxed);
         let Some(class) = size_class(bytes) else { return };
         for _ in 0..SLABS_AHEAD {
@@ -526,7 +530,7 @@ mod tests {
         assert!(!pool.needs_prepare());
         let first = pool.take(16 << 10);
         assert!(pool.needs_prepare());
-        pool.prepare();
+        pool.prepare_slabs();
         assert!(!pool.needs_prepare());
         assert_eq!(pool.idle_bytes(), SLABS_AHEAD * SLAB_BYTES);
         let many: Vec<Memory> = (0..2 * (SLAB_BYTES / (16 << 10))).map(|_| pool.take(16 << 10)).collect();
@@ -542,25 +546,25 @@ mod tests {
         for _ in 0..2 {
             pool.expect(8 << 20);
             assert!(pool.needs_prepare());
-            pool.prepare();
+            pool.prepare_arrays();
             assert!(!pool.needs_prepare());
             assert_eq!(pool.idle_bytes(), 8 << 20);
         }
         // Two may be expected at once; a third is made by who takes it.
         [16 << 20, 8 << 20, 4 << 20].into_iter().for_each(|bytes| pool.expect(bytes));
-        pool.prepare();
+        pool.prepare_arrays();
         assert_eq!(pool.idle_bytes(), 24 << 20);
         drop(pool.take_zeroed(4 << 20));
         pool.trim();
         pool.trim();
         pool.expect(8 << 20);
-        pool.prepare();
+        pool.prepare_arrays();
         let taken = pool.take_zeroed(8 << 20);
         assert_eq!(pool.idle_bytes(), 0);
         // SAFETY: the memory's own bytes.
         assert!(unsafe { std::slice::from_raw_parts(taken.ptr(), taken.len()) }.iter().all(|byte| *byte == 0));
         pool.expect(LEAST_TO_PREPARE + 1);
-        pool.prepare();
+        pool.prepare_arrays();
         assert_eq!(pool.idle_bytes(), 0, "more than may wait");
         let small = Pool::new(LEAST_TO_PREPARE - 1);
         small.expect(8 << 20);

@@ -15,6 +15,7 @@ import struct
 import sys
 import types
 import zoneinfo
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -458,3 +459,77 @@ def test_encoding_inside_encoding_keeps_no_reference() -> None:
     for _ in range(5):
         nyrodb.encode({"a": dt.datetime(2020, 1, 1, tzinfo=Zone())})
     assert sys.getrefcount(name) <= before + 1
+
+
+class _Meddling(dt.tzinfo):
+    """Changes a document while it is written, so that it has as many fields as before."""
+
+    def __init__(self, document: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> None:
+        self.document, self.change, self.is_done = document, change, False
+
+    def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
+        if not self.is_done:
+            self.is_done = True
+            self.change(self.document)
+        return dt.timedelta(0)
+
+    def dst(self, _: dt.datetime | None) -> None:
+        return None
+
+
+def _id_again(document: dict[str, Any]) -> None:
+    del document["_id"], document["b"]
+    document["_id"] = 77
+
+
+def _field_again(document: dict[str, Any]) -> None:
+    del document["a"], document["b"]
+    document["a"] = 2
+
+
+@pytest.mark.parametrize("change", [_id_again, _field_again])
+@pytest.mark.parametrize("many", [False, True])
+def test_a_document_that_is_changed_while_it_is_written_is_never_stored_malformed(
+    db: nyrodb.Database, change: Callable[[dict[str, Any]], None], many: bool
+) -> None:
+    document: dict[str, Any] = {"_id": 1}
+    document["a"] = dt.datetime(2020, 1, 1, tzinfo=_Meddling(document, change))
+    document["b"] = 1
+    with pytest.raises(nyrodb.NyroError):
+        if many:
+            db["c"].insert_many([document])
+        else:
+            db["c"].insert_one(document)
+    assert db["c"].count_documents() == 0
+    db.verify()
+
+
+class _Odd(dt.datetime):
+    """A datetime that differs from another by what is no timedelta."""
+
+    difference: Any = None
+
+    def __sub__(self, _: Any) -> Any:
+        return self.difference
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(
+    "difference",
+    [
+        types.SimpleNamespace(days=0, seconds=5, microseconds=1_050_000),
+        types.SimpleNamespace(days=0, seconds=5, microseconds=4_294_968),
+        types.SimpleNamespace(days=1 << 62, seconds=0, microseconds=0),
+        types.SimpleNamespace(days=(1 << 63) // 86_400, seconds=(1 << 63) - 1, microseconds=0),
+    ],
+)
+def test_a_datetime_of_an_odd_kind_is_refused(db: nyrodb.Database, difference: Any, many: bool) -> None:
+    odd = _Odd(2020, 1, 1, tzinfo=dt.timezone.utc)
+    odd.difference = difference
+    with pytest.raises(nyrodb.NyroError):
+        if many:
+            db["c"].insert_many([{"_id": 1, "at": odd}])
+        else:
+            db["c"].insert_one({"_id": 1, "at": odd})
+    assert db["c"].count_documents() == 0
+    db.verify()

@@ -53,6 +53,7 @@ pub(crate) fn prepare(bytes: &[u8], max_document_bytes: usize) -> Result<Prepare
     Ok(Prepared::Rewritten(rewrite(bytes, shape, id, &key)?))
 }
 
+#[cfg(feature = "bindings")]
 /// [`prepare`] for bytes of an encoder that makes only well-formed documents: mostly nothing but the `_id` is read.
 pub(crate) fn prepare_well_formed(bytes: &[u8], max_document_bytes: usize) -> Result<Prepared<'_>> {
     let key = crate::record::key::key_of(bytes).filter(|key| is_plainly_shortest(key));

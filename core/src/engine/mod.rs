@@ -326,16 +326,17 @@ impl Engine {
         };
         // Here, too: the other thread may be in a checkpoint for seconds.
         self.end_old_snapshots();
-        if self.pool.needs_prepare() {
-            self.pool.prepare();
+        self.pool.prepare_slabs();
+        if let Some(log) = self.log.get() {
+            if prepare && log.needs_prepare() {
+                log.prepare()?;
+            }
+            if sync {
+                log.sync_through(log.end())?;
+            }
         }
-        let Some(log) = self.log.get() else { return Ok(()) };
-        if prepare && log.needs_prepare() {
-            log.prepare()?;
-        }
-        if sync {
-            log.sync_through(log.end())?;
-        }
+        // Last: clearing many MiB takes a while, and nobody waits for them yet.
+        self.pool.prepare_arrays();
         Ok(())
     }
 

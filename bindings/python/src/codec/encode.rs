@@ -12,7 +12,8 @@
 //! is nested too deep.
 //!
 //! Names that are there twice and reserved extensions are the engine's matter: [`Encoder::is_well_formed`] says whether
-//! there may be any. A `dict` has each exact `str` once, so most documents are known to be well-formed.
+//! there may be any. A `dict` has each exact `str` once, so documents of values that run no code while they are written
+//! are known to be well-formed.
 
 use super::fault::Fault;
 use super::names::{Names, KEPT_BYTES};
@@ -112,7 +113,9 @@ impl<'b> Encoder<'b> {
     unsafe fn dict(&mut self, dict: *mut PyObject, depth: u32) -> Result<(), Fault> {
         self.check(depth)?;
         // SAFETY: as this function requires. `PyDict_Next` lends the key and the value; values that may run code
-        // are held by `value`, and keys are read before. A dict that was changed meanwhile is noticed at the end.
+        // are held by `value`, and keys are read before. Of a dict that was changed meanwhile the number of fields is
+        // noticed at the end; whatever else was changed, only code of the user's did it, and then the document is not
+        // taken for well-formed.
         unsafe {
             let fields = ffi::PyDict_Size(dict) as usize;
             self.head(fields, 0x80, 0x0f, [0xde, 0xdf])?;
@@ -206,6 +209,9 @@ impl<'b> Encoder<'b> {
     unsafe fn rare(&mut self, object: *mut PyObject, depth: u32) -> Result<(), Fault> {
         // SAFETY: as this function requires; each call is given an object of the type that was just checked.
         unsafe {
+            // All others may run code of the user's, which may change what is being written.
+            self.well_formed &= types::is_exactly(object, &raw mut ffi::PyBytes_Type)
+                || types::is_exactly(object, &raw mut ffi::PyTuple_Type);
             if ffi::PyBytes_Check(object) != 0 {
                 return self.bytes(object);
             }

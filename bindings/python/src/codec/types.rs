@@ -254,7 +254,7 @@ impl Types {
         let py = unsafe { Python::assume_attached() };
         // SAFETY: as above.
         let object = unsafe { Bound::from_borrowed_ptr(py, object) };
-        let read = || -> PyResult<Option<(i64, u32)>> {
+        let read = || -> PyResult<Option<(i64, i64, u32)>> {
             if object.call_method0(intern!(py, "utcoffset"))?.is_none() {
                 return Ok(None);
             }
@@ -262,10 +262,15 @@ impl Types {
             let days: i64 = since.getattr(intern!(py, "days"))?.extract()?;
             let seconds: i64 = since.getattr(intern!(py, "seconds"))?.extract()?;
             let micros: u32 = since.getattr(intern!(py, "microseconds"))?.extract()?;
-            Ok(Some((days * SECS_PER_DAY + seconds, micros * 1000)))
+            Ok(Some((days, seconds, micros)))
         };
         match read().map_err(Fault::raised)? {
-            Some(read) => Ok(read),
+            Some((days, seconds, micros)) => {
+                let secs = days.checked_mul(SECS_PER_DAY).and_then(|secs| secs.checked_add(seconds));
+                secs.filter(|_| micros < 1_000_000)
+                    .map(|secs| (secs, micros * 1000))
+                    .ok_or_else(|| Fault::value_error("a datetime whose difference to another is no timedelta"))
+            }
             None => Err(Fault::value_error(
                 "a naive datetime is no point in time; give it a tzinfo, as in datetime.now(timezone.utc)",
             )),
