@@ -100,6 +100,11 @@ pub fn notes(plan: &Plan, results: &Results) -> String {
         if let Some(load) = load {
             told.push(format!("{} MB of anonymous memory taken by the load", load.anonymous_bytes >> 20));
         }
+        if let Some([half, most, nearly, longest]) = of(Workload::CommitTail).and_then(|tail| tail.latency_micros) {
+            told.push(format!(
+                "a commit takes {half:.1} µs at the median, {most:.1} at 99 %, {nearly:.0} at 99.9 %, {longest:.0} at the most"
+            ));
+        }
         if let Some(updated) = of(Workload::FileSizeUpdated) {
             let written = updated.written_per_byte.unwrap_or(0.0);
             told.push(format!("{written:.2} bytes written to the disk for each byte updated at random"));
@@ -149,6 +154,7 @@ pub fn json(plan: &Plan, results: &Results) -> Vec<serde_json::Value> {
                 "anonymous_bytes": measure.anonymous_bytes,
                 "relocated_bytes": measure.relocated_bytes,
                 "written_per_byte": measure.written_per_byte,
+                "latency_micros": measure.latency_micros,
             }));
         }
     }

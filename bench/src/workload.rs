@@ -39,6 +39,7 @@ pub enum Workload {
     #[value(name = "update_batch100")]
     UpdateBatch100,
     CommitInsert,
+    CommitTail,
     LoadSequential,
     #[serde(rename = "durable_1")]
     #[value(name = "durable_1")]
@@ -66,6 +67,7 @@ impl Workload {
             CommitUpdate,
             UpdateBatch100,
             CommitInsert,
+            CommitTail,
             LoadSequential,
             Durable1,
             Durable16,
@@ -89,6 +91,7 @@ impl Workload {
             CommitUpdate => "commit_update",
             UpdateBatch100 => "update_batch100",
             CommitInsert => "commit_insert",
+            CommitTail => "commit_tail",
             LoadSequential => "load_sequential",
             Durable1 => "durable_1",
             Durable16 => "durable_16",
@@ -131,6 +134,8 @@ pub struct Measure {
     pub relocated_bytes: Option<u64>,
     /// Bytes that the process wrote to the disk, for each byte of the documents written.
     pub written_per_byte: Option<f64>,
+    /// How long a commit took, in microseconds: the median, 99 %, 99.9 %, the longest.
+    pub latency_micros: Option<[f64; 4]>,
     /// Anonymous memory of the process at its end, in bytes.
     pub anonymous_bytes: u64,
 }
@@ -238,6 +243,7 @@ impl Run<'_> {
             Workload::CommitUpdate => self.updates::<E>(1, self.documents / 2),
             Workload::UpdateBatch100 => self.updates::<E>(UPDATE_BATCH, self.documents / 2),
             Workload::CommitInsert => self.inserts::<E>(),
+            Workload::CommitTail => self.commit_tail::<E>(),
             Workload::Durable1 => self.durable::<E>(1),
             Workload::Durable16 => self.durable::<E>(16),
             Workload::FileSizeUpdated => self.file_size_updated::<E>(),
@@ -420,6 +426,29 @@ impl Run<'_> {
             }
         }
         let measure = clock.measure(done);
+        engine.close()?;
+        Ok(measure)
+    }
+
+    /// Replaces random documents, each in a transaction of its own and each timed, for as long as a measurement may
+    /// last: long enough for what the engine does in the background to come in between.
+    fn commit_tail<E: Engine>(&self) -> Outcome<Measure> {
+        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let (data, mut random) = (self.data(), Random(SEED + 9));
+        let mut took = hdrhistogram::Histogram::<u64>::new(3)?;
+        let (clock, mut done) = (Clock::start(), 0);
+        while clock.started.elapsed() < self.most {
+            for _ in 0..1000 {
+                let item = data.get(random.below(data.len() as u64) as usize);
+                let started = Instant::now();
+                engine.update(item)?;
+                took.record(started.elapsed().as_nanos() as u64)?;
+                done += 1;
+            }
+        }
+        let mut measure = clock.measure(done);
+        let at = |quantile| took.value_at_quantile(quantile) as f64 / 1000.0;
+        measure.latency_micros = Some([at(0.5), at(0.99), at(0.999), took.max() as f64 / 1000.0]);
         engine.close()?;
         Ok(measure)
     }
