@@ -468,14 +468,14 @@ pub(crate) fn insert(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u
 }
 
 /// The stored form of a document that replaces the one with `key`.
-pub(crate) fn key_for_replace(key: &[u8], bytes: &[u8], limit: usize) -> Result<Vec<u8>> {
+pub(crate) fn key_for_replace<'d>(key: &[u8], bytes: &'d [u8], limit: usize) -> Result<Cow<'d, [u8]>> {
     let document = match prepare(bytes, limit)? {
-        Prepared::AsIs(bytes) => bytes.to_vec(),
-        Prepared::Rewritten(bytes) => bytes,
+        Prepared::AsIs(bytes) => Cow::Borrowed(bytes),
+        Prepared::Rewritten(bytes) => Cow::Owned(bytes),
         Prepared::MissingId => {
             let mut document = Vec::with_capacity(bytes.len() + key.len() + 8);
             with_key(bytes, key, &mut document)?;
-            document
+            Cow::Owned(document)
         }
     };
     if key_of(&document) != Some(key) {
