@@ -1,32 +1,22 @@
 //! The documents and ids that all engines get, from one seed.
 
-use nyro::{doc, RawDocumentBuf};
-
 /// The seed of everything.
 pub const SEED: u64 = 7;
 
-/// A small generator of random numbers (SplitMix64, Steele, Lea and Flood, 2014).
-pub struct Random(pub u64);
+#[path = "../../core/benches/people/mod.rs"]
+mod people;
 
-impl Random {
-    /// The next one.
-    pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
+pub use people::Random;
 
-    /// One below `limit`.
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.draw() % limit
-    }
+/// A number below `limit`.
+pub fn below(random: &mut Random, limit: u64) -> u64 {
+    random.next() % limit
+}
 
-    /// Puts a slice into random order.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for at in (1..items.len()).rev() {
-            items.swap(at, self.below(at as u64 + 1) as usize);
-        }
+/// Puts a slice into random order.
+pub fn shuffle<T>(random: &mut Random, items: &mut [T]) {
+    for at in (1..items.len()).rev() {
+        items.swap(at, below(random, at as u64 + 1) as usize);
     }
 }
 
@@ -36,11 +26,11 @@ pub fn random_ids(count: usize, seed: u64) -> Vec<u64> {
     let mut ids: Vec<u64> = Vec::with_capacity(count + count / 1000);
     while ids.len() < count {
         let missing = count - ids.len();
-        ids.extend(std::iter::repeat_with(|| random.draw() >> 16 | 1).take(missing));
+        ids.extend(std::iter::repeat_with(|| random.next() >> 16 | 1).take(missing));
         ids.sort_unstable();
         ids.dedup();
     }
-    random.shuffle(&mut ids);
+    shuffle(&mut random, &mut ids);
     ids
 }
 
@@ -57,7 +47,7 @@ impl Documents {
         let mut documents =
             Documents { ids: Vec::new(), bytes: Vec::with_capacity(ids.len() * bytes), ends: Vec::new() };
         for id in &ids {
-            documents.bytes.extend_from_slice(document(*id, random, bytes.saturating_sub(130)).as_bytes());
+            documents.bytes.extend_from_slice(people::document(*id, random, bytes.saturating_sub(130)).as_bytes());
             documents.ends.push(documents.bytes.len());
         }
         documents.ids = ids;
@@ -67,11 +57,6 @@ impl Documents {
     /// How many.
     pub fn len(&self) -> usize {
         self.ids.len()
-    }
-
-    /// True without any.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
     }
 
     /// Bytes of all of them.
@@ -85,11 +70,6 @@ impl Documents {
         (self.ids[at], &self.bytes[start..self.ends[at]])
     }
 
-    /// The ids, in the order of the documents.
-    pub fn ids(&self) -> &[u64] {
-        &self.ids
-    }
-
     /// All, in batches of `size`.
     pub fn batches(&self, size: usize) -> impl Iterator<Item = Vec<(u64, &[u8])>> {
         (0..self.len()).step_by(size).map(move |from| {
@@ -97,22 +77,6 @@ impl Documents {
             (from..to).map(|at| self.get(at)).collect()
         })
     }
-}
-
-fn document(id: u64, random: &mut Random, padding: usize) -> RawDocumentBuf {
-    let r = random.draw();
-    let document = doc! {
-        "_id": id,
-        "name": format!("Person {:08x}", r as u32),
-        "email": format!("person{:x}@example.org", r >> 32),
-        "age": (r % 90) as i64,
-        "city": "Springfield",
-        "score": (r % 10_000) as f64 / 7.0,
-        "active": r & 1 == 1,
-        "visits": (r % 100_000) as i64,
-        "note": "x".repeat(padding)
-    };
-    RawDocumentBuf::from_serialize(&document).expect("a document")
 }
 
 /// A sum over all bytes: touches every one.

@@ -100,7 +100,7 @@ impl Plan {
         let directory = self.directory.join(engine);
         std::fs::create_dir_all(&directory)?;
         let mut command = Command::new(program);
-        command.arg("worker").args(["--engine", engine, "--workload", workload.name()]);
+        command.arg("worker").args(["--engine", engine, "--workload", &workload.name()]);
         command.arg("--directory").arg(directory);
         command.args(["--documents", &self.documents.to_string(), "--bytes", &self.bytes.to_string()]);
         command.args(["--most", &self.most.to_string()]);

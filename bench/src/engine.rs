@@ -58,14 +58,20 @@ pub trait Engine: Sized + Sync {
         self.insert_batch(items)
     }
 
-    /// Replaces documents, in one transaction.
-    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()>;
+    /// Replaces documents, in one transaction. Most engines know one kind of write for both.
+    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
+        self.insert_batch(items)
+    }
 
     /// Inserts a document, in a transaction of its own.
-    fn insert(&self, item: Item<'_>) -> Outcome<()>;
+    fn insert(&self, item: Item<'_>) -> Outcome<()> {
+        self.insert_batch(&[item])
+    }
 
     /// Replaces a document, in a transaction of its own.
-    fn update(&self, item: Item<'_>) -> Outcome<()>;
+    fn update(&self, item: Item<'_>) -> Outcome<()> {
+        self.insert(item)
+    }
 
     /// Gives a document to `read`, in a snapshot of its own.
     fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>>;

@@ -11,7 +11,7 @@
 //! Each measurement is a process of its own, so that no engine inherits another's memory, and so that what a
 //! process takes can be told. The engines take turns, so that a slow minute of the machine is everybody's.
 
-pub mod data;
+mod data;
 pub mod driver;
 pub mod engine;
 pub mod engines;

@@ -1,6 +1,6 @@
 //! NyroDB beside LMDB, redb, fjall, RocksDB and SQLite. `nyro-bench --help` tells more.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use nyro_bench::driver::{Plan, Results, ENGINES};
 use nyro_bench::engine::Outcome;
 use nyro_bench::goals::GOALS;
@@ -79,19 +79,16 @@ fn begins(name: &str, with: &[String]) -> bool {
 fn plan(arguments: &Arguments) -> Outcome<Plan> {
     let is_meant = |workload: &Workload| match arguments.workload.is_empty() {
         true => !arguments.quick || *workload != Workload::FileSizeUpdated,
-        false => begins(workload.name(), &arguments.workload),
+        false => begins(&workload.name(), &arguments.workload),
     };
-    let workloads: Vec<_> = Workload::ALL.iter().copied().filter(is_meant).collect();
+    let workloads: Vec<_> = Workload::all().iter().copied().filter(is_meant).collect();
     let engines = ENGINES.iter().filter(|name| begins(name, &arguments.engine));
     let engines: Vec<_> = engines.map(|name| (*name).to_owned()).collect();
     if workloads.is_empty() || engines.is_empty() {
-        let names = |names: Vec<&str>| names.join(", ");
-        return Err(format!(
-            "nothing is called so. Engines: {}. Workloads: {}.",
-            names(ENGINES.to_vec()),
-            names(Workload::ALL.iter().map(|workload| workload.name()).collect())
-        )
-        .into());
+        let names: Vec<String> = Workload::all().iter().map(|workload| workload.name()).collect();
+        return Err(
+            format!("nothing is called so. Engines: {}. Workloads: {}.", ENGINES.join(", "), names.join(", ")).into()
+        );
     }
     let temporary = || std::env::temp_dir().join(format!("nyro-bench-{}", std::process::id()));
     Ok(Plan {
@@ -159,8 +156,7 @@ fn write_report(plan: &Plan, results: &Results, directory: &Path, quick: bool) -
     std::fs::write(directory.join("report.jsonl"), lines)?;
     for &workload in &plan.workloads {
         if let Some(picture) = picture::bars(results, workload) {
-            let name = workload.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
-            std::fs::write(directory.join(format!("{name}.svg")), picture)?;
+            std::fs::write(directory.join(format!("{}.svg", workload.name())), picture)?;
         }
     }
     Ok(())

@@ -137,7 +137,7 @@ pub fn json(plan: &Plan, results: &Results) -> Vec<serde_json::Value> {
             let own = value(workload, measure);
             let to_best = best_peer(results, workload).map(|(_, best)| own / best);
             lines.push(json!({
-                "workload": workload,
+                "workload": workload.name(),
                 "engine": engine,
                 "documents": plan.documents,
                 "ops_per_s": rate,

@@ -1,6 +1,6 @@
 //! The workloads, in the order in which they run, and what each does. `docs/performance.md` explains them.
 
-use crate::data::{random_ids, touch, Documents, Random, SEED};
+use crate::data::{below, random_ids, shuffle, touch, Documents, Random, SEED};
 use crate::engine::{Durability, Engine, Item, Outcome, Reading};
 use crate::machine;
 use clap::ValueEnum;
@@ -20,8 +20,7 @@ const LEAST: Duration = Duration::from_millis(300);
 
 /// What is measured.
 #[allow(missing_docs, reason = "the names say it, docs/performance.md explains it")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum Workload {
     LoadRandom,
@@ -30,21 +29,17 @@ pub enum Workload {
     GetEach,
     GetSnapshot,
     GetMany,
-    #[serde(rename = "get_2threads")]
     #[value(name = "get_2threads")]
     Get2threads,
     Scan,
     CommitUpdate,
-    #[serde(rename = "update_batch100")]
     #[value(name = "update_batch100")]
     UpdateBatch100,
     CommitInsert,
     CommitTail,
     LoadSequential,
-    #[serde(rename = "durable_1")]
     #[value(name = "durable_1")]
     Durable1,
-    #[serde(rename = "durable_16")]
     #[value(name = "durable_16")]
     Durable16,
     FileSizeUpdated,
@@ -53,51 +48,13 @@ pub enum Workload {
 
 impl Workload {
     /// All, in the order in which they run.
-    pub const ALL: &'static [Workload] = {
-        use Workload::*;
-        &[
-            LoadRandom,
-            FileSize,
-            OpenClean,
-            GetEach,
-            GetSnapshot,
-            GetMany,
-            Get2threads,
-            Scan,
-            CommitUpdate,
-            UpdateBatch100,
-            CommitInsert,
-            CommitTail,
-            LoadSequential,
-            Durable1,
-            Durable16,
-            FileSizeUpdated,
-            OpenKilled,
-        ]
-    };
+    pub fn all() -> &'static [Workload] {
+        Workload::value_variants()
+    }
 
     /// Its name in tables, arguments and JSON.
-    pub fn name(self) -> &'static str {
-        use Workload::*;
-        match self {
-            LoadRandom => "load_random",
-            FileSize => "file_size",
-            OpenClean => "open_clean",
-            GetEach => "get_each",
-            GetSnapshot => "get_snapshot",
-            GetMany => "get_many",
-            Get2threads => "get_2threads",
-            Scan => "scan",
-            CommitUpdate => "commit_update",
-            UpdateBatch100 => "update_batch100",
-            CommitInsert => "commit_insert",
-            CommitTail => "commit_tail",
-            LoadSequential => "load_sequential",
-            Durable1 => "durable_1",
-            Durable16 => "durable_16",
-            FileSizeUpdated => "file_size_updated",
-            OpenKilled => "open_killed",
-        }
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// True if it needs the database that `load_random` has left.
@@ -197,7 +154,7 @@ impl Run<'_> {
     /// `count` ids of documents that are there, each chosen anew.
     fn picks(&self, count: usize) -> Vec<u64> {
         let (ids, mut random) = (self.ids(), Random(SEED + 2));
-        (0..count).map(|_| ids[random.below(ids.len() as u64) as usize]).collect()
+        (0..count).map(|_| ids[below(&mut random, ids.len() as u64) as usize]).collect()
     }
 
     /// Runs a workload of engine `E`.
@@ -286,7 +243,7 @@ impl Run<'_> {
         let (mut order, mut random) = ((0..data.len()).collect::<Vec<_>>(), Random(SEED + 3));
         let (clock, before) = (Clock::start(), machine::written_bytes());
         for _ in 0..10 {
-            random.shuffle(&mut order);
+            shuffle(&mut random, &mut order);
             for places in order.chunks(UPDATE_BATCH) {
                 let batch: Vec<Item<'_>> = places.iter().map(|at| data.get(*at)).collect();
                 engine.update_batch(&batch)?;
@@ -390,25 +347,30 @@ impl Run<'_> {
         let engine = E::open(&self.main(), Durability::Relaxed)?;
         let mut random = Random(SEED + 4 + batch as u64);
         let mut ids = self.ids();
-        random.shuffle(&mut ids);
+        shuffle(&mut random, &mut ids);
         ids.truncate(count);
         let data = Documents::new(ids, self.bytes, &mut random);
-        let (clock, mut done) = (Clock::start(), 0);
-        for from in (0..data.len()).step_by(batch) {
+        let measure = self.commits(data.len().div_ceil(batch), |commit| {
+            let from = commit * batch;
             if batch == 1 {
-                engine.update(data.get(from))?;
-            } else {
-                let items: Vec<Item<'_>> = (from..data.len().min(from + batch)).map(|at| data.get(at)).collect();
-                engine.update_batch(&items)?;
+                return engine.update(data.get(from));
             }
-            done = data.len().min(from + batch);
-            if done % 1000 == 0 && clock.started.elapsed() > self.most {
-                break;
-            }
-        }
-        let measure = clock.measure(done);
+            let items: Vec<Item<'_>> = (from..data.len().min(from + batch)).map(|at| data.get(at)).collect();
+            engine.update_batch(&items)
+        })?;
+        let measure = Measure { operations: (measure.operations * batch as u64).min(data.len() as u64), ..measure };
         engine.close()?;
         Ok(measure)
+    }
+
+    /// Times so many commits, or those of as long as a measurement may last.
+    fn commits(&self, count: usize, commit: impl Fn(usize) -> Outcome<()>) -> Outcome<Measure> {
+        let (clock, mut done) = (Clock::start(), 0);
+        while done < count && (done % 100 != 0 || clock.started.elapsed() < self.most) {
+            commit(done)?;
+            done += 1;
+        }
+        Ok(clock.measure(done))
     }
 
     /// Inserts half as many documents as there are, each in a transaction of its own.
@@ -417,15 +379,7 @@ impl Run<'_> {
         // Even ids: those that are there are odd.
         let ids = random_ids(self.documents / 2, SEED + 5).into_iter().map(|id| id & !1 | 1 << 49).collect();
         let data = Documents::new(ids, self.bytes, &mut Random(SEED + 6));
-        let (clock, mut done) = (Clock::start(), 0);
-        for at in 0..data.len() {
-            engine.insert(data.get(at))?;
-            done = at + 1;
-            if done % 1000 == 0 && clock.started.elapsed() > self.most {
-                break;
-            }
-        }
-        let measure = clock.measure(done);
+        let measure = self.commits(data.len(), |at| engine.insert(data.get(at)))?;
         engine.close()?;
         Ok(measure)
     }
@@ -439,7 +393,7 @@ impl Run<'_> {
         let (clock, mut done) = (Clock::start(), 0);
         while clock.started.elapsed() < self.most {
             for _ in 0..1000 {
-                let item = data.get(random.below(data.len() as u64) as usize);
+                let item = data.get(below(&mut random, data.len() as u64) as usize);
                 let started = Instant::now();
                 engine.update(item)?;
                 took.record(started.elapsed().as_nanos() as u64)?;

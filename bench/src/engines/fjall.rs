@@ -21,14 +21,6 @@ impl Fjall {
         }
         Ok(batch.commit()?)
     }
-
-    fn write_one(&self, (id, document): Item<'_>) -> Outcome<()> {
-        self.documents.insert(id.to_be_bytes(), document)?;
-        if self.durability == Durability::Durable {
-            self.db.persist(PersistMode::SyncData)?;
-        }
-        Ok(())
-    }
 }
 
 impl Engine for Fjall {
@@ -60,16 +52,12 @@ impl Engine for Fjall {
         self.write(items.iter().copied())
     }
 
-    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
-        self.write(items.iter().copied())
-    }
-
-    fn insert(&self, item: Item<'_>) -> Outcome<()> {
-        self.write_one(item)
-    }
-
-    fn update(&self, item: Item<'_>) -> Outcome<()> {
-        self.write_one(item)
+    fn insert(&self, (id, document): Item<'_>) -> Outcome<()> {
+        self.documents.insert(id.to_be_bytes(), document)?;
+        if self.durability == Durability::Durable {
+            self.db.persist(PersistMode::SyncData)?;
+        }
+        Ok(())
     }
 
     fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {

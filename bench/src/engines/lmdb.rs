@@ -65,18 +65,6 @@ impl Engine for Lmdb {
         self.write(items.iter().copied(), PutFlags::APPEND)
     }
 
-    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
-        self.write(items.iter().copied(), PutFlags::empty())
-    }
-
-    fn insert(&self, item: Item<'_>) -> Outcome<()> {
-        self.write([item], PutFlags::empty())
-    }
-
-    fn update(&self, item: Item<'_>) -> Outcome<()> {
-        self.write([item], PutFlags::empty())
-    }
-
     fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
         let transaction = self.env.read_txn()?;
         Ok(self.documents.get(&transaction, &id)?.map(read))

@@ -73,18 +73,6 @@ impl Engine for Redb {
         self.write(items.iter().copied())
     }
 
-    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
-        self.write(items.iter().copied())
-    }
-
-    fn insert(&self, item: Item<'_>) -> Outcome<()> {
-        self.write([item])
-    }
-
-    fn update(&self, item: Item<'_>) -> Outcome<()> {
-        self.write([item])
-    }
-
     fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
         self.snapshot()?.get(id, read)
     }

@@ -19,10 +19,6 @@ impl Rocks {
         }
         Ok(self.db.write_opt(batch, &self.write)?)
     }
-
-    fn write_one(&self, (id, document): Item<'_>) -> Outcome<()> {
-        Ok(self.db.put_opt(id.to_be_bytes(), document, &self.write)?)
-    }
 }
 
 impl Engine for Rocks {
@@ -73,16 +69,8 @@ impl Engine for Rocks {
         self.write(items.iter().copied())
     }
 
-    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
-        self.write(items.iter().copied())
-    }
-
-    fn insert(&self, item: Item<'_>) -> Outcome<()> {
-        self.write_one(item)
-    }
-
-    fn update(&self, item: Item<'_>) -> Outcome<()> {
-        self.write_one(item)
+    fn insert(&self, (id, document): Item<'_>) -> Outcome<()> {
+        Ok(self.db.put_opt(id.to_be_bytes(), document, &self.write)?)
     }
 
     fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {

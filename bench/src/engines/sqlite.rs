@@ -68,11 +68,6 @@ impl Sqlite {
         connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
-
-    fn write_one(&self, (id, document): Item<'_>) -> Outcome<()> {
-        self.lend()?.prepare_cached(PUT)?.execute((id as i64, document))?;
-        Ok(())
-    }
 }
 
 fn get<R>(connection: &Connection, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
@@ -115,16 +110,9 @@ impl Engine for Sqlite {
         self.write(items.iter().copied())
     }
 
-    fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
-        self.write(items.iter().copied())
-    }
-
-    fn insert(&self, item: Item<'_>) -> Outcome<()> {
-        self.write_one(item)
-    }
-
-    fn update(&self, item: Item<'_>) -> Outcome<()> {
-        self.write_one(item)
+    fn insert(&self, (id, document): Item<'_>) -> Outcome<()> {
+        self.lend()?.prepare_cached(PUT)?.execute((id as i64, document))?;
+        Ok(())
     }
 
     fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
