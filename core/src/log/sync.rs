@@ -2,11 +2,15 @@
 //!
 //! ```text
 //!   commit 7  sync_through ---- becomes the syncer --[ sync_data ]--> durable = end --> callback
-//!   commit 8  sync_through --------- waits -----------------------------^ not covered: next syncer
-//!   commit 9  sync_through --------- waits -----------------------------^ waits on ---------------^
+//!   commit 8  sync_through --------- waits -----------------------------^ told: next syncer --[ gathers, sync_data ]
+//!   commit 9  sync_through --------- waits ---------------------------------------------------------^ told: durable
 //! ```
 //!
-//! One thread syncs at a time, for all that is in the log at its beginning; there is no thread for it.
+//! One thread syncs at a time, for all that is in the log at its beginning; there is no thread for it. When it is done,
+//! it wakes those whose commits it covered, who need no lock any more, and one of the others, who syncs next. Those who
+//! were just woken mostly commit again at once; a syncer therefore lets others run until as many have come as in the
+//! last group, or nobody comes (the idea of PostgreSQL's `commit_siblings`, without a clock). Else groups of one and of
+//! all the others would take turns.
 //! Invariant 6: what is durable and whether a sync failed change under one lock, and after a failure what is
 //! durable never changes again: the operating system may report a lost write once only.
 
@@ -15,10 +19,14 @@ use super::writer::Log;
 use super::Lsn;
 use crate::error::{Error, Result};
 use crate::file::disk::DiskFile;
-use crate::sync::{MutexGuard, Ordering};
+use crate::sync::{AtomicBool, MutexGuard, Ordering};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::thread::{self, Thread};
+
+/// How often a syncer lets others run, at most, until as many wait for it as for the last one.
+const MOST_YIELDS: u64 = 128;
 
 /// Called with the last durable commit.
 type OnDurable = Box<dyn Fn(u64) + Send + Sync>;
@@ -75,10 +83,35 @@ impl Tail {
     }
 }
 
+/// A thread that waits for its commit.
+struct Waiter {
+    thread: Thread,
+    /// It has to look again.
+    told: AtomicBool,
+}
+
+impl Waiter {
+    fn wait(&self) {
+        while !self.told.load(Ordering::Acquire) {
+            thread::park();
+        }
+    }
+
+    fn tell(&self) {
+        self.told.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
 /// Who syncs, and what came of it.
 #[derive(Default)]
 pub(super) struct SyncState {
     is_syncing: bool,
+    /// Those who wait, each for its LSN.
+    waiting: Vec<(Lsn, Arc<Waiter>)>,
+    /// How many had come for a sync when the last one began, and how many of them in its own group.
+    arrived: u64,
+    group: u64,
     /// The first failure; set once.
     failure: Option<Arc<io::Error>>,
     on_durable: Option<OnDurable>,
@@ -117,24 +150,57 @@ impl Log {
         if lsn > self.end() {
             return Err(Error::Internal(format!("sync through LSN {lsn}, but the log ends at {}", self.end())));
         }
-        let mut state = self.sync.lock();
+        self.arrived.fetch_add(1, Ordering::Relaxed);
         while self.durable() < lsn {
+            let mut state = self.sync.lock();
+            if self.durable() >= lsn {
+                break;
+            }
             if let Some(failure) = &state.failure {
                 return Err(self.unknown(failure.clone()));
             }
-            if state.is_syncing {
-                self.synced.wait(&mut state);
-            } else {
-                state = self.sync_group(state);
+            if !state.is_syncing {
+                self.sync_group(state);
+                continue;
             }
+            let waiter = Arc::new(Waiter { thread: thread::current(), told: AtomicBool::new(false) });
+            state.waiting.push((lsn, waiter.clone()));
+            drop(state);
+            waiter.wait();
         }
         Ok(())
     }
 
+    /// Wakes those who have nothing more to wait for, and one of the others to be the next syncer.
+    fn tell_waiting(&self, state: &mut SyncState) {
+        let (durable, failed) = (self.durable(), state.failure.is_some());
+        let mut next = true;
+        state.waiting.retain(|(lsn, waiter)| {
+            let told = failed || *lsn <= durable || std::mem::take(&mut next);
+            if told {
+                waiter.tell();
+            }
+            !told
+        });
+    }
+
+    /// Lets others run until as many wait as in the last group.
+    fn gather(&self, arrived: u64, group: u64) {
+        for _ in 0..group.saturating_sub(1).saturating_mul(4).min(MOST_YIELDS) {
+            if self.arrived.load(Ordering::Relaxed).wrapping_sub(arrived) >= group {
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+
     /// Syncs all that is in the log, in the role of the syncer.
-    fn sync_group<'a>(&'a self, mut state: MutexGuard<'a, SyncState>) -> MutexGuard<'a, SyncState> {
+    fn sync_group(&self, mut state: MutexGuard<'_, SyncState>) {
         state.is_syncing = true;
+        let (arrived, group) = (state.arrived, state.group);
         drop(state);
+        self.gather(arrived, group);
+        let now = self.arrived.load(Ordering::Relaxed);
         let (end, commit, unsynced, current) = {
             let mut tail = self.tail.lock();
             (tail.end, tail.commit, std::mem::take(&mut tail.unsynced), tail.segments.back().cloned())
@@ -146,6 +212,7 @@ impl Log {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut state = self.sync.lock();
         state.is_syncing = false;
+        (state.arrived, state.group) = (now, now.wrapping_sub(arrived));
         match result {
             Err(e) => self.set_failure(&mut state, e),
             // Invariant 6: whoever stopped the log meanwhile must not see it move on.
@@ -160,8 +227,8 @@ impl Log {
                 self.durable.store(end.0, Ordering::Release);
             }
         }
+        self.tell_waiting(&mut state);
         self.synced.notify_all();
-        state
     }
 
     /// Syncs one file in the role of the syncer, so that no two syncs of a file overlap and one takes
@@ -185,6 +252,7 @@ impl Log {
             self.set_failure(&mut state, e);
             copy
         });
+        self.tell_waiting(&mut state);
         self.synced.notify_all();
         result
     }
@@ -197,7 +265,9 @@ impl Log {
 
     /// Stops all writing for good.
     pub fn latch(&self, failure: io::Error) {
-        self.set_failure(&mut self.sync.lock(), failure);
+        let mut state = self.sync.lock();
+        self.set_failure(&mut state, failure);
+        self.tell_waiting(&mut state);
         self.synced.notify_all();
     }
 

@@ -71,7 +71,10 @@ pub struct Log {
     chain: AtomicU64,
     pub(super) tail: Mutex<Tail>,
     pub(super) sync: Mutex<SyncState>,
+    /// For [`Log::sync_alone`].
     pub(super) synced: Condvar,
+    /// Threads that came to wait for a sync so far.
+    pub(super) arrived: AtomicU64,
     pub(super) durable: AtomicU64,
     pub(super) durable_commit: AtomicU64,
     /// Set for good together with the failure in `sync`.
@@ -150,6 +153,7 @@ impl Log {
             tail: Mutex::new(Tail::new(start, commit, segment)),
             sync: Mutex::new(SyncState::default()),
             synced: Condvar::new(),
+            arrived: AtomicU64::new(0),
             durable: AtomicU64::new(start.0),
             durable_commit: AtomicU64::new(commit),
             is_latched: AtomicBool::new(false),
