@@ -316,7 +316,7 @@ typedef struct nyro_options {
    */
   uint64_t cache_bytes;
   /**
-   * Bytes of log from which on writers are slowed down. Default 256 MiB, at least 16 KiB.
+   * Bytes of log from which on writers are slowed down. Default 128 MiB, at least 16 KiB.
    */
   uint64_t log_max_bytes;
   /**

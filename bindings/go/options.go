@@ -38,7 +38,7 @@ type Options struct {
 	Interval time.Duration
 	// CacheBytes is the memory for what is not in the file yet. Default 512 MiB, at least 64 KiB.
 	CacheBytes uint64
-	// LogMaxBytes is the size of the log from which on writers are slowed down. Default 256 MiB, at least 16 KiB.
+	// LogMaxBytes is the size of the log from which on writers are slowed down. Default 128 MiB, at least 16 KiB.
 	LogMaxBytes uint64
 	// WriterTimeout is how long a write waits for the writer's turn, in whole milliseconds. Default 60 s.
 	WriterTimeout time.Duration

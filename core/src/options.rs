@@ -50,7 +50,7 @@ pub struct Options {
     /// on (from 32 GiB on, if it is more). Under [`ReadMode::Pread`] as much again for pages that were read. Default: 512 MiB; at least 64 KiB.
     pub cache_bytes: u64,
     /// Bytes of log since the last checkpoint from which on writers are slowed down. A checkpoint begins
-    /// at half of it. Default: 256 MiB; at least 16 KiB.
+    /// at half of it. Default: 128 MiB; at least 16 KiB.
     pub log_max_bytes: u64,
     /// How long a write waits for the writer's turn, in milliseconds. Default: 60 000.
     pub writer_timeout_ms: u64,
@@ -76,7 +76,7 @@ impl Default for Options {
             create: true,
             durability: Durability::Sync,
             cache_bytes: 512 << 20,
-            log_max_bytes: 256 << 20,
+            log_max_bytes: 128 << 20,
             writer_timeout_ms: 60_000,
             max_document_bytes: crate::document::DEFAULT_MAX_DOCUMENT_BYTES as u64,
             read_only: false,

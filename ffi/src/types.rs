@@ -63,7 +63,7 @@ pub struct nyro_options {
     pub reserved: u32,
     /// Memory in bytes for what is not in the file yet. Default 512 MiB, at least 64 KiB.
     pub cache_bytes: u64,
-    /// Bytes of log from which on writers are slowed down. Default 256 MiB, at least 16 KiB.
+    /// Bytes of log from which on writers are slowed down. Default 128 MiB, at least 16 KiB.
     pub log_max_bytes: u64,
     /// How long a write waits for the writer's turn, in milliseconds. Default 60 000.
     pub writer_timeout_ms: u64,

@@ -53,7 +53,7 @@ export interface Options {
   durability?: 'sync' | 'manual' | 'interval' | number | { interval: number };
   /** Memory for what is committed and not in the file yet, in bytes. Default: 512 MiB. */
   cacheBytes?: number;
-  /** Bytes of log from which on writers are slowed down. Default: 256 MiB. */
+  /** Bytes of log from which on writers are slowed down. Default: 128 MiB. */
   logMaxBytes?: number;
   /** How long a write waits for the writer's turn. Default: 60 000 ms. */
   writerTimeoutMs?: number;

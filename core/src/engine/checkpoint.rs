@@ -518,7 +518,11 @@ impl Engine {
             }
             space.free_regions(len, (keep / region) as usize, PUNCHED_AT_ONCE)
         };
-        for (page, pages) in regions {
+        self.punch(regions);
+    }
+
+    fn punch(&self, runs: Vec<(PageNo, u64)>) {
+        for (page, pages) in runs {
             match self.file.punch(page.offset(), pages * PAGE_BYTES as u64) {
                 Ok(true) => {}
                 Ok(false) => return,
@@ -528,6 +532,31 @@ impl Engine {
             }
             self.counters.punched_bytes.fetch_add(pages * PAGE_BYTES as u64, Ordering::Relaxed);
         }
+    }
+
+    /// Gives the free space of a file that is being closed back to the file system: what the checkpoints before the
+    /// last one needed lies between its pages. Requires: the last checkpoint is durable in both meta pages.
+    pub(super) fn give_back_free(&self) {
+        let len = self.meta.lock().file_pages.min(self.pages.len());
+        if self.is_looked_at() {
+            return;
+        }
+        let runs = {
+            let space = self.space.lock();
+            if len.saturating_sub(space.used_pages()) <= len / FREE_AT_CLOSE {
+                return;
+            }
+            space.free_runs(len, PUNCHED_RUN_PAGES)
+        };
+        self.punch(runs.into_iter().take(MOST_RUNS).collect());
+    }
+
+    /// Whether a reader, a backup or a tombstone may still need pages that the present state does not reach.
+    fn is_looked_at(&self) -> bool {
+        let state = self.published.pin();
+        let moves = [&state.moves.active, &state.moves.frozen];
+        let held = moves.into_iter().flatten().any(|moved| !moved.held.is_empty());
+        held || self.published.kept() > 1 || !self.pins.is_empty()
     }
 
     /// Gives back what no state in use can reach any more (Invariant 4).
@@ -601,6 +630,13 @@ pub struct Sink<'a> {
 
 /// Regions given back to the file system by one checkpoint.
 const PUNCHED_AT_ONCE: usize = 256;
+
+/// When a file is closed, free space below this part of it is left where it is, ...
+const FREE_AT_CLOSE: u64 = 32;
+/// ... and so are shorter runs, ...
+const PUNCHED_RUN_PAGES: u64 = 4;
+/// ... and all but the longest ones: each is a call of the system.
+const MOST_RUNS: usize = 1 << 15;
 
 /// Where reclaim stands.
 #[derive(Debug, Default)]

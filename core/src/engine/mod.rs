@@ -457,6 +457,7 @@ impl Engine {
         if self.log.get().is_some() && self.config.durable() {
             crate::log::remove_segments(&*self.disk, &self.name, None)?;
             self.trim();
+            self.give_back_free();
         }
         Ok(())
     }

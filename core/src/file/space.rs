@@ -396,6 +396,26 @@ impl Space {
         found
     }
 
+    /// Runs of at least `least` pages of the file that nothing uses, among the loaded chunks: (first page, pages), the
+    /// longest first.
+    pub fn free_runs(&self, file_pages: u64, least: u64) -> Vec<(PageNo, u64)> {
+        let mut runs = Vec::new();
+        for (&index, chunk) in &self.chunks {
+            let free = std::array::from_fn(|at| chunk.word(at));
+            let first = index * CHUNK_PAGES;
+            // It never fails.
+            let _ = for_runs(&free, |at, pages| {
+                let pages = (first + at + pages).min(file_pages).saturating_sub(first + at);
+                if pages >= least {
+                    runs.push((PageNo(first + at), pages));
+                }
+                Ok(())
+            });
+        }
+        runs.sort_unstable_by_key(|(_, pages)| std::cmp::Reverse(*pages));
+        runs
+    }
+
     /// A heap unit becomes part of the checkpoint in the making.
     pub fn adopt(&mut self, page: PageNo, pages: u64) {
         // In this order, so that the region never looks empty in between and keeps its kind.

@@ -192,6 +192,36 @@ fn what_is_free_goes_back_to_the_file_system() {
     db.docs("again").insert_many(&documents).expect("inserts");
 }
 
+#[test]
+fn closing_gives_back_what_the_checkpoints_before_the_last_one_needed() {
+    use std::os::unix::fs::MetadataExt;
+    let place = Place::new();
+    let config = config(2 << 20);
+    let db = stepped(&place, &config);
+    let mut rng = Rng::new(5);
+    let documents: Vec<Document> = (0..20_000).map(|id| padded(id, 0, 200)).collect();
+    db.docs("d").insert_many(&documents).expect("inserts");
+    for version in 1..=60_000 {
+        db.docs("d").put(&padded(rng.below(20_000), version, 200)).expect("puts");
+        if version % 3000 == 0 {
+            nyro::testing::step(&db).expect("a step");
+        }
+    }
+    db.close().expect("closes");
+    let disk = std::fs::metadata(place.path()).expect("the file").blocks() * 512;
+    let db = stepped(&place, &config);
+    let stats = db.stats().expect("stats");
+    assert!(stats.file_bytes > stats.used_bytes * 4 / 3, "the file has no free space that could be given back");
+    assert!(disk < stats.used_bytes * 6 / 5, "{disk} bytes on the disk for {} in use", stats.used_bytes);
+    // Nothing that is in use was given back, and what was is used again.
+    db.verify().expect("verify");
+    assert_eq!(db.docs("d").scan().expect("a scan").count(), 20_000);
+    db.docs("d").insert_many(&(20_000..40_000).map(|id| padded(id, 0, 200)).collect::<Vec<_>>()).expect("inserts");
+    db.checkpoint().expect("a checkpoint");
+    db.verify().expect("verify");
+    assert_eq!(db.docs("d").scan().expect("a scan").count(), 40_000);
+}
+
 /// Some collections with documents of many sizes, changed at random.
 fn scramble(db: &Database, rng: &mut Rng, model: &mut BTreeMap<(String, u64), Document>, steps: u64) {
     for version in 0..steps {
