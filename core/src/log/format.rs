@@ -29,8 +29,9 @@ const EPOCH_AT: usize = IDENTITY_AT + 16;
 const START_AT: usize = EPOCH_AT + 8;
 const CHAIN_AT: usize = START_AT + 8;
 const LENGTH_AT: usize = CHAIN_AT + 8;
+const REUSED_AT: usize = LENGTH_AT + 8;
 const HEADER_CHECKSUM_AT: usize = HEADER_BYTES - 8;
-const _: () = assert!(LENGTH_AT + 8 <= HEADER_CHECKSUM_AT);
+const _: () = assert!(REUSED_AT < HEADER_CHECKSUM_AT);
 
 const CHECKSUM_AT: usize = 0;
 const PAYLOAD_BYTES_AT: usize = CHECKSUM_AT + 8;
@@ -59,7 +60,8 @@ pub(crate) const LAYOUTS: [crate::format_tests::Layout; 2] = [
         ("start lsn", START_AT),
         ("chain", CHAIN_AT),
         ("length", LENGTH_AT),
-        ("zero", LENGTH_AT + 8),
+        ("reused", REUSED_AT),
+        ("zero", REUSED_AT + 1),
         ("checksum", HEADER_CHECKSUM_AT),
         ("", HEADER_BYTES),
     ],
@@ -102,6 +104,8 @@ pub(super) struct SegmentHeader {
     pub(super) chain: u64,
     /// Bytes of the file, header included.
     pub(super) length: u64,
+    /// It was another segment before: behind its last frame there may be frames of that one, instead of zeros.
+    pub(super) reused: bool,
 }
 
 /// Why a segment header is not taken.
@@ -124,6 +128,7 @@ impl SegmentHeader {
         put_u64(&mut b, START_AT, self.start.0);
         put_u64(&mut b, CHAIN_AT, self.chain);
         put_u64(&mut b, LENGTH_AT, self.length);
+        b[REUSED_AT] = self.reused.into();
         let sum = xxh3_64_with_seed(&b[..HEADER_CHECKSUM_AT], seed_of(&self.identity, self.epoch));
         put_u64(&mut b, HEADER_CHECKSUM_AT, sum);
         b
@@ -156,8 +161,8 @@ impl SegmentHeader {
         if start % ALIGN_BYTES as u64 != 0 {
             return Err(HeaderFault::Bad("its start is not aligned"));
         }
-        let (chain, length) = (get_u64(b, CHAIN_AT), get_u64(b, LENGTH_AT));
-        Ok(SegmentHeader { identity: *identity, epoch, sequence, start: Lsn(start), chain, length })
+        let (chain, length, reused) = (get_u64(b, CHAIN_AT), get_u64(b, LENGTH_AT), b[REUSED_AT] != 0);
+        Ok(SegmentHeader { identity: *identity, epoch, sequence, start: Lsn(start), chain, length, reused })
     }
 }
 

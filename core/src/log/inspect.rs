@@ -22,7 +22,7 @@ pub struct SegmentView {
     pub identity: Option<[u8; 16]>,
     /// Offset behind the last frame.
     pub frames_end: u64,
-    /// Bytes behind that up to the last that is not zero.
+    /// Bytes behind that up to the last that is not zero; 0 where the segment was another one before.
     pub bytes_behind: u64,
 }
 
@@ -125,7 +125,9 @@ pub fn inspect_segment(
     let named = identity_of(header);
     let identity = identity.unwrap_or(named);
     view.identity = header.iter().any(|byte| *byte != 0).then_some(named);
-    view.start = match SegmentHeader::decode(header, &identity, epoch, sequence) {
+    let decoded = SegmentHeader::decode(header, &identity, epoch, sequence);
+    let reused_from = decoded.as_ref().ok().filter(|header| header.reused).map(|header| header.start);
+    view.start = match decoded {
         Ok(header) => Ok((header.start, header.chain)),
         Err(HeaderFault::Bad(_)) if view.identity.is_none() => Err("made ready and not used".to_owned()),
         Err(HeaderFault::Bad(why)) => Err(why.to_owned()),
@@ -135,6 +137,10 @@ pub fn inspect_segment(
     let (mut at, mut chain) = (HEADER_BYTES, view.start.as_ref().ok().map(|(_, chain)| *chain));
     while let Some(frame) = bytes.get(at..).and_then(RawFrame::read) {
         let header = frame.header;
+        let place = reused_from.map(|start| Lsn(start.0.saturating_add((at - HEADER_BYTES) as u64)));
+        if place.is_some_and(|place| place != header.lsn) {
+            break;
+        }
         visit(FrameView {
             offset: at as u64,
             kind: match header.kind {
@@ -154,7 +160,7 @@ pub fn inspect_segment(
         at += frame.size() as usize;
         chain = Some(frame.checksum);
     }
-    let behind = bytes.get(at..).unwrap_or_default();
+    let behind = if reused_from.is_some() { &[] } else { bytes.get(at..).unwrap_or_default() };
     view.frames_end = at as u64;
     view.bytes_behind = behind.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
     Ok(view)

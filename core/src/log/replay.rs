@@ -270,15 +270,21 @@ impl Loaded {
     }
 
     /// Searches from `offset` to the end for a valid frame that claims beyond `bad`, and gives how many
-    /// bytes there were if there is none.
+    /// bytes there were if there is none. A frame of an earlier use of the segment names a place before `bad`.
     fn search_claim(&self, bad: Lsn, offset: Option<usize>, seed: u64) -> Result<u64> {
         let Some(first) = offset else { return Ok(0) };
         let tail = self.bytes.get(first..).unwrap_or_default();
         let used = tail.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        // Where a segment may have been another one before, not all that is there was written to this one.
+        let mut dropped = if self.header.as_ref().is_some_and(|header| !header.reused) { used } else { 0 };
         let mut budget = (self.bytes.len() as u64).saturating_mul(SEARCH_PASSES);
         for at in (0..used).step_by(ALIGN_BYTES) {
             let Some(frame) = RawFrame::read(&tail[at..]) else { continue };
-            if frame.header.claim <= bad || !self.is_place(first + at, frame.header.lsn) {
+            if frame.header.lsn < bad || !self.is_place(first + at, frame.header.lsn) {
+                continue;
+            }
+            dropped = dropped.max(used.min(at + frame.size() as usize));
+            if frame.header.claim <= bad {
                 continue;
             }
             let within_budget = frame.size() <= budget;
@@ -288,7 +294,7 @@ impl Loaded {
                 return Err(Error::corrupt("log frame", bad.0, 0, frame.header.claim.0, bad.0));
             }
         }
-        Ok(used as u64)
+        Ok(dropped as u64)
     }
 
     /// Whether `lsn` can be the place at `offset`. Where the header is lost, a frame's word is taken.

@@ -2,8 +2,15 @@
 //!
 //! ```text
 //!   create -> write zeros -> sync data -> sync directory -> ready      (any thread, or the commit)
+//!   spare  -> new name    ------------->  sync directory -> ready
 //!   ready  -> header written -> end frame in the one before -> current (the commit that needs room)
+//!   current ... -> wholly below the last checkpoint -> spare, or removed
 //! ```
+//!
+//! A spare holds what it held: its header names another sequence, so that it is as good as none, and its frames name
+//! places that lie before every place of the log now. Using it again saves writing zeros, a sync, and new memory of the
+//! page cache (as PostgreSQL does with its segments). The oldest is used, or removed, first, so that the sequences of an
+//! epoch have no gaps.
 //!
 //! A segment that could not be made ready is removed again; its sequence is used by the next attempt.
 
@@ -11,6 +18,7 @@ use super::format::{seed_of, SegmentHeader, HEADER_BYTES};
 use super::{list_segments, remove_if_there, segment_name, Lsn};
 use crate::error::{Error, Result};
 use crate::file::disk::{Disk, DiskFile};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -23,6 +31,9 @@ pub(super) const UNIT_BYTES: u64 = 4096;
 /// Zeros are written in pieces of this many bytes.
 const ZEROS_BYTES: u64 = 256 << 10;
 
+/// Segments that are kept to be used again: as many as a checkpoint makes superfluous at once.
+const MOST_SPARES: usize = 4;
+
 /// A segment that holds frames.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -32,11 +43,13 @@ pub(super) struct Segment {
     pub(super) length: u64,
 }
 
-/// A segment that is durably there, zero-filled, and holds nothing yet.
+/// A segment that is durably there, with space that was written before, and holds nothing of its own yet.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) file: Arc<dyn DiskFile>,
     pub(super) length: u64,
+    /// It was a spare; else it is filled with zeros.
+    reused: bool,
 }
 
 /// Makes the segments of one epoch.
@@ -51,6 +64,8 @@ pub(super) struct Maker {
     length: u64,
     max_length: u64,
     pub(super) ready: Option<Ready>,
+    /// The oldest first.
+    spares: VecDeque<Arc<Segment>>,
 }
 
 impl Maker {
@@ -69,7 +84,7 @@ impl Maker {
         }
         let max_length = max_length.next_multiple_of(UNIT_BYTES).max(UNIT_BYTES);
         let length = FIRST_BYTES.min(max_length);
-        Ok(Maker { disk, base_name, identity, epoch, sequence: 0, length, max_length, ready: None })
+        Ok(Maker { disk, base_name, identity, epoch, sequence: 0, length, max_length, ready: None, spares: VecDeque::new() })
     }
 
     /// Seed of the epoch's checksums.
@@ -88,17 +103,56 @@ impl Maker {
         let name = self.name();
         // What is there under that name was too small, or is the rest of an attempt that failed.
         remove_if_there(&*self.disk, &name)?;
-        match self.make(&name, length) {
+        let spare = match self.spares.front() {
+            Some(spare) if spare.length == length => self.spares.pop_front(),
+            _ => None,
+        };
+        let reused = spare.is_some();
+        let made = match &spare {
+            Some(spare) => self.rename(spare, &name),
+            None => self.make(&name, length),
+        };
+        match made {
             Ok(file) => {
-                self.ready = Some(Ready { file, length });
+                self.ready = Some(Ready { file, length, reused });
                 Ok(())
             }
             Err(e) => {
                 // Gives the space back; if that fails too, the next attempt removes it.
                 let _ = self.disk.remove(&name);
+                if let Some(spare) = spare {
+                    let _ = self.disk.remove(&spare.name);
+                }
                 Err(Error::io("making a log segment", e))
             }
         }
+    }
+
+    /// All segments before it are spares, or gone, and no checkpoint needs it any more: keeps it, or removes it.
+    pub(super) fn give_up(&mut self, segment: Arc<Segment>) -> Result<()> {
+        self.spares.push_back(segment);
+        self.keep_spares(MOST_SPARES)
+    }
+
+    /// Removes all but so many spares, and those of another length than new segments have.
+    pub(super) fn keep_spares(&mut self, most: usize) -> Result<()> {
+        while self.spares.len() > most || self.spares.front().is_some_and(|spare| spare.length != self.max_length) {
+            remove_if_there(&*self.disk, &self.spares[0].name)?;
+            self.spares.pop_front();
+        }
+        Ok(())
+    }
+
+    /// What the spares, and the one that is ready, take.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        let spares: u64 = self.spares.iter().map(|spare| spare.length).sum();
+        spares + self.ready.as_ref().map_or(0, |ready| ready.length)
+    }
+
+    fn rename(&self, spare: &Segment, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.disk.rename(&spare.name, name)?;
+        self.disk.sync_dir()?;
+        Ok(spare.file.clone())
     }
 
     fn make(&self, name: &str, length: u64) -> io::Result<Arc<dyn DiskFile>> {
@@ -122,7 +176,8 @@ impl Maker {
             return Err(Error::Internal("a log segment was used before it was ready".into()));
         };
         let (identity, epoch, sequence) = (self.identity, self.epoch, self.sequence);
-        let header = SegmentHeader { identity, epoch, sequence, start, chain, length: ready.length };
+        let (length, reused) = (ready.length, ready.reused);
+        let header = SegmentHeader { identity, epoch, sequence, start, chain, length, reused };
         ready.file.write_at(&header.encode(), 0).map_err(|e| Error::io("writing the header of a log segment", e))
     }
 

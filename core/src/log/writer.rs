@@ -14,7 +14,7 @@ use super::format::{frame_bytes, FrameHeader, FrameKind, ALIGN_BYTES, FRAME_HEAD
 use super::frame::Frame;
 use super::segment::{Maker, Segment};
 use super::sync::{SyncState, Tail};
-use super::{remove_if_there, Lsn};
+use super::Lsn;
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
 use crate::meter::Timer;
@@ -59,7 +59,6 @@ pub struct LogConfig {
 
 /// A log that is being written.
 pub struct Log {
-    pub(super) disk: Arc<dyn Disk>,
     seed: u64,
     use_store: bool,
     pub(super) timer: Timer,
@@ -123,7 +122,7 @@ impl Log {
         if start.0 % ALIGN_BYTES as u64 != 0 || start.0 > MAX_START {
             return Err(Error::InvalidArgument(format!("a log can't start at LSN {start}")));
         }
-        let mut maker = Maker::begin(disk.clone(), base_name, identity, epoch, segment_bytes)?;
+        let mut maker = Maker::begin(disk, base_name, identity, epoch, segment_bytes)?;
         maker.prepare(END_BYTES)?;
         maker.write_header(start, chain)?;
         let seed = maker.seed();
@@ -140,7 +139,6 @@ impl Log {
             empty: Frame::default(),
         };
         Ok(Log {
-            disk,
             seed,
             use_store,
             timer,
@@ -228,19 +226,25 @@ impl Log {
     /// Bytes that its segments take on the disk; one in the making is not among them.
     pub fn disk_bytes(&self) -> u64 {
         // Whoever makes a segment holds the lock for as long as that takes.
-        let ready = self.maker.try_lock().and_then(|maker| maker.ready.as_ref().map(|ready| ready.length));
-        self.tail.lock().disk_bytes() + ready.unwrap_or(0)
+        let others = self.maker.try_lock().map_or(0, |maker| maker.disk_bytes());
+        self.tail.lock().disk_bytes() + others
     }
 
-    /// Removes the segments that lie wholly below `lsn`.
+    /// Gives up the segments that lie wholly below `lsn`, which a checkpoint durable in both meta pages has taken in:
+    /// some are used again, the others are removed.
     pub fn release_before(&self, lsn: Lsn) -> Result<()> {
         loop {
             // Bound apart: in a `while let`, the guard would live through the body.
             let below = self.tail.lock().first_below(lsn);
             let Some(segment) = below else { return Ok(()) };
-            remove_if_there(&*self.disk, &segment.name)?;
             self.tail.lock().forget(&segment);
+            self.maker.lock().give_up(segment)?;
         }
+    }
+
+    /// Removes most of what is kept to be used again: nothing is written at the time.
+    pub fn trim(&self) -> Result<()> {
+        self.maker.lock().keep_spares(1)
     }
 
     fn make_room(&self, a: &mut Appender, bytes: u64) -> Result<()> {

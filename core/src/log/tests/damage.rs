@@ -156,7 +156,7 @@ fn hostile_bytes_never_panic_nor_take_long() {
             let (start, chain) = (Lsn(*rng.pick(&odd)), *rng.pick(&[START.chain, 0]));
             let start = if i == 0 && rng.chance(0.8) { START.lsn } else { start };
             let length = *rng.pick(&[0, 1, 511, 513, 3000, u64::MAX]);
-            let header = SegmentHeader { identity: IDENTITY, epoch: 7, sequence, start, chain, length };
+            let header = SegmentHeader { identity: IDENTITY, epoch: 7, sequence, start, chain, length, reused: false };
             bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
             let (mut at, mut previous) = (HEADER_BYTES, chain);
             while at < 2900 && rng.chance(0.9) {
@@ -191,7 +191,7 @@ fn a_log_made_to_exhaust_the_search_is_refused() {
     let len = 8 << 20;
     let mut bytes = vec![0; len];
     let (identity, epoch, start, chain) = (IDENTITY, START.epoch, START.lsn, START.chain);
-    let header = SegmentHeader { identity, epoch, sequence: 0, start, chain, length: len as u64 };
+    let header = SegmentHeader { identity, epoch, sequence: 0, start, chain, length: len as u64, reused: false };
     bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
     // Each 48 bytes look like a frame that goes on to the end and claims all.
     for at in (HEADER_BYTES + 48..len - 48).step_by(48) {

@@ -12,12 +12,15 @@ struct Run {
     accepted: Commits,
     /// How many commits were acknowledged as durable, from which operation on.
     acknowledged: Vec<(u64, usize)>,
+    /// Checkpoints: from which operation on nothing before is needed, where the log is replayed from then, and how many
+    /// commits lie before.
+    checkpoints: Vec<(u64, ReplayStart, usize)>,
     /// Commits that `append` refused: after how many accepted, what, and at which operation.
     refused: Vec<(usize, (u64, Vec<u8>), u64)>,
     stopped: bool,
 }
 
-/// Appends, syncs, claims, prepares, and goes on after errors. A commit that was refused is followed
+/// Appends, syncs, claims, prepares, gives up what a checkpoint would no longer need, and goes on after errors. A commit that was refused is followed
 /// by another one with the same number.
 fn run(disk: &SimDisk, use_store: bool, workload_seed: u64) -> Run {
     let mut run = Run { created_at: u64::MAX, ..Run::default() };
@@ -30,7 +33,7 @@ fn run(disk: &SimDisk, use_store: bool, workload_seed: u64) -> Run {
         }
     };
     run.created_at = disk.operations();
-    for step in 0..40 {
+    for step in 0..60 {
         let commit = 101 + run.accepted.len() as u64;
         let bytes = payload(&mut rng, if step % 15 == 14 { 6000 } else { 500 });
         match log.append(commit, &mut frame_of(&[&bytes])) {
@@ -41,8 +44,9 @@ fn run(disk: &SimDisk, use_store: bool, workload_seed: u64) -> Run {
             }
             Err(_) => run.refused.push((run.accepted.len(), (commit, bytes), disk.operations())),
         }
-        match rng.below(4) {
-            0 => {
+        let choice = rng.below(6);
+        match choice {
+            0 | 1 | 4 => {
                 let before = log.durable();
                 match log.sync_through(log.end()) {
                     Ok(()) => run.acknowledged.push((disk.operations(), run.accepted.len())),
@@ -53,9 +57,15 @@ fn run(disk: &SimDisk, use_store: bool, workload_seed: u64) -> Run {
                     }
                 }
             }
-            1 => drop(log.claim()),
-            2 if log.needs_prepare() => drop(log.prepare()),
+            2 => drop(log.claim()),
+            3 if log.needs_prepare() => drop(log.prepare()),
+            5 if step % 20 == 19 => drop(log.trim()),
             _ => {}
+        }
+        if choice == 4 && log.latched().is_none() {
+            let start = ReplayStart { lsn: log.end(), chain: log.chain(), ..START };
+            run.checkpoints.push((disk.operations(), start.clone(), run.accepted.len()));
+            drop(log.release_before(start.lsn));
         }
         // A claim that failed may have stopped it, too.
         assert!(log.latched().is_some() || !run.stopped);
@@ -64,12 +74,23 @@ fn run(disk: &SimDisk, use_store: bool, workload_seed: u64) -> Run {
     run
 }
 
+impl Run {
+    /// The commits up to the last checkpoint before operation `at`, and those that are replayed from there.
+    fn found(&self, image: &SimDisk, at: u64, what: &dyn Fn() -> String) -> Commits {
+        let last = self.checkpoints.iter().rev().find(|(from, _, _)| *from <= at);
+        let (start, before) = last.map_or((&START, 0), |(_, start, before)| (start, *before));
+        let (found, end) = replay_from(image, start).unwrap_or_else(|e| panic!("{}: {e}", what()));
+        assert!(end.dropped_bytes < 16 << 10, "{}: {} bytes dropped", what(), end.dropped_bytes);
+        self.accepted[..before].iter().cloned().chain(found).collect()
+    }
+}
+
 /// Checks a disk found after a crash behind operation `at`.
 fn check(run: &Run, image: &SimDisk, at: u64, what: &dyn Fn() -> String) {
     if at < run.created_at {
         return;
     }
-    let (found, _) = replayed(image).unwrap_or_else(|e| panic!("{}: {e}", what()));
+    let found = run.found(image, at, what);
     let acknowledged = run.acknowledged.iter().filter(|(from, _)| *from <= at).map(|a| a.1).max().unwrap_or(0);
     assert!(found.len() >= acknowledged, "{}: {} commits of {acknowledged}", what(), found.len());
     let same = found.iter().zip(&run.accepted).take_while(|(a, b)| a == b).count();
@@ -93,7 +114,8 @@ fn after_a_crash_at_any_operation_replay_gives_a_prefix_with_all_that_was_acknow
         let disk = sim();
         disk.record();
         let run = run(&disk, use_store, workload);
-        assert!(run.acknowledged.len() > 3 && run.refused.is_empty());
+        assert!(run.acknowledged.len() > 3 && run.checkpoints.len() > 3 && run.refused.is_empty());
+        assert!(disk.trace().contains("rename"), "no segment was used again");
         let mut replay = disk.replay().unwrap();
         let mut images = 0;
         while let Some(at) = replay.step() {
@@ -137,7 +159,7 @@ fn fail_once(base: u64, use_store: bool, fault: u64, error: SimError, persist: P
     let what = || format!("NYRO_SEED={base} store {use_store}, {error:?} {persist:?} at {fault} of\n{}", disk.trace());
     let end = disk.operations();
     if run.created_at < u64::MAX && !run.stopped {
-        let (found, _) = replayed(&disk.process_crash_image()).unwrap_or_else(|e| panic!("{}: {e}", what()));
+        let found = run.found(&disk.process_crash_image(), end, &what);
         assert!(found == run.accepted, "{}", what());
     }
     for policy in policies(&disk, 6) {

@@ -184,11 +184,46 @@ fn released_segments_are_gone_and_the_rest_replays() {
     log.release_before(START.lsn).unwrap();
     assert_eq!(disk.file_names().len(), before);
     log.release_before(start.lsn).unwrap();
-    assert!(disk.file_names().len() < 4, "{:?}", disk.file_names());
+    assert_eq!(replay_from(&disk, &start).unwrap().0.len(), 10);
+    assert!(disk.file_names().len() < before, "{:?}", disk.file_names());
+    log.trim().unwrap();
+    assert!(disk.file_names().len() < 5, "{:?}", disk.file_names());
+    assert_eq!(log.disk_bytes(), 4096 * disk.file_names().len() as u64);
     assert_eq!(replay_from(&disk, &start).unwrap().0.len(), 10);
     log.release_before(log.end()).unwrap();
     log.append(160, &mut frame_of(&[b"x"])).unwrap();
     assert!(matches!(replayed(&disk), Err(Error::LogMissing { .. })));
+}
+
+#[test]
+fn released_segments_are_used_again_with_what_they_held() {
+    for use_store in [false, true] {
+        let disk = sim();
+        let log = Log::create(LogConfig { use_store, ..config(&disk) }).unwrap();
+        let mut rng = Rng::new(7);
+        let (mut commit, mut start, mut since) = (101, START, Commits::new());
+        for round in 0..60 {
+            for _ in 0..=rng.below(24) {
+                let bytes = payload(&mut rng, 700);
+                log.append(commit, &mut frame_of(&[&bytes])).unwrap();
+                since.push((commit, bytes));
+                commit += 1;
+            }
+            let (found, end) = replay_from(&disk, &start).unwrap();
+            assert_eq!((found, end.end, end.chain, end.dropped_bytes), (since.clone(), log.end(), log.chain(), 0));
+            if round % 2 == 1 {
+                log.sync_through(log.end()).unwrap();
+                start = ReplayStart { lsn: log.end(), chain: log.chain(), ..START };
+                log.release_before(start.lsn).unwrap();
+                since.clear();
+                // What was not needed any more is there, without a gap before what is.
+                let names = disk.file_names();
+                let number = |name: &String| u32::from_str_radix(&name[name.len() - 8..], 16).unwrap();
+                assert!(names.windows(2).all(|pair| number(&pair[0]) + 1 == number(&pair[1])), "{names:?}");
+                assert!(names.len() < 9, "{names:?}");
+            }
+        }
+    }
 }
 
 #[test]
