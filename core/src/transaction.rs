@@ -100,7 +100,7 @@ impl<T> TransactionCollection<'_, '_, T> {
         let document = key_for_replace(&key, document.as_bytes(), self.tx.max_document_bytes)?;
         let mut inner = self.tx.inner.borrow_mut();
         match inner.resolve(&self.name)? {
-            Some(tree) => inner.replace(tree, &document),
+            Some(tree) => inner.replace(tree, &document, None),
             None => Ok(false),
         }
     }
@@ -157,7 +157,7 @@ impl<T: Serialize + DeserializeOwned> TransactionCollection<'_, '_, T> {
             let document = key_for_replace(&key, bytes, self.tx.max_document_bytes)?;
             let mut inner = self.tx.inner.borrow_mut();
             match inner.resolve(&self.name)? {
-                Some(tree) => inner.replace(tree, &document),
+                Some(tree) => inner.replace(tree, &document, None),
                 None => Ok(false),
             }
         })

@@ -208,8 +208,11 @@ impl Engine {
     /// Freezes the active delta under the writer lock. `force`: even if nothing was committed.
     fn freeze(&self, force: bool, closing: bool) -> Result<Option<Work>> {
         // Made before the lock is taken: the memory may have to be cleared.
-        let expected = self.published.pin().active.distinct() as usize;
-        let mut active = Delta::new(&self.pool, 0, expected);
+        let mut active = {
+            let before = self.published.pin();
+            let (ids, marks) = (before.active.distinct() as usize, before.active.marks_made() as usize);
+            Delta::new(&self.pool, 0, ids, marks)
+        };
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
         let writer = &mut *writer;
         if !closing {

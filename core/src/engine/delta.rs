@@ -176,31 +176,48 @@ impl Table {
     }
 }
 
+/// A folded slot that died since the checkpoint. Both on one line: a mark is made with one cache miss.
+#[repr(C)]
+struct Mark {
+    /// `NO_ADDRESS`: none.
+    address: AtomicU64,
+    death: AtomicU32,
+    unused: AtomicU32,
+}
+
+// SAFETY: a mark is numbers only.
+unsafe impl Plain for Mark {
+    #[cfg(loom)]
+    fn empty() -> Mark {
+        Mark { address: AtomicU64::new(NO_ADDRESS), death: AtomicU32::new(0), unused: AtomicU32::new(0) }
+    }
+}
+
 /// Folded slots that died since the checkpoint: address -> commit.
 struct Marks {
-    addresses: Array<AtomicU64>,
-    deaths: Array<AtomicU32>,
+    slots: Array<Mark>,
     /// A bit for each page hash that has a mark, so that scans skip untouched blocks.
     pages: Array<AtomicU64>,
 }
 
 impl Marks {
-    fn new(pool: &Pool, capacity: usize) -> Marks {
-        Marks {
-            addresses: Array::zeroed(pool, capacity),
-            // Written before the address beside it is.
-            deaths: Array::dirty(pool, capacity),
-            pages: Array::zeroed(pool, (capacity / 8).max(1)),
-        }
+    fn new(pool: &Pool, expected: usize) -> Marks {
+        let capacity = (expected * 2).next_power_of_two().max(FIRST_MARKS);
+        Marks { slots: Array::zeroed(pool, capacity), pages: Array::zeroed(pool, (capacity / 8).max(1)) }
     }
 
-    fn find(&self, address: u64) -> Result<usize, usize> {
-        let mut at = mix(address) as usize & (self.addresses.len() - 1);
+    fn home(&self, address: u64) -> usize {
+        mix(address) as usize & (self.slots.len() - 1)
+    }
+
+    fn find(&self, address: u64) -> Result<&Mark, &Mark> {
+        let mut at = self.home(address);
         loop {
-            match self.addresses[at].load(Ordering::Acquire) {
-                NO_ADDRESS => return Err(at),
-                found if found == address => return Ok(at),
-                _ => at = (at + 1) & (self.addresses.len() - 1),
+            let slot = &self.slots[at];
+            match slot.address.load(Ordering::Acquire) {
+                NO_ADDRESS => return Err(slot),
+                found if found == address => return Ok(slot),
+                _ => at = (at + 1) & (self.slots.len() - 1),
             }
         }
     }
@@ -211,12 +228,19 @@ impl Marks {
     }
 
     fn insert(&self, address: u64, death: u32) {
-        if let Err(at) = self.find(address) {
+        if let Err(slot) = self.find(address) {
             let (word, bit) = self.page_bit(address);
             word.store(word.load(Ordering::Relaxed) | bit, Ordering::Release);
-            self.deaths[at].store(death, Ordering::Relaxed);
-            self.addresses[at].store(address, Ordering::Release);
+            slot.death.store(death, Ordering::Relaxed);
+            slot.address.store(address, Ordering::Release);
         }
+    }
+
+    /// Those that are there: address and death.
+    fn iter(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        let marks = self.slots.iter();
+        let marks = marks.map(|mark| (mark.address.load(Ordering::Acquire), mark.death.load(Ordering::Relaxed)));
+        marks.filter(|(address, _)| *address != NO_ADDRESS)
     }
 }
 
@@ -283,8 +307,8 @@ fn chunk_of(index: u32) -> (usize, usize, usize) {
 }
 
 impl Delta {
-    /// An empty delta for the commits after `base`; `expected` entries are made room for.
-    pub fn new(pool: &Pool, base: u64, expected: usize) -> Delta {
+    /// An empty delta for the commits after `base`; `expected` ids and `marks` are made room for.
+    pub fn new(pool: &Pool, base: u64, expected: usize, marks: usize) -> Delta {
         let capacity = (expected.max(LEAST_ROOM) * 2).next_power_of_two();
         Delta {
             pool: pool.clone(),
@@ -292,7 +316,7 @@ impl Delta {
             chunks: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             len: AtomicU32::new(0),
             table: AtomicPtr::new(Box::into_raw(Box::new(Table::new(pool, capacity)))),
-            marks: AtomicPtr::new(Box::into_raw(Box::new(Marks::new(pool, FIRST_MARKS)))),
+            marks: AtomicPtr::new(Box::into_raw(Box::new(Marks::new(pool, marks)))),
             mark_count: AtomicU32::new(0),
             distinct: AtomicU32::new(0),
             entries: Mutex::new(Vec::new()),
@@ -323,10 +347,15 @@ impl Delta {
         self.distinct.load(Ordering::Relaxed)
     }
 
+    /// Slots before it that died in it.
+    pub fn marks_made(&self) -> u32 {
+        self.mark_count.load(Ordering::Relaxed)
+    }
+
     /// Memory that it uses, about, in bytes.
     pub fn bytes(&self) -> u64 {
         let table = self.table().slots.len() as u64 * 9;
-        let marks = self.marks().addresses.len() as u64 * 13;
+        let marks = self.marks().slots.len() as u64 * 17;
         u64::from(self.len()) * std::mem::size_of::<Entry>() as u64 + table + marks
     }
 
@@ -446,6 +475,12 @@ impl Delta {
         crate::sync::prefetch(std::ptr::from_ref(&table.slots[table.home(tag_of(tree, hash))]).cast());
     }
 
+    /// Asks for the line that [`Delta::mark`] will touch.
+    pub fn prefetch_mark(&self, address: Address) {
+        let marks = self.marks();
+        crate::sync::prefetch(std::ptr::from_ref(&marks.slots[marks.home(address.0)]).cast());
+    }
+
     /// True when some folded slot of the block at this address may be marked dead.
     pub fn may_mark_block(&self, address: Address) -> bool {
         if self.mark_count.load(Ordering::Acquire) == 0 {
@@ -459,7 +494,7 @@ impl Delta {
     pub fn is_marked(&self, address: Address, snapshot: u64) -> bool {
         let marks = self.marks();
         match marks.find(address.0) {
-            Ok(at) => self.base + u64::from(marks.deaths[at].load(Ordering::Relaxed)) <= snapshot,
+            Ok(mark) => self.base + u64::from(mark.death.load(Ordering::Relaxed)) <= snapshot,
             Err(_) => false,
         }
     }
@@ -623,7 +658,7 @@ impl Delta {
     /// at `commit`.
     pub fn mark(&self, address: Address, commit: u64) {
         let count = self.mark_count.load(Ordering::Relaxed) + 1;
-        if count as usize * 2 > self.marks().addresses.len() {
+        if count as usize * 2 > self.marks().slots.len() {
             self.grow_marks();
         }
         self.marks().insert(address.0, self.relative(commit));
@@ -632,12 +667,9 @@ impl Delta {
 
     fn grow_marks(&self) {
         let old = self.marks();
-        let bigger = Marks::new(&self.pool, old.addresses.len() * 4);
-        for (address, death) in old.addresses.iter().zip(old.deaths.iter()) {
-            let address = address.load(Ordering::Relaxed);
-            if address != NO_ADDRESS {
-                bigger.insert(address, death.load(Ordering::Relaxed));
-            }
+        let bigger = Marks::new(&self.pool, old.slots.len() * 2);
+        for (address, death) in old.iter() {
+            bigger.insert(address, death);
         }
         let old = self.marks.swap(Box::into_raw(Box::new(bigger)), Ordering::AcqRel);
         self.outgrown.lock().1.push(old);
@@ -655,26 +687,31 @@ impl Delta {
 
     // ---- the fold ------------------------------------------------------------------------------
 
-    /// The newest version of every id. For the fold, of a frozen delta.
+    /// The newest version of every id, the last one first. For the fold, of a frozen delta. Reads the entries in their
+    /// order, which the table does not have.
     pub fn newest(&self) -> impl Iterator<Item = Newest> + '_ {
-        self.table().slots.iter().filter_map(|slot| {
-            let value = slot.load(Ordering::Acquire);
-            let entry = (value != 0).then(|| self.entry(value as u32 - 1))?;
+        let len = self.len();
+        let mut older = vec![0u64; (len as usize).div_ceil(64)];
+        (0..len).rev().filter_map(move |index| {
+            let entry = self.entry(index);
+            if let Some(previous) = some(entry.previous.load(Ordering::Relaxed)) {
+                older[previous as usize / 64] |= 1 << (previous % 64);
+            }
             let base = entry.base.load(Ordering::Relaxed);
             let live = entry.tombstone.load(Ordering::Relaxed) == 0;
-            Some(Newest {
+            let newest = Newest {
                 tree: entry.tree.load(Ordering::Relaxed),
                 hash: entry.hash.load(Ordering::Relaxed),
                 base: (base != NO_ADDRESS).then_some(Address(base)),
                 address: live.then(|| Address(entry.address.load(Ordering::Relaxed))),
-            })
+            };
+            (older[index as usize / 64] >> (index % 64) & 1 == 0).then_some(newest)
         })
     }
 
     /// All marks: slots of the file that died in this delta.
     pub fn marked(&self) -> Vec<Address> {
-        let addresses = self.marks().addresses.iter().map(|a| a.load(Ordering::Acquire));
-        addresses.filter(|a| *a != NO_ADDRESS).map(Address).collect()
+        self.marks().iter().map(|(address, _)| Address(address)).collect()
     }
 }
 

@@ -19,6 +19,7 @@ use super::reclaim::{self, Goal, Job};
 use super::state;
 use super::trees::TreeEntry;
 use crate::error::{Error, Result};
+use crate::file::fault::Slow;
 use crate::file::meta::Meta;
 use crate::file::page::{Address, PageNo, PAGE_BYTES};
 use crate::file::pages::Pages;
@@ -31,6 +32,9 @@ use std::collections::BTreeMap;
 
 /// Bytes of records that a checkpoint may move for each byte of new blocks.
 const RELOCATED_PER_WRITTEN: u64 = 2;
+
+/// So many deaths before one is taken in, the memory that it touches is asked for.
+const AHEAD: usize = 24;
 
 /// Garbage that is left alone: a part of all blocks.
 const GARBAGE_PART: u64 = 6;
@@ -194,8 +198,10 @@ fn new_blocks(
     outcome: &mut Outcome,
 ) -> Result<()> {
     let pages = sink.pages();
-    let mut builders: IntMap<PageNo, (u32, u64, EntryBuilder)> = IntMap::default();
-    let by_page: IntMap<PageNo, &block::ClosedBlock> = work.heap.blocks.iter().map(|b| (b.page, b)).collect();
+    // By the block's place in the heap. Documents written one after the other mostly share a block.
+    let mut builders: Vec<Option<(u32, EntryBuilder)>> = work.heap.blocks.iter().map(|_| None).collect();
+    let by_page: IntMap<PageNo, usize> = work.heap.blocks.iter().enumerate().map(|(at, b)| (b.page, at)).collect();
+    let mut last = (PageNo::NONE, 0);
     let mut extents: IntSet<PageNo> = IntSet::default();
     for index in 0..work.frozen.len() {
         let item = work.frozen.item(index);
@@ -203,11 +209,13 @@ fn new_blocks(
             continue;
         };
         let page = address.page();
-        let closed =
-            by_page.get(&page).ok_or_else(|| Error::Internal(format!("page {} has no block in the heap", page.0)))?;
-        let (_, _, builder) = builders
-            .entry(page)
-            .or_insert_with(|| (item.tree, closed.base, EntryBuilder::new(page, closed.order, closed.slots)));
+        if last.0 != page {
+            let at = by_page.get(&page).copied();
+            last = (page, at.ok_or_else(|| Error::Internal(format!("page {} has no block in the heap", page.0)))?);
+        }
+        let closed = &work.heap.blocks[last.1];
+        let (_, builder) = builders[last.1]
+            .get_or_insert_with(|| (item.tree, EntryBuilder::new(page, closed.order, closed.slots)));
         let memory = pages.block(page)?;
         let slot = block::slot_index(&memory, closed.slots, address.slot())?;
         let slot = slot.ok_or_else(|| Error::Internal(format!("page {} has no slot {}", page.0, address.slot())))?;
@@ -215,12 +223,12 @@ fn new_blocks(
         builder.live(slot, record.bytes, record.large);
         extents.extend(record.large.then(|| record.extent()).flatten().map(|(page, _)| page));
     }
-    for closed in &work.heap.blocks {
+    for (closed, builder) in work.heap.blocks.iter().zip(builders) {
         let run = (closed.page, 1 << closed.order);
-        match builders.remove(&closed.page).and_then(|(tree, base, b)| b.finish().map(|entry| (tree, base, entry))) {
-            Some((tree, base, entry)) => {
+        match builder.and_then(|(tree, builder)| builder.finish().map(|entry| (tree, entry))) {
+            Some((tree, entry)) => {
                 totals.add(&entry);
-                changes.entry(tree).or_default().directory.insert(base, Some(entry));
+                changes.entry(tree).or_default().directory.insert(closed.base, Some(entry));
                 sink.adopt(run.0, run.1);
                 outcome.adopted.push(run);
             }
@@ -254,9 +262,15 @@ fn old_blocks(
         *mark = moved.get(mark).copied().unwrap_or(*mark);
     }
     marks.sort_unstable();
+    let (mut done, mut asked) = (0, 0);
     for part in marks.chunk_by(|a, b| a.page() == b.page()) {
         sink.let_go_of_pages();
         let pages = sink.pages();
+        done += part.len();
+        while let Some(ahead) = marks.get(asked).filter(|_| asked < done + AHEAD) {
+            ask_for_record(pages, *ahead);
+            asked += 1;
+        }
         let memory = pages.block(part[0].page())?;
         let base = block::base_ordinal(&memory);
         let tree = block_tree(&memory);
@@ -284,6 +298,15 @@ fn old_blocks(
         changes.entry(tree).or_default().directory.insert(base, edit);
     }
     Ok(())
+}
+
+/// Asks for the lines that [`kill`] will touch; nothing more than a hint.
+fn ask_for_record(pages: &Pages, address: Address) {
+    if let Ok(memory) = pages.look_block::<Slow>(address.page()) {
+        for at in [0, usize::from(address.slot()), memory.len().saturating_sub(1)] {
+            crate::sync::prefetch(memory.hint(at));
+        }
+    }
 }
 
 fn kill(

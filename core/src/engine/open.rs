@@ -104,7 +104,7 @@ impl Engine {
         let pool = Pool::new(usize::try_from(kept).unwrap_or(usize::MAX));
         let meter = Meter::new(config.durability == Durability::Sync && config.durable());
         let checkpointed_at = AtomicU64::new(place.env.monotonic().as_micros() as u64);
-        let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(&pool, meta.commit, 0))));
+        let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(&pool, meta.commit, 0, 0))));
         let published = Arc::new(Published::new(state.clone(), meta.commit));
         let cache = config.pread.then(|| Cache::new(file.clone(), published.clone(), config.cache_bytes));
         let pages = Pages::over(file.clone(), cache, meta.seed(), meta.file_pages);

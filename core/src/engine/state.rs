@@ -324,6 +324,18 @@ impl State {
         }
     }
 
+    /// Asks for what [`State::tip`] and a change of the id will touch next, when the lines of
+    /// [`State::prefetch_tip`] are there: the record, and the mark of its death.
+    pub fn prefetch_record(&self, pages: &Pages, tree: u32, hash: KeyHash) {
+        if self.deltas_may_hold(tree, hash) {
+            return;
+        }
+        let Ok(Some(leaf)) = self.leaf::<Slow>(pages, tree, hash) else { return };
+        if let Ok(OnTheWay::Record(address)) = look_for_record(pages, &leaf, hash) {
+            self.active.prefetch_mark(address);
+        }
+    }
+
     /// The newest version of an id, whether published or not. For the writer (Invariant 10).
     pub fn tip(&self, pages: &Pages, tree: u32, key: &[u8], hash: KeyHash) -> Result<Tip> {
         let key = Sought::Bytes(key);

@@ -10,7 +10,7 @@
 //! state, published or not; no result of it is delivered before that state is durable (Invariant 10).
 
 use super::changes::{Change, Changes, NewChange};
-use super::state;
+use super::state::{self, Tip};
 use super::timing::Changed;
 use super::trees::{self, CATALOG};
 use super::writer::{Context, Op, Writer};
@@ -173,7 +173,7 @@ impl<'e> Transaction<'e> {
         self.next_tree = next.ok_or_else(|| Error::Internal("tree numbers are used up".into()))?;
         let key = trees::name_key(name);
         let document = trees::catalog_document(&key, tree);
-        self.put(CATALOG, &document)?;
+        self.put(CATALOG, &document, None)?;
         self.catalog_changed = true;
         Ok(tree)
     }
@@ -187,7 +187,7 @@ impl<'e> Transaction<'e> {
         }
         self.catalog_changed = true;
         self.delete(CATALOG, &trees::name_key(from))?;
-        self.put(CATALOG, &trees::catalog_document(&trees::name_key(to), tree))
+        self.put(CATALOG, &trees::catalog_document(&trees::name_key(to), tree), None)
     }
 
     /// Drops a collection with all its documents; false if there is none.
@@ -232,9 +232,9 @@ impl<'e> Transaction<'e> {
         })
     }
 
-    /// Inserts or replaces; `document` is in stored form.
-    pub fn put(&mut self, tree: u32, document: &[u8]) -> Result<()> {
-        self.change(tree, document, None, true, |_| Ok(true)).map(|_| ())
+    /// Inserts or replaces; `document` is in stored form. `hash` as for [`Transaction::insert`].
+    pub fn put(&mut self, tree: u32, document: &[u8], hash: Option<KeyHash>) -> Result<()> {
+        self.change(tree, document, hash, true, |_| Ok(true)).map(|_| ())
     }
 
     /// Inserts; false, and nothing changed, if the id is taken. `hash` is what [`Transaction::prefetch`] gave
@@ -243,9 +243,9 @@ impl<'e> Transaction<'e> {
         self.change(tree, document, hash, true, |exists| Ok(!exists))
     }
 
-    /// Replaces; false, and nothing changed, if there is no such document.
-    pub fn replace(&mut self, tree: u32, document: &[u8]) -> Result<bool> {
-        self.change(tree, document, None, true, Ok)
+    /// Replaces; false, and nothing changed, if there is no such document. `hash` as for [`Transaction::insert`].
+    pub fn replace(&mut self, tree: u32, document: &[u8], hash: Option<KeyHash>) -> Result<bool> {
+        self.change(tree, document, hash, true, Ok)
     }
 
     /// Deletes by key; false if there is no such document.
@@ -295,6 +295,12 @@ impl<'e> Transaction<'e> {
         let hash = state::hash_of(&state.meta, key);
         state.prefetch_tip(&self.engine.pages, tree, hash);
         hash
+    }
+
+    /// Asks for what a change of an existing document touches beyond that, a while after [`Transaction::prefetch`].
+    pub fn prefetch_record(&self, tree: u32, hash: KeyHash) {
+        let _hold = self.engine.pages.hold();
+        self.writer.state.prefetch_record(&self.engine.pages, tree, hash);
     }
 
     /// The next integer id of a collection: above any it has ever held, this transaction's included.
@@ -372,7 +378,11 @@ impl<'e> Transaction<'e> {
         let mut changed = Changed::default();
         for (at, (change, address)) in self.changes.iter().zip(addresses).enumerate() {
             if let Some(next) = self.changes.get(at + AHEAD) {
-                self.writer.state.active.prefetch_to_insert(next.tree, next.hash.0);
+                let active = &self.writer.state.active;
+                active.prefetch_to_insert(next.tree, next.hash.0);
+                if let Tip::Base(address) = next.tip {
+                    active.prefetch_mark(address);
+                }
             }
             if change.tree != CATALOG {
                 match (change.put, change.tip.live()) {

@@ -161,7 +161,7 @@ impl<'e> Target<'e> {
         let Some(collection) = self.collection(old)? else { return Ok(()) };
         collection.max_id = collection.max_id.max(id);
         let tree = collection.tree;
-        self.batch(document.len())?.put(tree, document)
+        self.batch(document.len())?.put(tree, document, None)
     }
 
     /// Deletes by key.
@@ -200,7 +200,7 @@ impl<'e> Target<'e> {
             if batch.contains(tree, &key)? {
                 continue;
             }
-            batch.put(tree, &document)?;
+            batch.put(tree, &document, None)?;
             self.flush()?;
             self.batch(0)?.delete(tree, &key)?;
         }
