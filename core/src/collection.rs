@@ -306,9 +306,8 @@ impl<T> Collection<T> {
         let mut failures = Vec::new();
         let inserted_ids = self.write_all(documents, prepare, |tx, tree, window, ids| {
             for (place, document) in window {
-                let done = document.and_then(|ready| {
-                    insert_prepared(tx, tree, &self.name, ready.bytes, &ready.prepared, ready.hash)
-                });
+                let done = document
+                    .and_then(|ready| insert_prepared(tx, tree, &self.name, ready.bytes, &ready.prepared, ready.hash));
                 match done {
                     Ok(id) => ids.push(id),
                     // Nothing can be kept of a transaction that grew too large.

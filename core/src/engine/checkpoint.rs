@@ -14,13 +14,13 @@
 //! checkpoint that fails before its first meta page is taken back and tried again later with the same
 //! frozen delta; one that fails after it stops all writing, since nobody can tell what is on the disk.
 
-use super::delta::Delta;
+use super::delta::{Delta, Room};
 use super::fold::{Plan, Totals};
 use super::reclaim::{self, Goal, Job, Moved, Position};
 use super::state::{Moves, State};
 use super::trees::DROPPED;
 use super::writer::{Counts, Heap};
-use super::Engine;
+use super::{pace, Engine};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::file::cache::Hold;
@@ -211,7 +211,8 @@ impl Engine {
         let mut active = {
             let before = self.published.pin();
             let (ids, marks) = (before.active.distinct() as usize, before.active.marks_made() as usize);
-            Delta::new(&self.pool, 0, ids, marks)
+            let most = pace::entries_between_checkpoints(&self.config);
+            Delta::new(&self.pool, 0, Room { ids, marks, most })
         };
         let mut writer = self.writer.lock(std::time::Duration::MAX)?;
         let writer = &mut *writer;

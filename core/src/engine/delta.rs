@@ -54,6 +54,9 @@ const LEAST_ROOM: usize = 1;
 #[cfg(loom)]
 const FIRST_MARKS: usize = 2;
 
+/// A table of this many slots is not that of a small delta.
+const FEW_SLOTS: usize = 1 << 13;
+
 /// Entries that a delta can hold.
 pub const MAX_ENTRIES: u32 = 1 << 30;
 
@@ -103,6 +106,25 @@ pub struct Version {
     pub address: Address,
     /// True when the id has no document in this version.
     pub tombstone: bool,
+}
+
+/// What a delta has room for. A table that is full is copied to a larger one, and whoever commits waits for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Room {
+    /// Ids from the beginning.
+    pub ids: usize,
+    /// Deaths before it, from the beginning.
+    pub marks: usize,
+    /// Either, from when it turns out not to stay small: as much as it will need until it is folded.
+    pub most: usize,
+}
+
+impl Room {
+    /// Slots of a table that follows one of `slots`.
+    fn after(&self, slots: usize) -> usize {
+        let most = if slots >= FEW_SLOTS { self.most * 2 } else { 0 };
+        most.max(slots * 2).next_power_of_two()
+    }
 }
 
 /// What the fold needs of the newest version of an id.
@@ -201,8 +223,8 @@ struct Marks {
 }
 
 impl Marks {
-    fn new(pool: &Pool, expected: usize) -> Marks {
-        let capacity = (expected * 2).next_power_of_two().max(FIRST_MARKS);
+    fn new(pool: &Pool, capacity: usize) -> Marks {
+        debug_assert!(capacity.is_power_of_two());
         Marks { slots: Array::zeroed(pool, capacity), pages: Array::zeroed(pool, (capacity / 8).max(1)) }
     }
 
@@ -257,6 +279,7 @@ pub struct TreeDelta {
 /// See the module's text.
 pub struct Delta {
     pool: Pool,
+    room: Room,
     base: u64,
     chunks: [AtomicPtr<Entry>; CHUNKS],
     len: AtomicU32,
@@ -307,11 +330,13 @@ fn chunk_of(index: u32) -> (usize, usize, usize) {
 }
 
 impl Delta {
-    /// An empty delta for the commits after `base`; `expected` ids and `marks` are made room for.
-    pub fn new(pool: &Pool, base: u64, expected: usize, marks: usize) -> Delta {
-        let capacity = (expected.max(LEAST_ROOM) * 2).next_power_of_two();
+    /// An empty delta for the commits after `base`.
+    pub fn new(pool: &Pool, base: u64, room: Room) -> Delta {
+        let capacity = (room.ids.max(LEAST_ROOM) * 2).next_power_of_two();
+        let marks = (room.marks * 2).next_power_of_two().max(FIRST_MARKS);
         Delta {
             pool: pool.clone(),
+            room,
             base,
             chunks: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             len: AtomicU32::new(0),
@@ -611,14 +636,14 @@ impl Delta {
         if distinct as usize * 2 > slots {
             self.grow_table();
         } else if distinct as usize == slots / 16 * 5 {
-            self.pool.expect(2 * slots * std::mem::size_of::<AtomicU64>());
+            self.pool.expect(self.room.after(slots) * std::mem::size_of::<AtomicU64>());
         }
         self.table().place(tag, value);
     }
 
     fn grow_table(&self) {
         let old = self.table();
-        let bigger = Table::new(&self.pool, old.slots.len() * 2);
+        let bigger = Table::new(&self.pool, self.room.after(old.slots.len()));
         for slot in old.slots.iter() {
             let value = slot.load(Ordering::Relaxed);
             if value != 0 {
@@ -658,8 +683,11 @@ impl Delta {
     /// at `commit`.
     pub fn mark(&self, address: Address, commit: u64) {
         let count = self.mark_count.load(Ordering::Relaxed) + 1;
-        if count as usize * 2 > self.marks().slots.len() {
+        let slots = self.marks().slots.len();
+        if count as usize * 2 > slots {
             self.grow_marks();
+        } else if count as usize == slots / 16 * 5 {
+            self.pool.expect(self.room.after(slots) * std::mem::size_of::<Mark>());
         }
         self.marks().insert(address.0, self.relative(commit));
         self.mark_count.store(count, Ordering::Release);
@@ -667,7 +695,7 @@ impl Delta {
 
     fn grow_marks(&self) {
         let old = self.marks();
-        let bigger = Marks::new(&self.pool, old.slots.len() * 2);
+        let bigger = Marks::new(&self.pool, self.room.after(old.slots.len()));
         for (address, death) in old.iter() {
             bigger.insert(address, death);
         }

@@ -214,8 +214,8 @@ fn new_blocks(
             last = (page, at.ok_or_else(|| Error::Internal(format!("page {} has no block in the heap", page.0)))?);
         }
         let closed = &work.heap.blocks[last.1];
-        let (_, builder) = builders[last.1]
-            .get_or_insert_with(|| (item.tree, EntryBuilder::new(page, closed.order, closed.slots)));
+        let (_, builder) =
+            builders[last.1].get_or_insert_with(|| (item.tree, EntryBuilder::new(page, closed.order, closed.slots)));
         let memory = pages.block(page)?;
         let slot = block::slot_index(&memory, closed.slots, address.slot())?;
         let slot = slot.ok_or_else(|| Error::Internal(format!("page {} has no slot {}", page.0, address.slot())))?;

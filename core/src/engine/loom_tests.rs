@@ -7,7 +7,7 @@
 //!                     what a reader sees belongs to the commit number it reads at
 //! ```
 
-use super::delta::{Delta, NewVersion};
+use super::delta::{Delta, NewVersion, Room};
 use super::published::{Numbered, Published};
 use crate::file::page::Address;
 use crate::sync::{Arc, AtomicU64, Ordering};
@@ -280,7 +280,8 @@ fn check_scan(delta: &Delta, at: u64) {
 
 fn delta_model(commits: u64, check: fn(&Delta, u64)) {
     model(2, move || {
-        let shared = std::sync::Arc::new((Delta::new(&crate::memory::Pool::new(0), 0, 0, 0), AtomicU64::new(0)));
+        let shared =
+            std::sync::Arc::new((Delta::new(&crate::memory::Pool::new(0), 0, Room::default()), AtomicU64::new(0)));
         let reader = {
             let shared = shared.clone();
             thread::spawn(move || {
@@ -321,7 +322,7 @@ impl Numbered for WithDelta {
 #[test]
 fn loom_a_reader_that_sees_a_commit_finds_what_it_wrote() {
     model(3, || {
-        let state = Arc::new(WithDelta(Delta::new(&crate::memory::Pool::new(0), 0, 0, 0)));
+        let state = Arc::new(WithDelta(Delta::new(&crate::memory::Pool::new(0), 0, Room::default())));
         let published = std::sync::Arc::new(Published::new(state.clone(), 0));
         let reader = {
             let published = published.clone();
@@ -342,8 +343,10 @@ fn loom_a_reader_that_sees_a_commit_finds_what_it_wrote() {
 #[test]
 fn loom_a_commit_is_seen_once_it_is_applied_and_durable_and_never_before() {
     model(3, || {
-        let published =
-            std::sync::Arc::new(Published::new(Arc::new(WithDelta(Delta::new(&crate::memory::Pool::new(0), 0, 0, 0))), 0));
+        let published = std::sync::Arc::new(Published::new(
+            Arc::new(WithDelta(Delta::new(&crate::memory::Pool::new(0), 0, Room::default()))),
+            0,
+        ));
         let durable = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
         let syncer = {
             let (published, durable) = (published.clone(), durable.clone());

@@ -26,14 +26,14 @@
 
 use super::checkpoint::Reclaim;
 use super::create::{find, find_or_create};
-use super::delta::Delta;
+use super::delta::{Delta, Room};
 use super::pins::PagePins;
 use super::published::Published;
 use super::snapshots::Snapshots;
 use super::state::State;
 use super::writer::Writer;
 use super::writer_lock::WriterLock;
-use super::{Config, Counters, Durability, Engine, Signal};
+use super::{pace, Config, Counters, Durability, Engine, Signal};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::events::{Event, Hook};
@@ -104,7 +104,8 @@ impl Engine {
         let pool = Pool::new(usize::try_from(kept).unwrap_or(usize::MAX));
         let meter = Meter::new(config.durability == Durability::Sync && config.durable());
         let checkpointed_at = AtomicU64::new(place.env.monotonic().as_micros() as u64);
-        let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(&pool, meta.commit, 0, 0))));
+        let room = Room { most: pace::entries_between_checkpoints(&config), ..Room::default() };
+        let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(&pool, meta.commit, room))));
         let published = Arc::new(Published::new(state.clone(), meta.commit));
         let cache = config.pread.then(|| Cache::new(file.clone(), published.clone(), config.cache_bytes));
         let pages = Pages::over(file.clone(), cache, meta.seed(), meta.file_pages);

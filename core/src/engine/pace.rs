@@ -10,7 +10,7 @@
 //! ```
 
 use super::delta::MAX_ENTRIES;
-use super::Engine;
+use super::{Config, Engine};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::sync::Ordering;
@@ -22,10 +22,21 @@ const MAX_DELAY: Duration = Duration::from_millis(2);
 /// An entry of a delta counts as so many bytes of memory.
 pub const ENTRY_BYTES: u64 = 80;
 
+/// Bytes that a small document takes in the log.
+const SMALL_BYTES: u64 = 128;
+
+/// No more is expected, however large the log may grow.
+const MOST_EXPECTED_BYTES: u64 = 256 << 20;
+
 /// Memory from which writers are slowed down, whatever `cache_bytes` says: a delta has room for so many entries and
 /// no more. At twice of it writers wait, and one transaction goes on.
 const MAX_WRITTEN_BYTES: u64 = 32 << 30;
 const _: () = assert!(2 * MAX_WRITTEN_BYTES / ENTRY_BYTES + (1 << 27) < MAX_ENTRIES as u64);
+
+/// Entries that a delta is likely to have when it is frozen, if documents are small.
+pub fn entries_between_checkpoints(config: &Config) -> usize {
+    (config.log_max_bytes.min(config.cache_bytes).min(MOST_EXPECTED_BYTES) / 2 / SMALL_BYTES) as usize
+}
 
 impl Engine {
     /// Bytes of log since the last checkpoint.

@@ -15,7 +15,7 @@
 //! checkpoint, whose pages the snapshot pins, and what the snapshot sees on top. It tells how far it is, and looks
 //! whether to go on, each 256 pages and each 1 024 documents.
 
-use super::delta::Delta;
+use super::delta::{Delta, Room};
 use super::fold::Totals;
 use super::scan::Scan;
 use super::state::{self, State};
@@ -354,7 +354,7 @@ impl Engine {
     /// The trees in the table are those in the catalog of the same checkpoint.
     fn verify_catalog_of_roots(&self, state: &State, entries: &BTreeMap<u32, TreeEntry>) -> Result<()> {
         let commit = state.meta.commit;
-        let roots = State::new(0, state.meta.clone(), None, Arc::new(Delta::new(&self.pool, commit, 0, 0)));
+        let roots = State::new(0, state.meta.clone(), None, Arc::new(Delta::new(&self.pool, commit, Room::default())));
         let named: BTreeSet<u32> = catalog(&roots, &self.pages, commit)?.into_values().collect();
         match entries.keys().find(|tree| **tree != CATALOG && !named.contains(tree)) {
             Some(tree) => Err(Error::corrupt("tree table (tree without a name)", 0, 0, 0, u64::from(*tree))),

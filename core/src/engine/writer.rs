@@ -11,7 +11,7 @@
 use super::changes::Changes;
 use super::delta::{NewVersion, TreeDelta};
 use super::frame;
-use super::state::{State, Tip};
+use super::state::{State, Tip, BATCH};
 use super::tree_writers::TreeWriters;
 use super::trees::{self, TreeEntry, CATALOG};
 use crate::error::Result;
@@ -113,6 +113,14 @@ pub struct Op<'a> {
     pub document: Option<&'a [u8]>,
     /// Its id if that is a positive integer, else 0.
     pub id: u64,
+}
+
+/// A change of the log whose memory was asked for.
+struct Ahead<'p> {
+    op: frame::Op<'p>,
+    key: &'p [u8],
+    /// The collection and the hash of the key; none for a change that has no key.
+    place: Option<(u32, KeyHash)>,
 }
 
 /// What a commit needs of the engine.
@@ -311,33 +319,59 @@ impl Writer {
     pub fn replay(&mut self, context: Context<'_>, commit: u64, payload: &[u8]) -> Result<()> {
         let mut reader = frame::Reader::new(payload, commit)?;
         self.next_ordinal = self.next_ordinal.max(reader.first_ordinal());
-        while let Some(op) = reader.next()? {
-            self.replay_op(context, commit, op)?;
+        // Some at a time, so that their cache misses overlap.
+        let mut window = Vec::with_capacity(BATCH.min(payload.len() / 16 + 1));
+        loop {
+            window.clear();
+            while window.len() < BATCH {
+                let Some(op) = reader.next()? else { break };
+                window.push(self.prefetch_replay(context, commit, op)?);
+            }
+            if window.is_empty() {
+                break;
+            }
+            for (tree, hash) in window.iter().filter_map(|ahead| ahead.place) {
+                self.state.prefetch_record(context.pages, tree, hash);
+            }
+            for ahead in window.drain(..) {
+                self.replay_op(context, commit, ahead)?;
+            }
         }
         self.note_counts(commit);
         self.tip = commit;
         Ok(())
     }
 
-    fn replay_op(&mut self, context: Context<'_>, commit: u64, op: frame::Op<'_>) -> Result<()> {
-        let (tree, key, document) = match op {
-            frame::Op::Put { tree, document } => match key::key_of(document) {
-                Some(key) => (tree, key, Some(document)),
-                None => return Err(frame::damaged(commit, 0)),
-            },
-            frame::Op::Delete { tree, key } => (tree, key, None),
+    /// Asks for the memory that the change will touch.
+    fn prefetch_replay<'p>(&self, context: Context<'_>, commit: u64, op: frame::Op<'p>) -> Result<Ahead<'p>> {
+        let (tree, key) = match op {
+            frame::Op::Put { tree, document } => (tree, key::key_of(document)),
+            frame::Op::Delete { tree, key } => (tree, Some(key)),
+            frame::Op::DropTree { .. } => return Ok(Ahead { op, key: &[], place: None }),
+        };
+        let key = key.ok_or_else(|| frame::damaged(commit, 0))?;
+        let hash = super::state::hash_of(&self.state.meta, key);
+        self.state.prefetch_tip(context.pages, tree, hash);
+        Ok(Ahead { op, key, place: Some((tree, hash)) })
+    }
+
+    fn replay_op(&mut self, context: Context<'_>, commit: u64, ahead: Ahead<'_>) -> Result<()> {
+        let document = match ahead.op {
+            frame::Op::Put { document, .. } => Some(document),
+            frame::Op::Delete { .. } => None,
             frame::Op::DropTree { tree } => {
                 self.saw_tree(tree);
                 self.drop_tree(tree);
                 return Ok(());
             }
         };
+        let Some((tree, hash)) = ahead.place else { return Ok(()) };
+        let key = ahead.key;
         self.saw_tree(tree);
         if let (CATALOG, Some(document)) = (tree, document) {
             // An empty collection has its number from here alone.
             self.saw_tree(trees::tree_of_document(document)?);
         }
-        let hash = super::state::hash_of(&self.state.meta, key);
         let tip = self.state.tip(context.pages, tree, key, hash)?;
         if document.is_none() && tip.live().is_none() {
             return Ok(());

@@ -84,7 +84,17 @@ impl Maker {
         }
         let max_length = max_length.next_multiple_of(UNIT_BYTES).max(UNIT_BYTES);
         let length = FIRST_BYTES.min(max_length);
-        Ok(Maker { disk, base_name, identity, epoch, sequence: 0, length, max_length, ready: None, spares: VecDeque::new() })
+        Ok(Maker {
+            disk,
+            base_name,
+            identity,
+            epoch,
+            sequence: 0,
+            length,
+            max_length,
+            ready: None,
+            spares: VecDeque::new(),
+        })
     }
 
     /// Seed of the epoch's checksums.

@@ -36,7 +36,7 @@ pub enum How {
     Strict,
     /// `insert_many`.
     Many,
-    /// A transaction.
+    /// A transaction; or `put_many`, where that does the same and their number is even.
     Transaction,
 }
 
@@ -170,19 +170,41 @@ pub fn execute(db: &Database, before: &Model, plan: &Plan) -> Result<()> {
             assert_eq!(inserted.len(), plan.changes.len());
             Ok(())
         }
-        How::Transaction => db.write(|tx| {
-            for change in &plan.changes {
-                match change {
-                    Change::Put { to, document, .. } => drop(tx.collection::<Document>(to).put(document)?),
-                    Change::Delete { from, id } => drop(tx.collection::<Document>(from).delete(id)?),
-                    Change::Create(name) => tx.create_collection(name)?,
-                    Change::Rename(from, to) => tx.rename_collection(from, to)?,
-                    Change::Drop(name) => drop(tx.drop_collection(name)?),
-                }
+        How::Transaction => match puts_into_one(&plan.changes) {
+            Some((name, documents)) if documents.len() % 2 == 0 => {
+                let ids = db.collection::<Document>(name).put_many(documents)?;
+                assert_eq!(ids.len(), plan.changes.len());
+                Ok(())
             }
-            Ok(())
-        }),
+            _ => execute_in_transaction(db, &plan.changes),
+        },
     }
+}
+
+/// The documents, if the changes are puts into one collection and nothing else.
+fn puts_into_one(changes: &[Change]) -> Option<(&str, Vec<&Document>)> {
+    let puts = changes.iter().map(|change| match change {
+        Change::Put { to, document, .. } => Some((to.as_str(), document)),
+        _ => None,
+    });
+    let puts: Vec<_> = puts.collect::<Option<_>>()?;
+    let name = puts.first()?.0;
+    puts.iter().all(|(to, _)| *to == name).then(|| (name, puts.iter().map(|(_, document)| *document).collect()))
+}
+
+fn execute_in_transaction(db: &Database, changes: &[Change]) -> Result<()> {
+    db.write(|tx| {
+        for change in changes {
+            match change {
+                Change::Put { to, document, .. } => drop(tx.collection::<Document>(to).put(document)?),
+                Change::Delete { from, id } => drop(tx.collection::<Document>(from).delete(id)?),
+                Change::Create(name) => tx.create_collection(name)?,
+                Change::Rename(from, to) => tx.rename_collection(from, to)?,
+                Change::Drop(name) => drop(tx.drop_collection(name)?),
+            }
+        }
+        Ok(())
+    })
 }
 
 fn execute_one(db: &Database, before: &Model, change: &Change, strict: bool) -> Result<()> {

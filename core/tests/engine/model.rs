@@ -192,7 +192,7 @@ impl Writer {
         let id = self.own_id();
         self.operations += 1;
         let there = self.known.own.get(&id).map(|(_, document)| document.clone());
-        match self.rng.below(7) {
+        match self.rng.below(8) {
             0 => assert_eq!(own.get(&id)?.as_ref(), there.as_deref(), "get {id}"),
             1 => {
                 assert_eq!(own.delete(&id)?, there.is_some(), "delete {id}");
@@ -219,7 +219,22 @@ impl Writer {
                     wanted.iter().map(|id| self.known.own.get(id).map(|(_, d)| (**d).clone())).collect();
                 assert!(own.get_many(&wanted)? == expected, "get_many {wanted:?}");
             }
-            5 if self.known.largest < u64::MAX - 100_000 => {
+            5 => {
+                // Some of them more than once: the last one stays.
+                let documents: Vec<(Id, Document)> = (0..1 + self.rng.below(70))
+                    .map(|_| {
+                        let id = self.own_id();
+                        (id.clone(), self.document(Some(&id)))
+                    })
+                    .collect();
+                let given = own.put_many(documents.iter().map(|(_, document)| document))?;
+                assert!(given.iter().eq(documents.iter().map(|(id, _)| id)), "the ids of put_many");
+                self.operations += documents.len() as u64;
+                for (id, document) in documents {
+                    self.put_known(id, document);
+                }
+            }
+            6 if self.known.largest < u64::MAX - 100_000 => {
                 let mut document = self.document(None);
                 let given = own.put(&document)?;
                 assert_eq!(given, Id::from(self.known.largest + 1));

@@ -32,7 +32,7 @@ fn id_of(address: Address) -> u64 {
 impl Pair {
     fn new(hashes: u64) -> Pair {
         Pair {
-            delta: Delta::new(&crate::memory::Pool::new(0), BASE, 0, 0),
+            delta: Delta::new(&crate::memory::Pool::new(0), BASE, Room::default()),
             versions: Versions::new(),
             newest: BTreeMap::new(),
             folded: BTreeMap::new(),
@@ -222,7 +222,7 @@ fn chunks_of_entries_follow_each_other_without_a_gap() {
 #[test]
 fn readers_find_the_versions_of_their_commit_while_the_writer_adds_more() {
     let commits = if cfg!(miri) { 40 } else { 30_000 };
-    let delta = Delta::new(&crate::memory::Pool::new(0), 0, 0, 0);
+    let delta = Delta::new(&crate::memory::Pool::new(0), 0, Room::default());
     let published = AtomicU64::new(0);
     let ids = 16;
     std::thread::scope(|scope| {

@@ -131,6 +131,51 @@ fn insert_many_atomic_keeps_nothing_on_failure() {
 }
 
 #[test]
+fn put_many_inserts_and_replaces_in_the_order_given() {
+    let place = Place::new();
+    let db = place.open();
+    let c = db.docs("c");
+    c.insert_many(&(0..100).map(|n| item(n, n)).collect::<Vec<_>>()).expect("inserts");
+    db.checkpoint().expect("a checkpoint");
+    c.put_many(&(0..10).map(|n| item(n, n + 500)).collect::<Vec<_>>()).expect("in the delta, too");
+    let mut documents: Vec<Document> = (0..90).map(|n| item(n * 2, n + 1000)).collect();
+    documents.push(doc! { "n": "assigned" });
+    documents.push(item(4, 7));
+    let before = db.stats().expect("stats").commits;
+    let given = c.put_many(&documents).expect("puts");
+    assert_eq!(db.stats().expect("stats").commits, before + 1, "one transaction");
+    assert_eq!((given[3].clone(), given[90].clone(), given[91].clone()), (Id::from(6), Id::from(179), Id::from(4)));
+    let check = |c: &nyro::Collection<Document>| {
+        assert_eq!(c.count_documents().expect("counts"), 100 + 40 + 1, "40 evens from 100 to 178, one assigned");
+        assert_eq!(c.get(4).expect("gets"), Some(item(4, 7)), "the last one of an id");
+        assert_eq!(c.get(6).expect("gets"), Some(item(6, 1003)));
+        assert_eq!(c.get(5).expect("gets"), Some(item(5, 505)));
+        assert_eq!(c.get(51).expect("gets"), Some(item(51, 51)));
+        assert_eq!(c.get(179).expect("gets"), Some(doc! { "_id": 179, "n": "assigned" }));
+    };
+    check(&c);
+    drop(c);
+    db.close().expect("closes");
+    check(&place.open().docs("c"));
+}
+
+#[test]
+fn put_many_keeps_nothing_on_failure() {
+    let db = Db::memory();
+    let c = db.docs("c");
+    c.put(&item(1, 1)).expect("puts");
+    let bad = doc! { "_id": 1.5 };
+    let refused = c.put_many([&item(1, 2), &item(2, 2), &bad, &item(3, 3)]).expect_err("a float is no id");
+    assert_eq!(refused.code(), 204);
+    assert_eq!(c.get(1).expect("gets"), Some(item(1, 1)));
+    assert_eq!(c.count_documents().expect("counts"), 1);
+    assert_eq!(c.put_many(&Vec::<Document>::new()).expect("nothing to do"), []);
+    let raw = RawDocumentBuf::from_serialize(&item(9, 9)).expect("a document");
+    assert_eq!(c.put_many_raw([&*raw, &*raw]).expect("puts"), [Id::from(9), Id::from(9)]);
+    assert_eq!(c.count_documents().expect("counts"), 2);
+}
+
+#[test]
 fn replace_one_takes_the_same_id_or_none_and_refuses_another() {
     let db = Db::memory();
     let c = db.docs("c");
