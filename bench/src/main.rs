@@ -1,13 +1,12 @@
 //! NyroDB beside LMDB, redb, fjall, RocksDB and SQLite. `nyro-bench --help` tells more.
 
 use clap::{Args, Parser, Subcommand};
-use nyro_bench::driver::{Plan, Results, ENGINES};
+use nyro_bench::driver::{Plan, ENGINES};
 use nyro_bench::engine::Outcome;
-use nyro_bench::goals::GOALS;
+use nyro_bench::report;
 use nyro_bench::worker::{work, Order};
 use nyro_bench::workload::Workload;
-use nyro_bench::{machine, picture, table};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Measures NyroDB and its peers: the same documents, the same run, equal durability. Prints medians.
 #[derive(Parser)]
@@ -104,60 +103,19 @@ fn plan(arguments: &Arguments) -> Outcome<Plan> {
 
 fn measure(arguments: &Arguments) -> Outcome<()> {
     let plan = plan(arguments)?;
-    let results = plan.run()?;
-    if arguments.json {
-        for line in table::json(&plan, &results) {
-            println!("{line}");
+    let parts = [report::workloads(&plan, arguments.quick)?];
+    for part in &parts {
+        match arguments.json {
+            true => print!("{}", part.json_lines()),
+            false => print!("{}", part.text),
         }
-    } else {
-        print!("{}", report(&plan, &results, arguments.quick));
     }
     if let Some(directory) = &arguments.report {
-        write_report(&plan, &results, directory, arguments.quick)?;
+        report::write(&parts, directory)?;
     }
-    match results.failures.is_empty() {
+    let failures: Vec<&str> = parts.iter().flat_map(|part| &part.failures).map(String::as_str).collect();
+    match failures.is_empty() {
         true => Ok(()),
-        false => Err(results.failures.join("; ").into()),
+        false => Err(failures.join("; ").into()),
     }
-}
-
-/// The text of a report.
-fn report(plan: &Plan, results: &Results, quick: bool) -> String {
-    let mut out = format!(
-        "{} documents of about {} bytes, {}, medians of {} rounds, {}\n\n",
-        plan.documents,
-        plan.bytes,
-        machine::describe(),
-        plan.rounds,
-        jiff::Timestamp::now().strftime("%Y-%m-%d")
-    );
-    for (name, about) in &results.engines {
-        out += &format!("* {name}: {}; relaxed: {}; durable: {}\n", about.version, about.relaxed, about.durable);
-    }
-    out += "\n";
-    out += &table::table(plan, results);
-    let notes = table::notes(plan, results);
-    if !notes.is_empty() {
-        out += &format!("\n{notes}");
-    }
-    if quick {
-        let held = GOALS.iter().filter(|goal| goal.quick);
-        let held: Vec<String> = held.map(|goal| format!("{} ({})", goal.workload.name(), goal.describe())).collect();
-        out +=
-            &format!("\nSo few documents fit the cache of the processor. Meant to hold here: {}.\n", held.join(", "));
-    }
-    out
-}
-
-fn write_report(plan: &Plan, results: &Results, directory: &Path, quick: bool) -> Outcome<()> {
-    std::fs::create_dir_all(directory)?;
-    std::fs::write(directory.join("report.md"), report(plan, results, quick))?;
-    let lines: String = table::json(plan, results).iter().map(|line| format!("{line}\n")).collect();
-    std::fs::write(directory.join("report.jsonl"), lines)?;
-    for &workload in &plan.workloads {
-        if let Some(picture) = picture::bars(results, workload) {
-            std::fs::write(directory.join(format!("{}.svg", workload.name())), picture)?;
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The results as text, and as one JSON object a line.
 
 use crate::driver::{value, Plan, Results};
+use crate::floors::Floor;
 use crate::goals::{Against, Goal, GOALS};
 use crate::workload::Workload;
 use serde_json::json;
@@ -123,6 +124,30 @@ pub fn notes(plan: &Plan, results: &Results) -> String {
         let _ = writeln!(out, "* failed: {why}.");
     }
     out
+}
+
+/// What the machine itself takes, as a table.
+pub fn floors(floors: &[Floor]) -> String {
+    let mut out = "| of the machine itself | | what was done |\n| --- | ---: | --- |\n".to_owned();
+    for Floor { name, what, value, unit } in floors {
+        let _ = writeln!(out, "| {name} | {value:.1} {unit} | {what} |");
+    }
+    out
+}
+
+/// The same, one object a line.
+pub fn floors_json(plan: &Plan, floors: &[Floor]) -> Vec<serde_json::Value> {
+    let line = |floor: &Floor| {
+        json!({
+            "workload": format!("floor_{}", floor.name),
+            "engine": "machine",
+            "documents": plan.documents,
+            "document_bytes": plan.bytes,
+            "value": floor.value,
+            "unit": floor.unit,
+        })
+    };
+    floors.iter().map(line).collect()
 }
 
 /// One object a line for each workload and engine.
