@@ -2,7 +2,7 @@
 
 use crate::engine::Outcome;
 use crate::worker::About;
-use crate::workload::{Measure, Workload};
+use crate::workload::{Kind, Measure, Workload};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub struct Plan {
     pub rounds: usize,
     /// Seconds that a measurement of single commits lasts at the most.
     pub most: f64,
+    /// Seconds that updates without a break last at the most.
+    pub most_updates: f64,
     /// The engines.
     pub engines: Vec<String>,
     /// The workloads.
@@ -56,15 +58,14 @@ impl Results {
     }
 }
 
-/// What counts of a measurement: operations a second, bytes, or seconds.
+/// What counts of a measurement.
 pub fn value(workload: Workload, measure: &Measure) -> f64 {
-    if workload.is_size() {
-        return measure.bytes.unwrap_or(0) as f64;
+    match workload.kind() {
+        Kind::Rate => measure.operations as f64 / measure.seconds,
+        Kind::Size => measure.bytes.unwrap_or(0) as f64,
+        Kind::Time => measure.seconds,
+        Kind::Factor => measure.written_per_byte.unwrap_or(0.0),
     }
-    if workload.is_opening() {
-        return measure.seconds;
-    }
-    measure.operations as f64 / measure.seconds
 }
 
 impl Plan {
@@ -78,8 +79,7 @@ impl Plan {
             }
         }
         for round in 1..=self.rounds {
-            // Sizes do not vary from round to round.
-            for &workload in self.workloads.iter().filter(|workload| round == 1 || !workload.is_size()) {
+            for &workload in self.workloads.iter().filter(|workload| round == 1 || !workload.is_done_once()) {
                 for (engine, _) in results.engines.clone() {
                     eprint!("\r\x1b[Kround {round} of {}: {} {engine}", self.rounds, workload.name());
                     match self.measure(workload, &engine) {
@@ -103,7 +103,7 @@ impl Plan {
         command.arg("worker").args(["--engine", engine, "--workload", &workload.name()]);
         command.arg("--directory").arg(directory);
         command.args(["--documents", &self.documents.to_string(), "--bytes", &self.bytes.to_string()]);
-        command.args(["--most", &self.most.to_string()]);
+        command.args(["--most", &self.most.to_string(), "--most-updates", &self.most_updates.to_string()]);
         Ok(command)
     }
 

@@ -20,6 +20,8 @@ pub mod goals;
 pub mod machine;
 pub mod picture;
 pub mod report;
+mod sustained;
 pub mod table;
 pub mod worker;
 pub mod workload;
+mod written;

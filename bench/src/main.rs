@@ -36,7 +36,10 @@ struct Arguments {
     /// How often everything is measured.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// 200 000 documents, one round, without `file_size_updated`: less than two minutes.
+    /// `write_amplification` ends after so many seconds of updates at the latest.
+    #[arg(long, default_value_t = 60.0)]
+    most_updates: f64,
+    /// 200 000 documents, one round, without what takes long: less than two minutes.
     #[arg(long)]
     quick: bool,
     /// Only engines whose name begins so (may be given more than once).
@@ -77,7 +80,8 @@ fn begins(name: &str, with: &[String]) -> bool {
 
 fn plan(arguments: &Arguments) -> Outcome<Plan> {
     let is_meant = |workload: &Workload| match arguments.workload.is_empty() {
-        true => !arguments.quick || *workload != Workload::FileSizeUpdated,
+        true if arguments.quick => workload.is_quick(),
+        true => !workload.is_long(),
         false => begins(&workload.name(), &arguments.workload),
     };
     let workloads: Vec<_> = Workload::all().iter().copied().filter(is_meant).collect();
@@ -95,6 +99,7 @@ fn plan(arguments: &Arguments) -> Outcome<Plan> {
         bytes: arguments.bytes,
         rounds: if arguments.quick { 1 } else { arguments.rounds },
         most: if arguments.quick { 1.0 } else { 5.0 },
+        most_updates: arguments.most_updates,
         engines,
         workloads,
         directory: arguments.directory.clone().unwrap_or_else(temporary),

@@ -18,8 +18,7 @@ pub fn bars(results: &Results, workload: Workload) -> Option<String> {
     if largest <= 0.0 {
         return None;
     }
-    let lower = workload.is_size() || workload.is_opening();
-    let better = if lower { "shorter is better" } else { "longer is better" };
+    let better = if workload.kind().is_better_low() { "shorter is better" } else { "longer is better" };
     let height = 44.0 + BAR * figures.len() as f64 + 10.0;
     let mut out = String::new();
     let _ = writeln!(

@@ -3,7 +3,7 @@
 use crate::driver::{value, Plan, Results};
 use crate::floors::Floor;
 use crate::goals::{Against, Goal, GOALS};
-use crate::workload::Workload;
+use crate::workload::{Kind, Measure, Workload};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -37,7 +37,7 @@ pub fn reached(results: &Results, workload: Workload) -> Vec<Reached> {
 pub fn best_peer(results: &Results, workload: Workload) -> Option<(&str, f64)> {
     let peers = results.engines.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "nyro");
     let figures = peers.filter_map(|name| Some((name, value(workload, results.median(workload, name)?))));
-    match workload.is_size() || workload.is_opening() {
+    match workload.kind().is_better_low() {
         true => figures.min_by(|a, b| a.1.total_cmp(&b.1)),
         false => figures.max_by(|a, b| a.1.total_cmp(&b.1)),
     }
@@ -45,16 +45,13 @@ pub fn best_peer(results: &Results, workload: Workload) -> Option<(&str, f64)> {
 
 /// A figure with its unit.
 pub fn figure(workload: Workload, value: f64) -> String {
-    if workload.is_size() {
-        return format!("{:.1} MB", value / 1e6);
-    }
-    if workload.is_opening() {
-        return format!("{:.2} ms", value * 1000.0);
-    }
-    match value {
-        v if v >= 1e6 => format!("{:.2} M/s", v / 1e6),
-        v if v >= 1e4 => format!("{:.0} k/s", v / 1e3),
-        v => format!("{:.2} k/s", v / 1e3),
+    match (workload.kind(), value) {
+        (Kind::Size, bytes) => format!("{:.1} MB", bytes / 1e6),
+        (Kind::Time, seconds) => format!("{:.2} ms", seconds * 1000.0),
+        (Kind::Factor, factor) => format!("{factor:.2}"),
+        (Kind::Rate, v) if v >= 1e6 => format!("{:.2} M/s", v / 1e6),
+        (Kind::Rate, v) if v >= 1e4 => format!("{:.0} k/s", v / 1e3),
+        (Kind::Rate, v) => format!("{:.2} k/s", v / 1e3),
     }
 }
 
@@ -106,12 +103,8 @@ pub fn notes(plan: &Plan, results: &Results) -> String {
                 "a commit takes {half:.1} µs at the median, {most:.1} at 99 %, {nearly:.0} at 99.9 %, {longest:.0} at the most"
             ));
         }
-        if let Some(updated) = of(Workload::FileSizeUpdated) {
-            let written = updated.written_per_byte.unwrap_or(0.0);
-            told.push(format!("{written:.2} bytes written to the disk for each byte updated at random"));
-            if let Some(relocated) = updated.relocated_bytes {
-                told.push(format!("{:.1} MB moved to make room meanwhile", relocated as f64 / 1e6));
-            }
+        for workload in [Workload::FileSizeUpdated, Workload::WriteAmplification] {
+            told.extend(of(workload).and_then(|updated| written_note(workload, updated)));
         }
         if !told.is_empty() {
             let _ = writeln!(out, "* {name}: {}.", told.join("; "));
@@ -124,6 +117,16 @@ pub fn notes(plan: &Plan, results: &Results) -> String {
         let _ = writeln!(out, "* failed: {why}.");
     }
     out
+}
+
+fn written_note(workload: Workload, updated: &Measure) -> Option<String> {
+    let name = workload.name();
+    let mut note = format!("{name} wrote {:.2} bytes to the disk for each byte updated", updated.written_per_byte?);
+    let _ = write!(note, ", {:.0} k updates a second", updated.operations as f64 / updated.seconds / 1e3);
+    if let Some(relocated) = updated.relocated_bytes {
+        let _ = write!(note, ", {:.1} MB moved to make room meanwhile", relocated as f64 / 1e6);
+    }
+    Some(note)
 }
 
 /// What the machine itself takes, as a table.

@@ -29,6 +29,9 @@ pub struct Order {
     /// A measurement of single commits ends after so many seconds at the latest.
     #[arg(long, default_value_t = 5.0)]
     pub most: f64,
+    /// Updates without a break end after so many seconds at the latest.
+    #[arg(long, default_value_t = 60.0)]
+    pub most_updates: f64,
     /// Prepare what `open_killed` opens, say so, and wait to be killed.
     #[arg(long)]
     pub fill: bool,
@@ -72,6 +75,7 @@ fn work_as<E: Engine>(order: &Order) -> Outcome<()> {
         documents: order.documents,
         bytes: order.bytes,
         most: Duration::from_secs_f64(order.most),
+        most_updates: Duration::from_secs_f64(order.most_updates),
     };
     if order.fill {
         let _engine = run.fill_to_be_killed::<E>()?;

@@ -14,7 +14,7 @@ const LOAD_BATCH: usize = 1000;
 /// Ids of one `get_many`.
 const MANY: usize = 64;
 /// Updates that share a transaction.
-const UPDATE_BATCH: usize = 100;
+pub(crate) const UPDATE_BATCH: usize = 100;
 /// A measurement of reads goes on for so long at least.
 const LEAST: Duration = Duration::from_millis(300);
 
@@ -43,6 +43,7 @@ pub enum Workload {
     #[value(name = "durable_16")]
     Durable16,
     FileSizeUpdated,
+    WriteAmplification,
     OpenKilled,
 }
 
@@ -60,17 +61,56 @@ impl Workload {
     /// True if it needs the database that `load_random` has left.
     pub fn needs_load(self) -> bool {
         use Workload::*;
-        !matches!(self, LoadRandom | LoadSequential | Durable1 | Durable16 | FileSizeUpdated | OpenKilled)
+        !matches!(
+            self,
+            LoadRandom | LoadSequential | Durable1 | Durable16 | FileSizeUpdated | WriteAmplification | OpenKilled
+        )
     }
 
-    /// True if what counts is a number of bytes.
-    pub fn is_size(self) -> bool {
-        matches!(self, Workload::FileSize | Workload::FileSizeUpdated)
+    /// What counts of it.
+    pub fn kind(self) -> Kind {
+        use Workload::*;
+        match self {
+            FileSize | FileSizeUpdated => Kind::Size,
+            OpenClean | OpenKilled => Kind::Time,
+            WriteAmplification => Kind::Factor,
+            _ => Kind::Rate,
+        }
     }
 
-    /// True if what counts is the time of one operation.
-    pub fn is_opening(self) -> bool {
-        matches!(self, Workload::OpenClean | Workload::OpenKilled)
+    /// True if once is enough: sizes do not vary from round to round.
+    pub fn is_done_once(self) -> bool {
+        matches!(self.kind(), Kind::Size | Kind::Factor)
+    }
+
+    /// True if it takes so long that it is done only where it is asked for.
+    pub fn is_long(self) -> bool {
+        matches!(self, Workload::WriteAmplification)
+    }
+
+    /// True if `--quick` has the time for it.
+    pub fn is_quick(self) -> bool {
+        !self.is_long() && self != Workload::FileSizeUpdated
+    }
+}
+
+/// What counts of a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Operations a second.
+    Rate,
+    /// Bytes.
+    Size,
+    /// The time of one operation.
+    Time,
+    /// Bytes on the disk for each byte of the documents.
+    Factor,
+}
+
+impl Kind {
+    /// True if less is better.
+    pub fn is_better_low(self) -> bool {
+        self != Kind::Rate
     }
 }
 
@@ -89,7 +129,7 @@ pub struct Measure {
     pub data_bytes: Option<u64>,
     /// Bytes that were moved to make room, where the engine tells.
     pub relocated_bytes: Option<u64>,
-    /// Bytes that the process wrote to the disk, for each byte of the documents written.
+    /// Bytes that were written to the disk, for each byte of the documents written.
     pub written_per_byte: Option<f64>,
     /// How long a commit took, in microseconds: the median, 99 %, 99.9 %, the longest.
     pub latency_micros: Option<[f64; 4]>,
@@ -107,19 +147,25 @@ pub struct Run<'r> {
     pub bytes: usize,
     /// A measurement of single commits ends after so long at the latest.
     pub most: Duration,
+    /// Updates without a break end after so long at the latest.
+    pub most_updates: Duration,
 }
 
-struct Clock {
-    started: Instant,
+/// Takes the time, by the clock and of the processor.
+pub(crate) struct Clock {
+    /// When it was started.
+    pub(crate) started: Instant,
     processor: f64,
 }
 
 impl Clock {
-    fn start() -> Clock {
+    /// Starts it.
+    pub(crate) fn start() -> Clock {
         Clock { processor: machine::processor_seconds(), started: Instant::now() }
     }
 
-    fn measure(&self, operations: usize) -> Measure {
+    /// So many operations in the time since.
+    pub(crate) fn measure(&self, operations: usize) -> Measure {
         Measure {
             operations: operations as u64,
             seconds: self.started.elapsed().as_secs_f64(),
@@ -134,7 +180,8 @@ impl Run<'_> {
         self.directory.join("main")
     }
 
-    fn fresh(&self, name: &str) -> Outcome<std::path::PathBuf> {
+    /// A directory of this name, empty.
+    pub(crate) fn fresh(&self, name: &str) -> Outcome<std::path::PathBuf> {
         let directory = self.directory.join(name);
         if directory.exists() {
             std::fs::remove_dir_all(&directory)?;
@@ -147,7 +194,8 @@ impl Run<'_> {
         random_ids(self.documents, SEED)
     }
 
-    fn data(&self) -> Documents {
+    /// The documents.
+    pub(crate) fn data(&self) -> Documents {
         Documents::new(self.ids(), self.bytes, &mut Random(SEED + 1))
     }
 
@@ -204,6 +252,7 @@ impl Run<'_> {
             Workload::Durable1 => self.durable::<E>(1),
             Workload::Durable16 => self.durable::<E>(16),
             Workload::FileSizeUpdated => self.file_size_updated::<E>(),
+            Workload::WriteAmplification => self.write_amplification::<E>(),
         }?;
         measure.anonymous_bytes = measure.anonymous_bytes.max(machine::anonymous_bytes());
         Ok(measure)
@@ -233,33 +282,6 @@ impl Run<'_> {
         Ok(Measure { operations: 1, seconds: 0.0, bytes: Some(bytes), data_bytes, ..Measure::default() })
     }
 
-    fn file_size_updated<E: Engine>(&self) -> Outcome<Measure> {
-        let (data, directory) = (self.data(), self.fresh("updated")?);
-        let engine = E::open(&directory, Durability::Relaxed)?;
-        for batch in data.batches(LOAD_BATCH) {
-            engine.insert_batch(&batch)?;
-        }
-        engine.settle()?;
-        let (mut order, mut random) = ((0..data.len()).collect::<Vec<_>>(), Random(SEED + 3));
-        let (clock, before) = (Clock::start(), machine::written_bytes());
-        for _ in 0..10 {
-            shuffle(&mut random, &mut order);
-            for places in order.chunks(UPDATE_BATCH) {
-                let batch: Vec<Item<'_>> = places.iter().map(|at| data.get(*at)).collect();
-                engine.update_batch(&batch)?;
-            }
-        }
-        let mut measure = clock.measure(10 * data.len());
-        measure.relocated_bytes = engine.relocated_bytes();
-        engine.close()?;
-        let written = machine::written_bytes().saturating_sub(before);
-        measure.written_per_byte = Some(written as f64 / (10 * data.total_bytes()) as f64);
-        measure.bytes = Some(machine::disk_bytes(&directory)?);
-        measure.data_bytes = Some(data.total_bytes() as u64);
-        std::fs::remove_dir_all(&directory)?;
-        Ok(measure)
-    }
-
     fn open_clean<E: Engine>(&self) -> Outcome<Measure> {
         let mut fastest: Option<Measure> = None;
         for _ in 0..5 {
@@ -278,11 +300,17 @@ impl Run<'_> {
     /// Loads, in a process that is then killed (see `worker`); the next one opens what it has left.
     pub fn fill_to_be_killed<E: Engine>(&self) -> Outcome<E> {
         let (data, directory) = (self.data(), self.fresh("killed")?);
-        let engine = E::open(&directory, Durability::Relaxed)?;
+        let engine = self.loaded::<E>(&data, &directory)?;
+        engine.outlive_process()?;
+        Ok(engine)
+    }
+
+    /// A database that holds the documents.
+    pub(crate) fn loaded<E: Engine>(&self, data: &Documents, directory: &Path) -> Outcome<E> {
+        let engine = E::open(directory, Durability::Relaxed)?;
         for batch in data.batches(LOAD_BATCH) {
             engine.insert_batch(&batch)?;
         }
-        engine.outlive_process()?;
         Ok(engine)
     }
 
