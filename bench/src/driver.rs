@@ -1,6 +1,7 @@
 //! The driver: has every engine do every workload, in turns, and gathers what the workers say.
 
 use crate::engine::Outcome;
+use crate::goals::Goal;
 use crate::worker::About;
 use crate::workload::{Kind, Measure, Workload};
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ pub struct Plan {
     pub documents: usize,
     /// Bytes of one, about.
     pub bytes: usize,
+    /// Memory for a cache of an engine's own, in bytes.
+    pub cache_bytes: usize,
     /// How often.
     pub rounds: usize,
     /// Seconds that a measurement of single commits lasts at the most.
@@ -28,6 +31,10 @@ pub struct Plan {
     pub engines: Vec<String>,
     /// The workloads.
     pub workloads: Vec<Workload>,
+    /// What is to be reached.
+    pub goals: &'static [Goal],
+    /// What is told of the plan while it runs: nothing, or where a series is.
+    pub label: String,
     /// Where the files are.
     pub directory: PathBuf,
 }
@@ -50,6 +57,16 @@ impl Results {
         let mut all: Vec<&Measure> = self.measures.get(&(workload, engine.to_owned()))?.iter().collect();
         all.sort_by(|a, b| value(workload, a).total_cmp(&value(workload, b)));
         all.get(all.len() / 2).copied()
+    }
+
+    /// Adds all that another plan found out.
+    pub fn absorb(&mut self, other: Results) {
+        self.engines.extend(other.engines);
+        self.missing.extend(other.missing);
+        self.failures.extend(other.failures);
+        for (key, measures) in other.measures {
+            self.measures.entry(key).or_default().extend(measures);
+        }
     }
 
     /// Adds a measurement.
@@ -81,7 +98,7 @@ impl Plan {
         for round in 1..=self.rounds {
             for &workload in self.workloads.iter().filter(|workload| round == 1 || !workload.is_done_once()) {
                 for (engine, _) in results.engines.clone() {
-                    eprint!("\r\x1b[Kround {round} of {}: {} {engine}", self.rounds, workload.name());
+                    eprint!("\r\x1b[K{}round {round} of {}: {} {engine}", self.label, self.rounds, workload.name());
                     match self.measure(workload, &engine) {
                         Ok(measure) => results.add(workload, &engine, measure),
                         Err(error) => results.failures.push(format!("{} {engine}: {error}", workload.name())),
@@ -103,6 +120,7 @@ impl Plan {
         command.arg("worker").args(["--engine", engine, "--workload", &workload.name()]);
         command.arg("--directory").arg(directory);
         command.args(["--documents", &self.documents.to_string(), "--bytes", &self.bytes.to_string()]);
+        command.args(["--cache-bytes", &self.cache_bytes.to_string()]);
         command.args(["--most", &self.most.to_string(), "--most-updates", &self.most_updates.to_string()]);
         Ok(command)
     }

@@ -20,6 +20,7 @@ pub mod goals;
 pub mod machine;
 pub mod picture;
 pub mod report;
+pub mod series;
 mod sustained;
 pub mod table;
 pub mod worker;

@@ -2,8 +2,10 @@
 
 use clap::{Args, Parser, Subcommand};
 use nyro_bench::driver::{Plan, ENGINES};
-use nyro_bench::engine::Outcome;
-use nyro_bench::report;
+use nyro_bench::engine::{Outcome, CACHE_BYTES};
+use nyro_bench::goals::GOALS;
+use nyro_bench::report::{self, Part};
+use nyro_bench::series::Series;
 use nyro_bench::worker::{work, Order};
 use nyro_bench::workload::Workload;
 use std::path::PathBuf;
@@ -33,6 +35,9 @@ struct Arguments {
     /// Bytes of a document, about.
     #[arg(long, default_value_t = 180)]
     bytes: usize,
+    /// Memory for the cache of engines that have one of their own, in bytes.
+    #[arg(long, default_value_t = CACHE_BYTES)]
+    cache_bytes: usize,
     /// How often everything is measured.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -42,6 +47,18 @@ struct Arguments {
     /// 200 000 documents, one round, without what takes long: less than two minutes.
     #[arg(long)]
     quick: bool,
+    /// Instead of the table of workloads, a table by number of documents: a tenth of `--documents`, all, tenfold.
+    #[arg(long)]
+    grow: bool,
+    /// Where `--grow` ends, in documents; ten times `--documents` if it is not given.
+    #[arg(long)]
+    grow_to: Option<usize>,
+    /// Instead of the table of workloads, a table by size of the documents, from 50 bytes to 1 MB.
+    #[arg(long)]
+    sizes: bool,
+    /// All: the workloads, those that take long among them, and what `--grow` and `--sizes` do.
+    #[arg(long)]
+    full: bool,
     /// Only engines whose name begins so (may be given more than once).
     #[arg(long)]
     engine: Vec<String>,
@@ -81,7 +98,7 @@ fn begins(name: &str, with: &[String]) -> bool {
 fn plan(arguments: &Arguments) -> Outcome<Plan> {
     let is_meant = |workload: &Workload| match arguments.workload.is_empty() {
         true if arguments.quick => workload.is_quick(),
-        true => !workload.is_long(),
+        true => arguments.full || !workload.is_long(),
         false => begins(&workload.name(), &arguments.workload),
     };
     let workloads: Vec<_> = Workload::all().iter().copied().filter(is_meant).collect();
@@ -97,9 +114,12 @@ fn plan(arguments: &Arguments) -> Outcome<Plan> {
     Ok(Plan {
         documents: if arguments.quick { 200_000 } else { arguments.documents },
         bytes: arguments.bytes,
+        cache_bytes: arguments.cache_bytes,
         rounds: if arguments.quick { 1 } else { arguments.rounds },
         most: if arguments.quick { 1.0 } else { 5.0 },
         most_updates: arguments.most_updates,
+        goals: GOALS,
+        label: String::new(),
         engines,
         workloads,
         directory: arguments.directory.clone().unwrap_or_else(temporary),
@@ -108,12 +128,22 @@ fn plan(arguments: &Arguments) -> Outcome<Plan> {
 
 fn measure(arguments: &Arguments) -> Outcome<()> {
     let plan = plan(arguments)?;
-    let parts = [report::workloads(&plan, arguments.quick)?];
-    for part in &parts {
+    let mut parts = Vec::new();
+    let mut done = |part: Part| {
         match arguments.json {
             true => print!("{}", part.json_lines()),
-            false => print!("{}", part.text),
+            false => println!("{}", part.text),
         }
+        parts.push(part);
+    };
+    if arguments.full || !(arguments.grow || arguments.sizes) {
+        done(report::workloads(&plan, arguments.quick)?);
+    }
+    if arguments.full || arguments.grow {
+        done(Series::growth(&plan, arguments.grow_to.unwrap_or(10 * plan.documents)).run(&plan)?);
+    }
+    if arguments.full || arguments.sizes {
+        done(Series::sizes(&plan).run(&plan)?);
     }
     if let Some(directory) = &arguments.report {
         report::write(&parts, directory)?;

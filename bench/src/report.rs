@@ -1,10 +1,12 @@
 //! The parts of a report: what each measures, as text, as lines of JSON and as pictures.
 
-use crate::driver::{Plan, Results};
+use crate::driver::{value, Plan, Results};
 use crate::engine::Outcome;
 use crate::floors::{self, Floor};
 use crate::goals::GOALS;
-use crate::{machine, picture, table};
+use crate::picture::{self, Bar};
+use crate::workload::Workload;
+use crate::{machine, table};
 use std::path::Path;
 
 /// A part of a report.
@@ -33,10 +35,19 @@ pub fn workloads(plan: &Plan, quick: bool) -> Outcome<Part> {
     let results = plan.run()?;
     let mut lines = table::json(plan, &results);
     lines.extend(table::floors_json(plan, &floors));
-    let picture = |workload| Some((workload, picture::bars(&results, workload)?));
-    let pictures = plan.workloads.iter().copied().filter_map(picture);
-    let pictures = pictures.map(|(workload, picture)| (format!("{}.svg", workload.name()), picture)).collect();
+    let pictures = plan.workloads.iter().filter_map(|workload| picture(&results, *workload)).collect();
     Ok(Part { text: text(plan, &results, &floors, quick), lines, pictures, failures: results.failures })
+}
+
+/// The picture of a workload, with the name of its file.
+fn picture(results: &Results, workload: Workload) -> Option<(String, String)> {
+    let bar = |(name, _): &(String, _)| {
+        let value = value(workload, results.median(workload, name)?);
+        Some(Bar { name: name.clone(), value, figure: table::figure(workload, value), own: name == "nyro" })
+    };
+    let bars: Vec<Bar> = results.engines.iter().filter_map(bar).collect();
+    let picture = picture::bars(&workload.name(), workload.kind().is_better_low(), &bars)?;
+    Some((format!("{}.svg", workload.name()), picture))
 }
 
 fn text(plan: &Plan, results: &Results, floors: &[Floor], quick: bool) -> String {

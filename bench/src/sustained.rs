@@ -18,7 +18,7 @@ impl Run<'_> {
         self.replacing::<E>(|update| {
             for _ in 0..TIMES {
                 shuffle(&mut random, &mut order);
-                for places in order.chunks(UPDATE_BATCH) {
+                for places in order.chunks(self.batch(UPDATE_BATCH)) {
                     update(places)?;
                 }
             }
@@ -32,7 +32,7 @@ impl Run<'_> {
         self.replacing::<E>(|update| {
             let clock = Clock::start();
             while left > 0 && clock.started.elapsed() < self.most_updates {
-                let count = left.min(UPDATE_BATCH);
+                let count = left.min(self.batch(UPDATE_BATCH));
                 update(&random_places(&mut random, self.documents, count))?;
                 left -= count;
             }

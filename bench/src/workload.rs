@@ -1,7 +1,7 @@
 //! The workloads, in the order in which they run, and what each does. `docs/performance.md` explains them.
 
 use crate::data::{below, random_ids, shuffle, touch, Documents, Random, SEED};
-use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
 use crate::machine;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,12 @@ use std::time::{Duration, Instant};
 
 /// Documents of a load that share a transaction.
 const LOAD_BATCH: usize = 1000;
+/// Bytes of documents that share a transaction, at the most: fewer share one where they are large.
+const BATCH_BYTES: usize = 4 << 20;
+/// Transactions of a load between two looks at the memory.
+const MEMORY_EVERY: usize = 50;
+/// Memory that a load may take beside the cache, in bytes.
+const MEMORY_BESIDE_CACHE: u64 = 32 << 20;
 /// Ids of one `get_many`.
 const MANY: usize = 64;
 /// Updates that share a transaction.
@@ -133,8 +139,10 @@ pub struct Measure {
     pub written_per_byte: Option<f64>,
     /// How long a commit took, in microseconds: the median, 99 %, 99.9 %, the longest.
     pub latency_micros: Option<[f64; 4]>,
-    /// Anonymous memory of the process at its end, in bytes.
+    /// Anonymous memory of the process at its end, in bytes; the most that a load took, where it is one.
     pub anonymous_bytes: u64,
+    /// What a load may take of it, in bytes.
+    pub allowed_bytes: Option<u64>,
 }
 
 /// What a workload works on.
@@ -145,6 +153,8 @@ pub struct Run<'r> {
     pub documents: usize,
     /// Bytes of one, about.
     pub bytes: usize,
+    /// Memory for a cache of the engine's own, in bytes.
+    pub cache_bytes: usize,
     /// A measurement of single commits ends after so long at the latest.
     pub most: Duration,
     /// Updates without a break end after so long at the latest.
@@ -180,6 +190,10 @@ impl Run<'_> {
         self.directory.join("main")
     }
 
+    fn open<E: Engine>(&self, directory: &Path, durability: Durability) -> Outcome<E> {
+        E::open(directory, Setup { durability, cache_bytes: self.cache_bytes })
+    }
+
     /// A directory of this name, empty.
     pub(crate) fn fresh(&self, name: &str) -> Outcome<std::path::PathBuf> {
         let directory = self.directory.join(name);
@@ -188,6 +202,11 @@ impl Run<'_> {
         }
         std::fs::create_dir_all(&directory)?;
         Ok(directory)
+    }
+
+    /// Documents that share a transaction: `count`, fewer where they are large.
+    pub(crate) fn batch(&self, count: usize) -> usize {
+        count.min(BATCH_BYTES / self.bytes).max(1)
     }
 
     fn ids(&self) -> Vec<u64> {
@@ -246,7 +265,7 @@ impl Run<'_> {
             }),
             Workload::Scan => self.scan::<E>(),
             Workload::CommitUpdate => self.updates::<E>(1, self.documents / 2),
-            Workload::UpdateBatch100 => self.updates::<E>(UPDATE_BATCH, self.documents / 2),
+            Workload::UpdateBatch100 => self.updates::<E>(self.batch(UPDATE_BATCH), self.documents / 2),
             Workload::CommitInsert => self.inserts::<E>(),
             Workload::CommitTail => self.commit_tail::<E>(),
             Workload::Durable1 => self.durable::<E>(1),
@@ -261,16 +280,21 @@ impl Run<'_> {
     fn load<E: Engine>(&self, data: &Documents, directory: &Path, sequential: bool) -> Outcome<Measure> {
         // Taking memory for the documents was not the engine's work; what it takes itself is.
         let before = machine::anonymous_bytes();
-        let engine = E::open(directory, Durability::Relaxed)?;
-        let clock = Clock::start();
-        for batch in data.batches(LOAD_BATCH) {
+        let engine = self.open::<E>(directory, Durability::Relaxed)?;
+        let (clock, mut most) = (Clock::start(), before);
+        for (at, batch) in data.batches(self.batch(LOAD_BATCH)).enumerate() {
             match sequential {
                 true => engine.append_batch(&batch)?,
                 false => engine.insert_batch(&batch)?,
             }
+            if at % MEMORY_EVERY == 0 {
+                most = most.max(machine::anonymous_bytes());
+            }
         }
         let mut measure = clock.measure(data.len());
-        measure.anonymous_bytes = machine::anonymous_bytes().saturating_sub(before);
+        measure.anonymous_bytes = most.max(machine::anonymous_bytes()) - before;
+        measure.allowed_bytes = Some(self.cache_bytes as u64 + MEMORY_BESIDE_CACHE);
+        measure.data_bytes = Some(data.total_bytes() as u64);
         engine.settle()?;
         engine.close()?;
         Ok(measure)
@@ -283,12 +307,12 @@ impl Run<'_> {
     }
 
     fn open_clean<E: Engine>(&self) -> Outcome<Measure> {
-        let mut fastest: Option<Measure> = None;
+        let (mut fastest, pick): (Option<Measure>, _) = (None, self.picks(1)[0]);
         for _ in 0..5 {
             let clock = Clock::start();
-            let engine = E::open(&self.main(), Durability::Relaxed)?;
+            let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
             let measure = clock.measure(1);
-            there(engine.get(self.picks(1)[0], touch)?)?;
+            there(engine.get(pick, touch)?)?;
             engine.close()?;
             if fastest.as_ref().is_none_or(|fastest| measure.seconds < fastest.seconds) {
                 fastest = Some(measure);
@@ -307,8 +331,8 @@ impl Run<'_> {
 
     /// A database that holds the documents.
     pub(crate) fn loaded<E: Engine>(&self, data: &Documents, directory: &Path) -> Outcome<E> {
-        let engine = E::open(directory, Durability::Relaxed)?;
-        for batch in data.batches(LOAD_BATCH) {
+        let engine = self.open::<E>(directory, Durability::Relaxed)?;
+        for batch in data.batches(self.batch(LOAD_BATCH)) {
             engine.insert_batch(&batch)?;
         }
         Ok(engine)
@@ -316,7 +340,7 @@ impl Run<'_> {
 
     fn open_killed<E: Engine>(&self) -> Outcome<Measure> {
         let clock = Clock::start();
-        let engine = E::open(&self.directory.join("killed"), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.directory.join("killed"), Durability::Relaxed)?;
         let measure = clock.measure(1);
         // What the process had been told was committed outlives it.
         for id in self.picks(1000) {
@@ -329,7 +353,7 @@ impl Run<'_> {
 
     /// Reads random documents, all of them once before the clock starts.
     fn reads<E: Engine>(&self, read: impl Fn(&E, &[u64]) -> Outcome<u64>) -> Outcome<Measure> {
-        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         engine.snapshot()?.scan(|document| {
             black_box(touch(document));
         })?;
@@ -346,7 +370,7 @@ impl Run<'_> {
     }
 
     fn scan<E: Engine>(&self) -> Outcome<Measure> {
-        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         let once = || -> Outcome<usize> {
             let (mut sum, mut count) = (0, 0);
             engine.snapshot()?.scan(|document| {
@@ -372,7 +396,7 @@ impl Run<'_> {
 
     /// Replaces `count` documents by others of the same size, so many in a transaction.
     fn updates<E: Engine>(&self, batch: usize, count: usize) -> Outcome<Measure> {
-        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         let mut random = Random(SEED + 4 + batch as u64);
         let mut ids = self.ids();
         shuffle(&mut random, &mut ids);
@@ -403,7 +427,7 @@ impl Run<'_> {
 
     /// Inserts half as many documents as there are, each in a transaction of its own.
     fn inserts<E: Engine>(&self) -> Outcome<Measure> {
-        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         // Even ids: those that are there are odd.
         let ids = random_ids(self.documents / 2, SEED + 5).into_iter().map(|id| id & !1 | 1 << 49).collect();
         let data = Documents::new(ids, self.bytes, &mut Random(SEED + 6));
@@ -415,7 +439,7 @@ impl Run<'_> {
     /// Replaces random documents, each in a transaction of its own and each timed, for as long as a measurement may
     /// last: long enough for what the engine does in the background to come in between.
     fn commit_tail<E: Engine>(&self) -> Outcome<Measure> {
-        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         let (data, mut random) = (self.data(), Random(SEED + 9));
         let mut took = hdrhistogram::Histogram::<u64>::new(3)?;
         let (clock, mut done) = (Clock::start(), 0);
@@ -438,7 +462,7 @@ impl Run<'_> {
     /// Durable commits of one new document by so many threads, for about two seconds.
     fn durable<E: Engine>(&self, threads: usize) -> Outcome<Measure> {
         let directory = self.fresh("durable")?;
-        let engine = E::open(&directory, Durability::Durable)?;
+        let engine = self.open::<E>(&directory, Durability::Durable)?;
         let data = Documents::new(random_ids(100_000, SEED + 7), self.bytes, &mut Random(SEED + 8));
         let next = std::sync::atomic::AtomicUsize::new(0);
         let commits = |least: Duration| -> Outcome<usize> {
