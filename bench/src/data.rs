@@ -98,6 +98,11 @@ impl Documents {
         self.ids.len()
     }
 
+    /// Their ids.
+    pub fn ids(&self) -> &[u64] {
+        &self.ids
+    }
+
     /// Bytes of all of them.
     pub fn total_bytes(&self) -> usize {
         self.bytes.len()

@@ -41,7 +41,7 @@ struct Arguments {
     /// How often everything is measured.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// `write_amplification` ends after so many seconds of updates at the latest.
+    /// `write_amplification` updates for so many seconds at the most.
     #[arg(long, default_value_t = 60.0)]
     most_updates: f64,
     /// 200 000 documents, one round, without what takes long: less than two minutes.

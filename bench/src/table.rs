@@ -119,6 +119,7 @@ pub fn notes(plan: &Plan, results: &Results) -> String {
                 "a commit takes {half:.1} µs at the median, {most:.1} at 99 %, {nearly:.0} at 99.9 %, {longest:.0} at the most"
             ));
         }
+        told.extend(of(Workload::ReaderOpen).and_then(reader_note));
         for workload in [Workload::FileSizeUpdated, Workload::WriteAmplification] {
             told.extend(of(workload).and_then(|updated| written_note(workload, updated)));
         }
@@ -133,6 +134,21 @@ pub fn notes(plan: &Plan, results: &Results) -> String {
 pub fn gaps(results: &Results) -> String {
     let missing = results.missing.iter().map(|(name, why)| format!("* {name} did not run: {why}.\n"));
     missing.chain(results.failures.iter().map(|why| format!("* failed: {why}.\n"))).collect()
+}
+
+fn reader_note(measure: &Measure) -> Option<String> {
+    let reader = measure.reader.as_ref()?;
+    let megabytes = [reader.bytes_before, reader.bytes_held, reader.bytes_settled].map(|bytes| bytes as f64 / 1e6);
+    Some(format!(
+        "a snapshot that stayed open for {} updates reads {} before and {} after them, the files take {:.0} MB before, \
+         {:.0} MB after, and {:.0} MB once it is gone",
+        measure.operations,
+        rate(reader.reads_before),
+        rate(reader.reads_after),
+        megabytes[0],
+        megabytes[1],
+        megabytes[2]
+    ))
 }
 
 fn written_note(workload: Workload, updated: &Measure) -> Option<String> {
@@ -202,6 +218,7 @@ pub fn json(plan: &Plan, results: &Results) -> Vec<serde_json::Value> {
                 "relocated_bytes": measure.relocated_bytes,
                 "written_per_byte": measure.written_per_byte,
                 "latency_micros": measure.latency_micros,
+                "reader": measure.reader,
             }));
         }
     }

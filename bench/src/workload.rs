@@ -21,6 +21,8 @@ const MEMORY_BESIDE_CACHE: u64 = 32 << 20;
 const MANY: usize = 64;
 /// Updates that share a transaction.
 pub(crate) const UPDATE_BATCH: usize = 100;
+/// Documents for durable commits: more than any engine commits in the time.
+const DURABLE_DOCUMENTS: usize = 250_000;
 /// A measurement of reads goes on for so long at least.
 const LEAST: Duration = Duration::from_millis(300);
 
@@ -37,6 +39,10 @@ pub enum Workload {
     GetMany,
     #[value(name = "get_2threads")]
     Get2threads,
+    #[value(name = "get_4threads")]
+    Get4threads,
+    #[value(name = "get_8threads")]
+    Get8threads,
     Scan,
     CommitUpdate,
     #[value(name = "update_batch100")]
@@ -46,10 +52,15 @@ pub enum Workload {
     LoadSequential,
     #[value(name = "durable_1")]
     Durable1,
+    #[value(name = "durable_4")]
+    Durable4,
     #[value(name = "durable_16")]
     Durable16,
+    #[value(name = "durable_64")]
+    Durable64,
     FileSizeUpdated,
     WriteAmplification,
+    ReaderOpen,
     OpenKilled,
 }
 
@@ -67,10 +78,12 @@ impl Workload {
     /// True if it needs the database that `load_random` has left.
     pub fn needs_load(self) -> bool {
         use Workload::*;
-        !matches!(
-            self,
-            LoadRandom | LoadSequential | Durable1 | Durable16 | FileSizeUpdated | WriteAmplification | OpenKilled
-        )
+        let makes_its_own = match self {
+            LoadRandom | LoadSequential | FileSizeUpdated | WriteAmplification | ReaderOpen | OpenKilled => true,
+            Durable1 | Durable4 | Durable16 | Durable64 => true,
+            _ => false,
+        };
+        !makes_its_own
     }
 
     /// What counts of it.
@@ -84,19 +97,20 @@ impl Workload {
         }
     }
 
-    /// True if once is enough: sizes do not vary from round to round.
+    /// True if once is enough: sizes do not vary from round to round, and what takes long evens out by itself.
     pub fn is_done_once(self) -> bool {
-        matches!(self.kind(), Kind::Size | Kind::Factor)
+        self.is_long() || self.kind() == Kind::Size
     }
 
     /// True if it takes so long that it is done only where it is asked for.
     pub fn is_long(self) -> bool {
-        matches!(self, Workload::WriteAmplification)
+        matches!(self, Workload::WriteAmplification | Workload::ReaderOpen)
     }
 
     /// True if `--quick` has the time for it.
     pub fn is_quick(self) -> bool {
-        !self.is_long() && self != Workload::FileSizeUpdated
+        use Workload::*;
+        !self.is_long() && !matches!(self, FileSizeUpdated | Durable4 | Durable64)
     }
 }
 
@@ -137,12 +151,29 @@ pub struct Measure {
     pub relocated_bytes: Option<u64>,
     /// Bytes that were written to the disk, for each byte of the documents written.
     pub written_per_byte: Option<f64>,
+    /// What a snapshot meant that stayed open.
+    pub reader: Option<ReaderOpen>,
     /// How long a commit took, in microseconds: the median, 99 %, 99.9 %, the longest.
     pub latency_micros: Option<[f64; 4]>,
     /// Anonymous memory of the process at its end, in bytes; the most that a load took, where it is one.
     pub anonymous_bytes: u64,
     /// What a load may take of it, in bytes.
     pub allowed_bytes: Option<u64>,
+}
+
+/// What a snapshot that stays open costs, and what it costs the reader.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReaderOpen {
+    /// Reads a second in the snapshot, before anything was replaced.
+    pub reads_before: f64,
+    /// The same at the end.
+    pub reads_after: f64,
+    /// Bytes of the files before anything was replaced.
+    pub bytes_before: u64,
+    /// Bytes of the files at the end, the snapshot still open.
+    pub bytes_held: u64,
+    /// Bytes of the files once the snapshot was gone and the engine had finished what it does in the background.
+    pub bytes_settled: u64,
 }
 
 /// What a workload works on.
@@ -254,23 +285,20 @@ impl Run<'_> {
                 }
                 there((found == picks.len()).then_some(sum))
             }),
-            Workload::Get2threads => self.reads::<E>(|engine, picks| {
-                let half = |picks: &[u64]| get_all(&engine.snapshot()?, picks);
-                let (first, second) = picks.split_at(picks.len() / 2);
-                std::thread::scope(|scope| {
-                    let other = scope.spawn(|| half(first));
-                    let sum = half(second)?;
-                    Ok(sum ^ other.join().map_err(|_| "a reader panicked")??)
-                })
-            }),
+            Workload::Get2threads => self.get_by_threads::<E>(2),
+            Workload::Get4threads => self.get_by_threads::<E>(4),
+            Workload::Get8threads => self.get_by_threads::<E>(8),
             Workload::Scan => self.scan::<E>(),
             Workload::CommitUpdate => self.updates::<E>(1, self.documents / 2),
             Workload::UpdateBatch100 => self.updates::<E>(self.batch(UPDATE_BATCH), self.documents / 2),
             Workload::CommitInsert => self.inserts::<E>(),
             Workload::CommitTail => self.commit_tail::<E>(),
             Workload::Durable1 => self.durable::<E>(1),
+            Workload::Durable4 => self.durable::<E>(4),
             Workload::Durable16 => self.durable::<E>(16),
+            Workload::Durable64 => self.durable::<E>(64),
             Workload::FileSizeUpdated => self.file_size_updated::<E>(),
+            Workload::ReaderOpen => self.reader_open::<E>(),
             Workload::WriteAmplification => self.write_amplification::<E>(),
         }?;
         measure.anonymous_bytes = measure.anonymous_bytes.max(machine::anonymous_bytes());
@@ -369,6 +397,23 @@ impl Run<'_> {
         Ok(measure)
     }
 
+    /// Reads random documents by so many threads, each with a snapshot of its own.
+    fn get_by_threads<E: Engine>(&self, threads: usize) -> Outcome<Measure> {
+        self.reads::<E>(|engine, picks| {
+            let read = |picks: &[u64]| get_all(&engine.snapshot()?, picks);
+            let (own, others) = picks.split_at(picks.len() / threads);
+            std::thread::scope(|scope| {
+                let parts = others.chunks(others.len().div_ceil(threads - 1).max(1));
+                let readers: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
+                let mut sum = read(own)?;
+                for reader in readers {
+                    sum ^= reader.join().map_err(|_| "a reader panicked")??;
+                }
+                Ok(sum)
+            })
+        })
+    }
+
     fn scan<E: Engine>(&self) -> Outcome<Measure> {
         let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         let once = || -> Outcome<usize> {
@@ -463,7 +508,7 @@ impl Run<'_> {
     fn durable<E: Engine>(&self, threads: usize) -> Outcome<Measure> {
         let directory = self.fresh("durable")?;
         let engine = self.open::<E>(&directory, Durability::Durable)?;
-        let data = Documents::new(random_ids(100_000, SEED + 7), self.bytes, &mut Random(SEED + 8));
+        let data = Documents::new(random_ids(DURABLE_DOCUMENTS, SEED + 7), self.bytes, &mut Random(SEED + 8));
         let next = std::sync::atomic::AtomicUsize::new(0);
         let commits = |least: Duration| -> Outcome<usize> {
             let (started, mut count) = (Instant::now(), 0);
@@ -494,7 +539,8 @@ impl Run<'_> {
     }
 }
 
-fn get_all(snapshot: &impl Reading, ids: &[u64]) -> Outcome<u64> {
+/// Reads documents by their ids. Gives a sum over all.
+pub(crate) fn get_all(snapshot: &impl Reading, ids: &[u64]) -> Outcome<u64> {
     let mut sum = 0;
     for id in ids {
         sum ^= there(snapshot.get(*id, touch)?)?;
@@ -502,6 +548,7 @@ fn get_all(snapshot: &impl Reading, ids: &[u64]) -> Outcome<u64> {
     Ok(sum)
 }
 
-fn there<T>(found: Option<T>) -> Outcome<T> {
+/// What has to be there.
+pub(crate) fn there<T>(found: Option<T>) -> Outcome<T> {
     found.ok_or_else(|| "a document that was written is not there".into())
 }
