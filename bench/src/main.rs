@@ -97,8 +97,9 @@ fn begins(name: &str, with: &[String]) -> bool {
 
 fn plan(arguments: &Arguments) -> Outcome<Plan> {
     let is_meant = |workload: &Workload| match arguments.workload.is_empty() {
+        true if arguments.full => true,
         true if arguments.quick => workload.is_quick(),
-        true => arguments.full || !workload.is_long(),
+        true => !workload.is_long(),
         false => begins(&workload.name(), &arguments.workload),
     };
     let workloads: Vec<_> = Workload::all().iter().copied().filter(is_meant).collect();

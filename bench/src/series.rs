@@ -144,7 +144,7 @@ impl Series {
             }
         }
         let pictures = self.rows.iter().filter_map(|rows| self.picture(rows, &columns)).collect();
-        let failures = columns.iter().flat_map(|(_, results)| results.failures.iter().cloned()).collect();
+        let failures = columns.iter().flat_map(|(_, results)| results.failures.clone()).collect();
         Ok(Part { text: self.text(&columns), lines, pictures, failures })
     }
 
@@ -185,7 +185,10 @@ impl Series {
                 }
             }
         }
-        out + &columns.first().map_or(String::new(), |(_, results)| table::gaps(results))
+        let missing = columns.first().map(|(_, results)| table::missing(results));
+        out.extend(missing);
+        out.extend(columns.iter().map(|(_, results)| table::failures(results)));
+        out
     }
 
     fn picture(&self, rows: &Rows, columns: &[(Plan, Results)]) -> Option<(String, String)> {

@@ -127,13 +127,17 @@ pub fn notes(plan: &Plan, results: &Results) -> String {
             let _ = writeln!(out, "* {name}: {}.", told.join("; "));
         }
     }
-    out + &gaps(results)
+    out + &missing(results) + &failures(results)
 }
 
-/// What did not run, and why.
-pub fn gaps(results: &Results) -> String {
-    let missing = results.missing.iter().map(|(name, why)| format!("* {name} did not run: {why}.\n"));
-    missing.chain(results.failures.iter().map(|why| format!("* failed: {why}.\n"))).collect()
+/// Engines that did not run, and why.
+pub fn missing(results: &Results) -> String {
+    results.missing.iter().map(|(name, why)| format!("* {name} did not run: {why}.\n")).collect()
+}
+
+/// Measurements that failed, and why.
+pub fn failures(results: &Results) -> String {
+    results.failures.iter().map(|why| format!("* failed: {why}.\n")).collect()
 }
 
 fn reader_note(measure: &Measure) -> Option<String> {
@@ -178,6 +182,10 @@ pub fn floors_json(plan: &Plan, floors: &[Floor]) -> Vec<serde_json::Value> {
             "engine": "machine",
             "documents": plan.documents,
             "document_bytes": plan.bytes,
+            "ops_per_s": null,
+            "bytes": null,
+            "goal": null,
+            "ratio": null,
             "value": floor.value,
             "unit": floor.unit,
         })

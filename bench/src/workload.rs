@@ -78,12 +78,11 @@ impl Workload {
     /// True if it needs the database that `load_random` has left.
     pub fn needs_load(self) -> bool {
         use Workload::*;
-        let makes_its_own = match self {
-            LoadRandom | LoadSequential | FileSizeUpdated | WriteAmplification | ReaderOpen | OpenKilled => true,
-            Durable1 | Durable4 | Durable16 | Durable64 => true,
-            _ => false,
-        };
-        !makes_its_own
+        let loads = matches!(
+            self,
+            LoadRandom | LoadSequential | FileSizeUpdated | WriteAmplification | ReaderOpen | OpenKilled
+        );
+        !loads && !matches!(self, Durable1 | Durable4 | Durable16 | Durable64)
     }
 
     /// What counts of it.
