@@ -109,7 +109,7 @@ impl Workload {
     /// True if `--quick` has the time for it.
     pub fn is_quick(self) -> bool {
         use Workload::*;
-        !self.is_long() && !matches!(self, FileSizeUpdated | Durable4 | Durable64)
+        !self.is_long() && !matches!(self, FileSizeUpdated | Get4threads | Get8threads | Durable4 | Durable64)
     }
 }
 
