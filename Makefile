@@ -78,7 +78,7 @@ fixtures: ## make the kept files of a format that is not released yet anew
 
 # RocksDB needs a C++ compiler and libclang; without clang it is left out.
 BENCH_FEATURES ?= $(shell command -v clang > /dev/null && echo rocksdb)
-BENCH_ARGS     ?= --report bench/report
+BENCH_ARGS     ?= --full --rounds 2 --report bench/report
 BENCH           = CARGO_TARGET_DIR=$(TARGET)/bench $(CARGO)
 
 bench: ## NyroDB beside LMDB, redb, fjall, RocksDB and SQLite (BENCH_ARGS=--quick: less than two minutes)

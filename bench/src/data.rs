@@ -1,5 +1,7 @@
 //! The documents and ids that all engines get, from one seed.
 
+use nyro::{doc, RawDocumentBuf};
+
 /// The seed of everything.
 pub const SEED: u64 = 7;
 
@@ -34,6 +36,29 @@ pub fn random_ids(count: usize, seed: u64) -> Vec<u64> {
     ids
 }
 
+/// Bytes of a document of a person without padding.
+const PERSON: usize = 130;
+/// Padding of the usual document, all of one letter.
+const USUAL_PADDING: usize = 50;
+/// Bytes of a note without its text.
+const EMPTY_NOTE: usize = 18;
+
+/// A document of fewer bytes than a person takes.
+fn note(id: u64, random: &mut Random, bytes: usize) -> RawDocumentBuf {
+    let mut text = vec![0; bytes.saturating_sub(EMPTY_NOTE)];
+    letters(&mut text, random);
+    let doc = doc! { "_id": id, "n": String::from_utf8_lossy(&text).into_owned() };
+    RawDocumentBuf::from_serialize(&doc).expect("a document")
+}
+
+/// Random letters, of sixteen.
+fn letters(text: &mut [u8], random: &mut Random) {
+    for chunk in text.chunks_mut(8) {
+        let letters = (random.next() & 0x0f0f_0f0f_0f0f_0f0f) + 0x6161_6161_6161_6161;
+        chunk.copy_from_slice(&letters.to_le_bytes()[..chunk.len()]);
+    }
+}
+
 /// Documents as MessagePack, one behind the other.
 pub struct Documents {
     ids: Vec<u64>,
@@ -42,21 +67,40 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// One for each id, of `bytes` bytes about (at least 130).
+    /// One for each id, of `bytes` bytes about (at least 20).
     pub fn new(ids: Vec<u64>, bytes: usize, random: &mut Random) -> Documents {
         let mut documents =
             Documents { ids: Vec::new(), bytes: Vec::with_capacity(ids.len() * bytes), ends: Vec::new() };
         for id in &ids {
-            documents.bytes.extend_from_slice(people::document(*id, random, bytes.saturating_sub(130)).as_bytes());
+            documents.push(*id, bytes, random);
             documents.ends.push(documents.bytes.len());
         }
         documents.ids = ids;
         documents
     }
 
+    fn push(&mut self, id: u64, bytes: usize, random: &mut Random) {
+        if bytes < PERSON {
+            self.bytes.extend_from_slice(note(id, random, bytes).as_bytes());
+            return;
+        }
+        let padding = bytes - PERSON;
+        self.bytes.extend_from_slice(people::document(id, random, padding).as_bytes());
+        if padding > USUAL_PADDING {
+            // The padding is the end of the last field. So much of one letter would be an easy prey of compression.
+            let start = self.bytes.len() - padding;
+            letters(&mut self.bytes[start..], random);
+        }
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Their ids.
+    pub fn ids(&self) -> &[u64] {
+        &self.ids
     }
 
     /// Bytes of all of them.

@@ -1,8 +1,9 @@
 //! The driver: has every engine do every workload, in turns, and gathers what the workers say.
 
 use crate::engine::Outcome;
+use crate::goals::Goal;
 use crate::worker::About;
-use crate::workload::{Measure, Workload};
+use crate::workload::{Kind, Measure, Workload};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -18,14 +19,22 @@ pub struct Plan {
     pub documents: usize,
     /// Bytes of one, about.
     pub bytes: usize,
+    /// Memory for a cache of an engine's own, in bytes.
+    pub cache_bytes: usize,
     /// How often.
     pub rounds: usize,
     /// Seconds that a measurement of single commits lasts at the most.
     pub most: f64,
+    /// Seconds that updates without a break last at the most.
+    pub most_updates: f64,
     /// The engines.
     pub engines: Vec<String>,
     /// The workloads.
     pub workloads: Vec<Workload>,
+    /// What is to be reached.
+    pub goals: &'static [Goal],
+    /// What is told of the plan while it runs: nothing, or where a series is.
+    pub label: String,
     /// Where the files are.
     pub directory: PathBuf,
 }
@@ -50,21 +59,30 @@ impl Results {
         all.get(all.len() / 2).copied()
     }
 
+    /// Adds all that another plan found out.
+    pub fn absorb(&mut self, other: Results) {
+        self.engines.extend(other.engines);
+        self.missing.extend(other.missing);
+        self.failures.extend(other.failures);
+        for (key, measures) in other.measures {
+            self.measures.entry(key).or_default().extend(measures);
+        }
+    }
+
     /// Adds a measurement.
     pub fn add(&mut self, workload: Workload, engine: &str, measure: Measure) {
         self.measures.entry((workload, engine.to_owned())).or_default().push(measure);
     }
 }
 
-/// What counts of a measurement: operations a second, bytes, or seconds.
+/// What counts of a measurement.
 pub fn value(workload: Workload, measure: &Measure) -> f64 {
-    if workload.is_size() {
-        return measure.bytes.unwrap_or(0) as f64;
+    match workload.kind() {
+        Kind::Rate => measure.operations as f64 / measure.seconds,
+        Kind::Size => measure.bytes.unwrap_or(0) as f64,
+        Kind::Time => measure.seconds,
+        Kind::Factor => measure.written_per_byte.unwrap_or(0.0),
     }
-    if workload.is_opening() {
-        return measure.seconds;
-    }
-    measure.operations as f64 / measure.seconds
 }
 
 impl Plan {
@@ -78,10 +96,9 @@ impl Plan {
             }
         }
         for round in 1..=self.rounds {
-            // Sizes do not vary from round to round.
-            for &workload in self.workloads.iter().filter(|workload| round == 1 || !workload.is_size()) {
+            for &workload in self.workloads.iter().filter(|workload| round == 1 || !workload.is_done_once()) {
                 for (engine, _) in results.engines.clone() {
-                    eprint!("\r\x1b[Kround {round} of {}: {} {engine}", self.rounds, workload.name());
+                    eprint!("\r\x1b[K{}round {round} of {}: {} {engine}", self.label, self.rounds, workload.name());
                     match self.measure(workload, &engine) {
                         Ok(measure) => results.add(workload, &engine, measure),
                         Err(error) => results.failures.push(format!("{} {engine}: {error}", workload.name())),
@@ -103,7 +120,8 @@ impl Plan {
         command.arg("worker").args(["--engine", engine, "--workload", &workload.name()]);
         command.arg("--directory").arg(directory);
         command.args(["--documents", &self.documents.to_string(), "--bytes", &self.bytes.to_string()]);
-        command.args(["--most", &self.most.to_string()]);
+        command.args(["--cache-bytes", &self.cache_bytes.to_string()]);
+        command.args(["--most", &self.most.to_string(), "--most-updates", &self.most_updates.to_string()]);
         Ok(command)
     }
 

@@ -18,10 +18,32 @@ pub enum Durability {
     Durable,
 }
 
+/// Memory that engines with a cache of their own get for it, in bytes: what NyroDB has by default.
+pub const CACHE_BYTES: usize = 512 << 20;
+
+/// How an engine is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// How commits are kept.
+    pub durability: Durability,
+    /// Memory for a cache of its own, in bytes.
+    pub cache_bytes: usize,
+}
+
+impl Setup {
+    /// The cache in words.
+    pub fn cache(&self) -> String {
+        format!("{} MiB of cache", self.cache_bytes >> 20)
+    }
+}
+
 /// A store under test.
 pub trait Engine: Sized + Sync {
     /// Its name in tables and arguments.
     const NAME: &'static str;
+
+    /// True if it compresses documents.
+    const COMPRESSES: bool = false;
 
     /// All reads of it see one state.
     type Snapshot<'e>: Reading
@@ -32,10 +54,10 @@ pub trait Engine: Sized + Sync {
     fn version() -> String;
 
     /// How it is configured, in a line.
-    fn settings(durability: Durability) -> &'static str;
+    fn settings(setup: Setup) -> String;
 
     /// Opens the database in a directory, or makes it.
-    fn open(directory: &Path, durability: Durability) -> Outcome<Self>;
+    fn open(directory: &Path, setup: Setup) -> Outcome<Self>;
 
     /// Closes it cleanly.
     fn close(self) -> Outcome<()>;

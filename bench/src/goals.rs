@@ -15,6 +15,10 @@ pub enum Against {
     Data,
     /// At most so many seconds.
     Seconds,
+    /// At most so many times the anonymous memory that a load may take.
+    Memory,
+    /// At most so many times the bytes of the smallest peer that does not compress.
+    Smallest,
 }
 
 /// A goal.
@@ -36,7 +40,7 @@ const fn goal(workload: Workload, factor: f64, against: Against, quick: bool) ->
 
 /// All of them.
 pub const GOALS: &[Goal] = {
-    use Against::{Best, Data, Own, Peer, Seconds};
+    use Against::{Best, Data, Memory, Own, Peer, Seconds};
     use Workload::*;
     &[
         goal(GetEach, 5.0, Peer("lmdb"), false),
@@ -45,6 +49,7 @@ pub const GOALS: &[Goal] = {
         goal(GetMany, 1.5, Own(GetSnapshot), true),
         goal(Get2threads, 1.8, Own(GetSnapshot), true),
         goal(LoadRandom, 3.5, Best, false),
+        goal(LoadRandom, 1.0, Memory, true),
         goal(LoadSequential, 1.0, Best, false),
         goal(CommitInsert, 3.0, Best, false),
         goal(CommitUpdate, 4.0, Best, false),
@@ -59,6 +64,12 @@ pub const GOALS: &[Goal] = {
     ]
 };
 
+/// Those of the size of the file, with documents of some KB.
+pub const SIZE_GOALS: &[Goal] = {
+    use Against::{Data, Smallest};
+    &[goal(Workload::FileSize, 1.25, Data, true), goal(Workload::FileSize, 1.0, Smallest, true)]
+};
+
 impl Goal {
     /// In words.
     pub fn describe(&self) -> String {
@@ -69,13 +80,15 @@ impl Goal {
             Against::Own(other) => format!("at least {factor} × own {}", other.name()),
             Against::Data => format!("at most {factor} × the data"),
             Against::Seconds => format!("at most {} ms", factor * 1000.0),
+            Against::Memory => format!("memory at most {factor} × (the cache and 32 MiB)"),
+            Against::Smallest => format!("at most {factor} × the smallest that does not compress"),
         }
     }
 
     /// Whether `ratio` reaches it.
     pub fn is_met(&self, ratio: f64) -> bool {
         match self.against {
-            Against::Data | Against::Seconds => ratio <= self.factor,
+            Against::Data | Against::Seconds | Against::Memory | Against::Smallest => ratio <= self.factor,
             _ => ratio >= self.factor,
         }
     }

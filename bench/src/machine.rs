@@ -1,6 +1,7 @@
 //! What the machine is, and what a process takes of it.
 
 use crate::engine::Outcome;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 /// Processor time of all threads of this process, in seconds.
@@ -37,6 +38,16 @@ pub fn disk_bytes(directory: &Path) -> Outcome<u64> {
         sum += if metadata.is_dir() { disk_bytes(&entry.path())? } else { metadata.blocks() * 512 };
     }
     Ok(sum)
+}
+
+/// Has everything written that the file system of `path` has still to write, whoever wrote it.
+pub fn sync_file_system(path: &Path) -> Outcome<()> {
+    let file = std::fs::File::open(path)?;
+    // SAFETY: the descriptor is open as long as `file` lives.
+    match unsafe { libc::syncfs(file.as_raw_fd()) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error().into()),
+    }
 }
 
 /// Processor, cores, memory and kernel, in a line.

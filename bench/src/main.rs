@@ -1,13 +1,14 @@
 //! NyroDB beside LMDB, redb, fjall, RocksDB and SQLite. `nyro-bench --help` tells more.
 
 use clap::{Args, Parser, Subcommand};
-use nyro_bench::driver::{Plan, Results, ENGINES};
-use nyro_bench::engine::Outcome;
+use nyro_bench::driver::{Plan, ENGINES};
+use nyro_bench::engine::{Outcome, CACHE_BYTES};
 use nyro_bench::goals::GOALS;
+use nyro_bench::report::{self, Part};
+use nyro_bench::series::Series;
 use nyro_bench::worker::{work, Order};
 use nyro_bench::workload::Workload;
-use nyro_bench::{machine, picture, table};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Measures NyroDB and its peers: the same documents, the same run, equal durability. Prints medians.
 #[derive(Parser)]
@@ -34,12 +35,30 @@ struct Arguments {
     /// Bytes of a document, about.
     #[arg(long, default_value_t = 180)]
     bytes: usize,
+    /// Memory for the cache of engines that have one of their own, in bytes.
+    #[arg(long, default_value_t = CACHE_BYTES)]
+    cache_bytes: usize,
     /// How often everything is measured.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// 200 000 documents, one round, without `file_size_updated`: less than two minutes.
+    /// `write_amplification` updates for so many seconds at the most.
+    #[arg(long, default_value_t = 60.0)]
+    most_updates: f64,
+    /// 200 000 documents, one round, without what takes long: less than two minutes.
     #[arg(long)]
     quick: bool,
+    /// Instead of the table of workloads, a table by number of documents: a tenth of `--documents`, all, tenfold.
+    #[arg(long)]
+    grow: bool,
+    /// Where `--grow` ends, in documents; ten times `--documents` if it is not given.
+    #[arg(long)]
+    grow_to: Option<usize>,
+    /// Instead of the table of workloads, a table by size of the documents, from 50 bytes to 1 MB.
+    #[arg(long)]
+    sizes: bool,
+    /// All: the workloads, those that take long among them, and what `--grow` and `--sizes` do.
+    #[arg(long)]
+    full: bool,
     /// Only engines whose name begins so (may be given more than once).
     #[arg(long)]
     engine: Vec<String>,
@@ -78,7 +97,9 @@ fn begins(name: &str, with: &[String]) -> bool {
 
 fn plan(arguments: &Arguments) -> Outcome<Plan> {
     let is_meant = |workload: &Workload| match arguments.workload.is_empty() {
-        true => !arguments.quick || *workload != Workload::FileSizeUpdated,
+        true if arguments.full => true,
+        true if arguments.quick => workload.is_quick(),
+        true => !workload.is_long(),
         false => begins(&workload.name(), &arguments.workload),
     };
     let workloads: Vec<_> = Workload::all().iter().copied().filter(is_meant).collect();
@@ -94,8 +115,12 @@ fn plan(arguments: &Arguments) -> Outcome<Plan> {
     Ok(Plan {
         documents: if arguments.quick { 200_000 } else { arguments.documents },
         bytes: arguments.bytes,
+        cache_bytes: arguments.cache_bytes,
         rounds: if arguments.quick { 1 } else { arguments.rounds },
         most: if arguments.quick { 1.0 } else { 5.0 },
+        most_updates: arguments.most_updates,
+        goals: GOALS,
+        label: String::new(),
         engines,
         workloads,
         directory: arguments.directory.clone().unwrap_or_else(temporary),
@@ -104,60 +129,29 @@ fn plan(arguments: &Arguments) -> Outcome<Plan> {
 
 fn measure(arguments: &Arguments) -> Outcome<()> {
     let plan = plan(arguments)?;
-    let results = plan.run()?;
-    if arguments.json {
-        for line in table::json(&plan, &results) {
-            println!("{line}");
+    let mut parts = Vec::new();
+    let mut done = |part: Part| {
+        match arguments.json {
+            true => print!("{}", part.json_lines()),
+            false => println!("{}", part.text),
         }
-    } else {
-        print!("{}", report(&plan, &results, arguments.quick));
+        parts.push(part);
+    };
+    if arguments.full || !(arguments.grow || arguments.sizes) {
+        done(report::workloads(&plan, arguments.quick)?);
+    }
+    if arguments.full || arguments.grow {
+        done(Series::growth(&plan, arguments.grow_to.unwrap_or(10 * plan.documents)).run(&plan)?);
+    }
+    if arguments.full || arguments.sizes {
+        done(Series::sizes(&plan).run(&plan)?);
     }
     if let Some(directory) = &arguments.report {
-        write_report(&plan, &results, directory, arguments.quick)?;
+        report::write(&parts, directory)?;
     }
-    match results.failures.is_empty() {
+    let failures: Vec<&str> = parts.iter().flat_map(|part| &part.failures).map(String::as_str).collect();
+    match failures.is_empty() {
         true => Ok(()),
-        false => Err(results.failures.join("; ").into()),
+        false => Err(failures.join("; ").into()),
     }
-}
-
-/// The text of a report.
-fn report(plan: &Plan, results: &Results, quick: bool) -> String {
-    let mut out = format!(
-        "{} documents of about {} bytes, {}, medians of {} rounds, {}\n\n",
-        plan.documents,
-        plan.bytes,
-        machine::describe(),
-        plan.rounds,
-        jiff::Timestamp::now().strftime("%Y-%m-%d")
-    );
-    for (name, about) in &results.engines {
-        out += &format!("* {name}: {}; relaxed: {}; durable: {}\n", about.version, about.relaxed, about.durable);
-    }
-    out += "\n";
-    out += &table::table(plan, results);
-    let notes = table::notes(plan, results);
-    if !notes.is_empty() {
-        out += &format!("\n{notes}");
-    }
-    if quick {
-        let held = GOALS.iter().filter(|goal| goal.quick);
-        let held: Vec<String> = held.map(|goal| format!("{} ({})", goal.workload.name(), goal.describe())).collect();
-        out +=
-            &format!("\nSo few documents fit the cache of the processor. Meant to hold here: {}.\n", held.join(", "));
-    }
-    out
-}
-
-fn write_report(plan: &Plan, results: &Results, directory: &Path, quick: bool) -> Outcome<()> {
-    std::fs::create_dir_all(directory)?;
-    std::fs::write(directory.join("report.md"), report(plan, results, quick))?;
-    let lines: String = table::json(plan, results).iter().map(|line| format!("{line}\n")).collect();
-    std::fs::write(directory.join("report.jsonl"), lines)?;
-    for &workload in &plan.workloads {
-        if let Some(picture) = picture::bars(results, workload) {
-            std::fs::write(directory.join(format!("{}.svg", workload.name())), picture)?;
-        }
-    }
-    Ok(())
 }

@@ -1,8 +1,10 @@
 //! The results as text, and as one JSON object a line.
 
 use crate::driver::{value, Plan, Results};
-use crate::goals::{Against, Goal, GOALS};
-use crate::workload::Workload;
+use crate::floors::Floor;
+use crate::goals::{Against, Goal};
+use crate::worker::About;
+use crate::workload::{Kind, Measure, Workload};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -15,9 +17,9 @@ pub struct Reached {
 }
 
 /// How NyroDB stands in a workload, goal by goal.
-pub fn reached(results: &Results, workload: Workload) -> Vec<Reached> {
+pub fn reached(plan: &Plan, results: &Results, workload: Workload) -> Vec<Reached> {
     let of = |workload, engine: &str| results.median(workload, engine).map(|measure| value(workload, measure));
-    let goals = GOALS.iter().filter(|goal| goal.workload == workload);
+    let goals = plan.goals.iter().filter(|goal| goal.workload == workload);
     let ratio = |goal: &Goal| {
         let own = results.median(workload, "nyro")?;
         let value = value(workload, own);
@@ -27,6 +29,8 @@ pub fn reached(results: &Results, workload: Workload) -> Vec<Reached> {
             Against::Own(other) => value / of(other, "nyro")?,
             Against::Data => value / own.data_bytes? as f64,
             Against::Seconds => value,
+            Against::Memory => own.anonymous_bytes as f64 / own.allowed_bytes? as f64,
+            Against::Smallest => value / best_of(results, workload, |about| !about.compresses)?.1,
         })
     };
     goals.filter_map(|goal| Some(Reached { goal, ratio: ratio(goal)? })).collect()
@@ -34,9 +38,14 @@ pub fn reached(results: &Results, workload: Workload) -> Vec<Reached> {
 
 /// The peer that is best in a workload, and its figure.
 pub fn best_peer(results: &Results, workload: Workload) -> Option<(&str, f64)> {
-    let peers = results.engines.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "nyro");
-    let figures = peers.filter_map(|name| Some((name, value(workload, results.median(workload, name)?))));
-    match workload.is_size() || workload.is_opening() {
+    best_of(results, workload, |_| true)
+}
+
+/// The best of those peers that `is_meant`.
+fn best_of(results: &Results, workload: Workload, is_meant: impl Fn(&About) -> bool) -> Option<(&str, f64)> {
+    let peers = results.engines.iter().filter(|(name, about)| name != "nyro" && is_meant(about));
+    let figures = peers.filter_map(|(name, _)| Some((name.as_str(), value(workload, results.median(workload, name)?))));
+    match workload.kind().is_better_low() {
         true => figures.min_by(|a, b| a.1.total_cmp(&b.1)),
         false => figures.max_by(|a, b| a.1.total_cmp(&b.1)),
     }
@@ -44,12 +53,16 @@ pub fn best_peer(results: &Results, workload: Workload) -> Option<(&str, f64)> {
 
 /// A figure with its unit.
 pub fn figure(workload: Workload, value: f64) -> String {
-    if workload.is_size() {
-        return format!("{:.1} MB", value / 1e6);
+    match workload.kind() {
+        Kind::Size => format!("{:.1} MB", value / 1e6),
+        Kind::Time => format!("{:.2} ms", value * 1000.0),
+        Kind::Factor => format!("{value:.2}"),
+        Kind::Rate => rate(value),
     }
-    if workload.is_opening() {
-        return format!("{:.2} ms", value * 1000.0);
-    }
+}
+
+/// So many operations a second.
+pub fn rate(value: f64) -> String {
     match value {
         v if v >= 1e6 => format!("{:.2} M/s", v / 1e6),
         v if v >= 1e4 => format!("{:.0} k/s", v / 1e3),
@@ -73,13 +86,14 @@ pub fn table(plan: &Plan, results: &Results) -> String {
         let own = results.median(workload, "nyro").map(|measure| value(workload, measure));
         let ratio = own.zip(best_peer(results, workload)).map(|(own, (_, best))| own / best);
         let ratio = ratio.map_or("—".to_owned(), |ratio| format!("{ratio:.2}"));
-        let goals: Vec<String> = reached(results, workload).iter().map(goal_cell).collect();
+        let goals: Vec<String> = reached(plan, results, workload).iter().map(goal_cell).collect();
         let _ = writeln!(out, "| {} | {} | {ratio} | {} |", workload.name(), cells.join(" | "), goals.join("; "));
     }
     out
 }
 
-fn goal_cell(reached: &Reached) -> String {
+/// How a goal stands, in bold where it is missed.
+pub fn goal_cell(reached: &Reached) -> String {
     let ratio = match reached.goal.against {
         Against::Seconds => format!("{:.2} ms", reached.ratio * 1000.0),
         _ => format!("{:.2}", reached.ratio),
@@ -98,31 +112,85 @@ pub fn notes(plan: &Plan, results: &Results) -> String {
         let mut told = Vec::new();
         let load = of(Workload::LoadRandom).filter(|_| plan.workloads.contains(&Workload::LoadRandom));
         if let Some(load) = load {
-            told.push(format!("{} MB of anonymous memory taken by the load", load.anonymous_bytes >> 20));
+            told.push(format!("{} MB of anonymous memory taken by the load at the most", load.anonymous_bytes >> 20));
         }
         if let Some([half, most, nearly, longest]) = of(Workload::CommitTail).and_then(|tail| tail.latency_micros) {
             told.push(format!(
                 "a commit takes {half:.1} µs at the median, {most:.1} at 99 %, {nearly:.0} at 99.9 %, {longest:.0} at the most"
             ));
         }
-        if let Some(updated) = of(Workload::FileSizeUpdated) {
-            let written = updated.written_per_byte.unwrap_or(0.0);
-            told.push(format!("{written:.2} bytes written to the disk for each byte updated at random"));
-            if let Some(relocated) = updated.relocated_bytes {
-                told.push(format!("{:.1} MB moved to make room meanwhile", relocated as f64 / 1e6));
-            }
+        told.extend(of(Workload::ReaderOpen).and_then(reader_note));
+        for workload in [Workload::FileSizeUpdated, Workload::WriteAmplification] {
+            told.extend(of(workload).and_then(|updated| written_note(workload, updated)));
         }
         if !told.is_empty() {
             let _ = writeln!(out, "* {name}: {}.", told.join("; "));
         }
     }
-    for (name, why) in &results.missing {
-        let _ = writeln!(out, "* {name} did not run: {why}.");
+    out + &missing(results) + &failures(results)
+}
+
+/// Engines that did not run, and why.
+pub fn missing(results: &Results) -> String {
+    results.missing.iter().map(|(name, why)| format!("* {name} did not run: {why}.\n")).collect()
+}
+
+/// Measurements that failed, and why.
+pub fn failures(results: &Results) -> String {
+    results.failures.iter().map(|why| format!("* failed: {why}.\n")).collect()
+}
+
+fn reader_note(measure: &Measure) -> Option<String> {
+    let reader = measure.reader.as_ref()?;
+    let megabytes = [reader.bytes_before, reader.bytes_held, reader.bytes_settled].map(|bytes| bytes as f64 / 1e6);
+    Some(format!(
+        "a snapshot that stayed open for {} updates reads {} before and {} after them, the files take {:.0} MB before, \
+         {:.0} MB after, and {:.0} MB once it is gone",
+        measure.operations,
+        rate(reader.reads_before),
+        rate(reader.reads_after),
+        megabytes[0],
+        megabytes[1],
+        megabytes[2]
+    ))
+}
+
+fn written_note(workload: Workload, updated: &Measure) -> Option<String> {
+    let name = workload.name();
+    let mut note = format!("{name} wrote {:.2} bytes to the disk for each byte updated", updated.written_per_byte?);
+    let _ = write!(note, ", {:.0} k updates a second", updated.operations as f64 / updated.seconds / 1e3);
+    if let Some(relocated) = updated.relocated_bytes {
+        let _ = write!(note, ", {:.1} MB moved to make room meanwhile", relocated as f64 / 1e6);
     }
-    for why in &results.failures {
-        let _ = writeln!(out, "* failed: {why}.");
+    Some(note)
+}
+
+/// What the machine itself takes, as a table.
+pub fn floors(floors: &[Floor]) -> String {
+    let mut out = "| of the machine itself | | what was done |\n| --- | ---: | --- |\n".to_owned();
+    for Floor { name, what, value, unit } in floors {
+        let _ = writeln!(out, "| {name} | {value:.1} {unit} | {what} |");
     }
     out
+}
+
+/// The same, one object a line.
+pub fn floors_json(plan: &Plan, floors: &[Floor]) -> Vec<serde_json::Value> {
+    let line = |floor: &Floor| {
+        json!({
+            "workload": format!("floor_{}", floor.name),
+            "engine": "machine",
+            "documents": plan.documents,
+            "document_bytes": plan.bytes,
+            "ops_per_s": null,
+            "bytes": null,
+            "goal": null,
+            "ratio": null,
+            "value": floor.value,
+            "unit": floor.unit,
+        })
+    };
+    floors.iter().map(line).collect()
 }
 
 /// One object a line for each workload and engine.
@@ -132,7 +200,7 @@ pub fn json(plan: &Plan, results: &Results) -> Vec<serde_json::Value> {
         for (engine, _) in &results.engines {
             let Some(measure) = results.median(workload, engine) else { continue };
             let rate = (measure.seconds > 0.0).then(|| measure.operations as f64 / measure.seconds);
-            let goals = if engine == "nyro" { reached(results, workload) } else { Vec::new() };
+            let goals = if engine == "nyro" { reached(plan, results, workload) } else { Vec::new() };
             let first = goals.first();
             let own = value(workload, measure);
             let to_best = best_peer(results, workload).map(|(_, best)| own / best);
@@ -140,6 +208,8 @@ pub fn json(plan: &Plan, results: &Results) -> Vec<serde_json::Value> {
                 "workload": workload.name(),
                 "engine": engine,
                 "documents": plan.documents,
+                "document_bytes": plan.bytes,
+                "cache_bytes": plan.cache_bytes,
                 "ops_per_s": rate,
                 "seconds": measure.seconds,
                 "bytes": measure.bytes,
@@ -152,9 +222,11 @@ pub fn json(plan: &Plan, results: &Results) -> Vec<serde_json::Value> {
                 })).collect::<Vec<_>>(),
                 "processor_seconds": measure.processor_seconds,
                 "anonymous_bytes": measure.anonymous_bytes,
+                "data_bytes": measure.data_bytes,
                 "relocated_bytes": measure.relocated_bytes,
                 "written_per_byte": measure.written_per_byte,
                 "latency_micros": measure.latency_micros,
+                "reader": measure.reader,
             }));
         }
     }

@@ -1,6 +1,6 @@
 //! The worker process: one workload of one engine, one line of JSON.
 
-use crate::engine::{Durability, Engine, Outcome};
+use crate::engine::{Durability, Engine, Outcome, Setup, CACHE_BYTES};
 use crate::engines;
 use crate::workload::{Run, Workload};
 use clap::Args;
@@ -26,9 +26,15 @@ pub struct Order {
     /// Bytes of one, about.
     #[arg(long)]
     pub bytes: usize,
+    /// Memory for a cache of the engine's own, in bytes.
+    #[arg(long, default_value_t = CACHE_BYTES)]
+    pub cache_bytes: usize,
     /// A measurement of single commits ends after so many seconds at the latest.
     #[arg(long, default_value_t = 5.0)]
     pub most: f64,
+    /// Updates without a break end after so many seconds at the latest.
+    #[arg(long, default_value_t = 60.0)]
+    pub most_updates: f64,
     /// Prepare what `open_killed` opens, say so, and wait to be killed.
     #[arg(long)]
     pub fill: bool,
@@ -46,6 +52,8 @@ pub struct About {
     pub relaxed: String,
     /// How it is configured where they are durable.
     pub durable: String,
+    /// True if it compresses documents.
+    pub compresses: bool,
 }
 
 /// Does what is ordered.
@@ -64,14 +72,17 @@ pub fn work(order: &Order) -> Outcome<()> {
 
 fn work_as<E: Engine>(order: &Order) -> Outcome<()> {
     if order.about {
-        let [relaxed, durable] = [Durability::Relaxed, Durability::Durable].map(|d| E::settings(d).to_owned());
-        return say(&About { version: E::version(), relaxed, durable });
+        let [relaxed, durable] = [Durability::Relaxed, Durability::Durable]
+            .map(|durability| E::settings(Setup { durability, cache_bytes: order.cache_bytes }));
+        return say(&About { version: E::version(), relaxed, durable, compresses: E::COMPRESSES });
     }
     let run = Run {
         directory: &order.directory,
         documents: order.documents,
         bytes: order.bytes,
+        cache_bytes: order.cache_bytes,
         most: Duration::from_secs_f64(order.most),
+        most_updates: Duration::from_secs_f64(order.most_updates),
     };
     if order.fill {
         let _engine = run.fill_to_be_killed::<E>()?;

@@ -1,7 +1,7 @@
 //! The workloads, in the order in which they run, and what each does. `docs/performance.md` explains them.
 
 use crate::data::{below, random_ids, shuffle, touch, Documents, Random, SEED};
-use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
 use crate::machine;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,18 @@ use std::time::{Duration, Instant};
 
 /// Documents of a load that share a transaction.
 const LOAD_BATCH: usize = 1000;
+/// Bytes of documents that share a transaction, at the most: fewer share one where they are large.
+const BATCH_BYTES: usize = 4 << 20;
+/// Transactions of a load between two looks at the memory.
+const MEMORY_EVERY: usize = 50;
+/// Memory that a load may take beside the cache, in bytes.
+const MEMORY_BESIDE_CACHE: u64 = 32 << 20;
 /// Ids of one `get_many`.
 const MANY: usize = 64;
 /// Updates that share a transaction.
-const UPDATE_BATCH: usize = 100;
+pub(crate) const UPDATE_BATCH: usize = 100;
+/// Documents for durable commits: more than any engine commits in the time.
+const DURABLE_DOCUMENTS: usize = 250_000;
 /// A measurement of reads goes on for so long at least.
 const LEAST: Duration = Duration::from_millis(300);
 
@@ -31,6 +39,10 @@ pub enum Workload {
     GetMany,
     #[value(name = "get_2threads")]
     Get2threads,
+    #[value(name = "get_4threads")]
+    Get4threads,
+    #[value(name = "get_8threads")]
+    Get8threads,
     Scan,
     CommitUpdate,
     #[value(name = "update_batch100")]
@@ -40,9 +52,15 @@ pub enum Workload {
     LoadSequential,
     #[value(name = "durable_1")]
     Durable1,
+    #[value(name = "durable_4")]
+    Durable4,
     #[value(name = "durable_16")]
     Durable16,
+    #[value(name = "durable_64")]
+    Durable64,
     FileSizeUpdated,
+    WriteAmplification,
+    ReaderOpen,
     OpenKilled,
 }
 
@@ -60,17 +78,58 @@ impl Workload {
     /// True if it needs the database that `load_random` has left.
     pub fn needs_load(self) -> bool {
         use Workload::*;
-        !matches!(self, LoadRandom | LoadSequential | Durable1 | Durable16 | FileSizeUpdated | OpenKilled)
+        let loads = matches!(
+            self,
+            LoadRandom | LoadSequential | FileSizeUpdated | WriteAmplification | ReaderOpen | OpenKilled
+        );
+        !loads && !matches!(self, Durable1 | Durable4 | Durable16 | Durable64)
     }
 
-    /// True if what counts is a number of bytes.
-    pub fn is_size(self) -> bool {
-        matches!(self, Workload::FileSize | Workload::FileSizeUpdated)
+    /// What counts of it.
+    pub fn kind(self) -> Kind {
+        use Workload::*;
+        match self {
+            FileSize | FileSizeUpdated => Kind::Size,
+            OpenClean | OpenKilled => Kind::Time,
+            WriteAmplification => Kind::Factor,
+            _ => Kind::Rate,
+        }
     }
 
-    /// True if what counts is the time of one operation.
-    pub fn is_opening(self) -> bool {
-        matches!(self, Workload::OpenClean | Workload::OpenKilled)
+    /// True if once is enough: sizes do not vary from round to round, and what takes long evens out by itself.
+    pub fn is_done_once(self) -> bool {
+        self.is_long() || self.kind() == Kind::Size
+    }
+
+    /// True if it takes so long that it is done only where it is asked for.
+    pub fn is_long(self) -> bool {
+        matches!(self, Workload::WriteAmplification | Workload::ReaderOpen)
+    }
+
+    /// True if `--quick` has the time for it.
+    pub fn is_quick(self) -> bool {
+        use Workload::*;
+        !self.is_long() && !matches!(self, FileSizeUpdated | Get4threads | Get8threads | Durable4 | Durable64)
+    }
+}
+
+/// What counts of a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Operations a second.
+    Rate,
+    /// Bytes.
+    Size,
+    /// The time of one operation.
+    Time,
+    /// Bytes on the disk for each byte of the documents.
+    Factor,
+}
+
+impl Kind {
+    /// True if less is better.
+    pub fn is_better_low(self) -> bool {
+        self != Kind::Rate
     }
 }
 
@@ -89,12 +148,31 @@ pub struct Measure {
     pub data_bytes: Option<u64>,
     /// Bytes that were moved to make room, where the engine tells.
     pub relocated_bytes: Option<u64>,
-    /// Bytes that the process wrote to the disk, for each byte of the documents written.
+    /// Bytes that were written to the disk, for each byte of the documents written.
     pub written_per_byte: Option<f64>,
+    /// What a snapshot meant that stayed open.
+    pub reader: Option<ReaderOpen>,
     /// How long a commit took, in microseconds: the median, 99 %, 99.9 %, the longest.
     pub latency_micros: Option<[f64; 4]>,
-    /// Anonymous memory of the process at its end, in bytes.
+    /// Anonymous memory of the process at its end, in bytes; the most that a load took, where it is one.
     pub anonymous_bytes: u64,
+    /// What a load may take of it, in bytes.
+    pub allowed_bytes: Option<u64>,
+}
+
+/// What a snapshot that stays open costs, and what it costs the reader.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReaderOpen {
+    /// Reads a second in the snapshot, before anything was replaced.
+    pub reads_before: f64,
+    /// The same at the end.
+    pub reads_after: f64,
+    /// Bytes of the files before anything was replaced.
+    pub bytes_before: u64,
+    /// Bytes of the files at the end, the snapshot still open.
+    pub bytes_held: u64,
+    /// Bytes of the files once the snapshot was gone and the engine had finished what it does in the background.
+    pub bytes_settled: u64,
 }
 
 /// What a workload works on.
@@ -105,21 +183,29 @@ pub struct Run<'r> {
     pub documents: usize,
     /// Bytes of one, about.
     pub bytes: usize,
+    /// Memory for a cache of the engine's own, in bytes.
+    pub cache_bytes: usize,
     /// A measurement of single commits ends after so long at the latest.
     pub most: Duration,
+    /// Updates without a break end after so long at the latest.
+    pub most_updates: Duration,
 }
 
-struct Clock {
-    started: Instant,
+/// Takes the time, by the clock and of the processor.
+pub(crate) struct Clock {
+    /// When it was started.
+    pub(crate) started: Instant,
     processor: f64,
 }
 
 impl Clock {
-    fn start() -> Clock {
+    /// Starts it.
+    pub(crate) fn start() -> Clock {
         Clock { processor: machine::processor_seconds(), started: Instant::now() }
     }
 
-    fn measure(&self, operations: usize) -> Measure {
+    /// So many operations in the time since.
+    pub(crate) fn measure(&self, operations: usize) -> Measure {
         Measure {
             operations: operations as u64,
             seconds: self.started.elapsed().as_secs_f64(),
@@ -134,7 +220,12 @@ impl Run<'_> {
         self.directory.join("main")
     }
 
-    fn fresh(&self, name: &str) -> Outcome<std::path::PathBuf> {
+    fn open<E: Engine>(&self, directory: &Path, durability: Durability) -> Outcome<E> {
+        E::open(directory, Setup { durability, cache_bytes: self.cache_bytes })
+    }
+
+    /// A directory of this name, empty.
+    pub(crate) fn fresh(&self, name: &str) -> Outcome<std::path::PathBuf> {
         let directory = self.directory.join(name);
         if directory.exists() {
             std::fs::remove_dir_all(&directory)?;
@@ -143,11 +234,17 @@ impl Run<'_> {
         Ok(directory)
     }
 
+    /// Documents that share a transaction: `count`, fewer where they are large.
+    pub(crate) fn batch(&self, count: usize) -> usize {
+        count.min(BATCH_BYTES / self.bytes).max(1)
+    }
+
     fn ids(&self) -> Vec<u64> {
         random_ids(self.documents, SEED)
     }
 
-    fn data(&self) -> Documents {
+    /// The documents.
+    pub(crate) fn data(&self) -> Documents {
         Documents::new(self.ids(), self.bytes, &mut Random(SEED + 1))
     }
 
@@ -187,23 +284,21 @@ impl Run<'_> {
                 }
                 there((found == picks.len()).then_some(sum))
             }),
-            Workload::Get2threads => self.reads::<E>(|engine, picks| {
-                let half = |picks: &[u64]| get_all(&engine.snapshot()?, picks);
-                let (first, second) = picks.split_at(picks.len() / 2);
-                std::thread::scope(|scope| {
-                    let other = scope.spawn(|| half(first));
-                    let sum = half(second)?;
-                    Ok(sum ^ other.join().map_err(|_| "a reader panicked")??)
-                })
-            }),
+            Workload::Get2threads => self.get_by_threads::<E>(2),
+            Workload::Get4threads => self.get_by_threads::<E>(4),
+            Workload::Get8threads => self.get_by_threads::<E>(8),
             Workload::Scan => self.scan::<E>(),
             Workload::CommitUpdate => self.updates::<E>(1, self.documents / 2),
-            Workload::UpdateBatch100 => self.updates::<E>(UPDATE_BATCH, self.documents / 2),
+            Workload::UpdateBatch100 => self.updates::<E>(self.batch(UPDATE_BATCH), self.documents / 2),
             Workload::CommitInsert => self.inserts::<E>(),
             Workload::CommitTail => self.commit_tail::<E>(),
             Workload::Durable1 => self.durable::<E>(1),
+            Workload::Durable4 => self.durable::<E>(4),
             Workload::Durable16 => self.durable::<E>(16),
+            Workload::Durable64 => self.durable::<E>(64),
             Workload::FileSizeUpdated => self.file_size_updated::<E>(),
+            Workload::ReaderOpen => self.reader_open::<E>(),
+            Workload::WriteAmplification => self.write_amplification::<E>(),
         }?;
         measure.anonymous_bytes = measure.anonymous_bytes.max(machine::anonymous_bytes());
         Ok(measure)
@@ -212,16 +307,21 @@ impl Run<'_> {
     fn load<E: Engine>(&self, data: &Documents, directory: &Path, sequential: bool) -> Outcome<Measure> {
         // Taking memory for the documents was not the engine's work; what it takes itself is.
         let before = machine::anonymous_bytes();
-        let engine = E::open(directory, Durability::Relaxed)?;
-        let clock = Clock::start();
-        for batch in data.batches(LOAD_BATCH) {
+        let engine = self.open::<E>(directory, Durability::Relaxed)?;
+        let (clock, mut most) = (Clock::start(), before);
+        for (at, batch) in data.batches(self.batch(LOAD_BATCH)).enumerate() {
             match sequential {
                 true => engine.append_batch(&batch)?,
                 false => engine.insert_batch(&batch)?,
             }
+            if at % MEMORY_EVERY == 0 {
+                most = most.max(machine::anonymous_bytes());
+            }
         }
         let mut measure = clock.measure(data.len());
-        measure.anonymous_bytes = machine::anonymous_bytes().saturating_sub(before);
+        measure.anonymous_bytes = most.max(machine::anonymous_bytes()) - before;
+        measure.allowed_bytes = Some(self.cache_bytes as u64 + MEMORY_BESIDE_CACHE);
+        measure.data_bytes = Some(data.total_bytes() as u64);
         engine.settle()?;
         engine.close()?;
         Ok(measure)
@@ -233,40 +333,13 @@ impl Run<'_> {
         Ok(Measure { operations: 1, seconds: 0.0, bytes: Some(bytes), data_bytes, ..Measure::default() })
     }
 
-    fn file_size_updated<E: Engine>(&self) -> Outcome<Measure> {
-        let (data, directory) = (self.data(), self.fresh("updated")?);
-        let engine = E::open(&directory, Durability::Relaxed)?;
-        for batch in data.batches(LOAD_BATCH) {
-            engine.insert_batch(&batch)?;
-        }
-        engine.settle()?;
-        let (mut order, mut random) = ((0..data.len()).collect::<Vec<_>>(), Random(SEED + 3));
-        let (clock, before) = (Clock::start(), machine::written_bytes());
-        for _ in 0..10 {
-            shuffle(&mut random, &mut order);
-            for places in order.chunks(UPDATE_BATCH) {
-                let batch: Vec<Item<'_>> = places.iter().map(|at| data.get(*at)).collect();
-                engine.update_batch(&batch)?;
-            }
-        }
-        let mut measure = clock.measure(10 * data.len());
-        measure.relocated_bytes = engine.relocated_bytes();
-        engine.close()?;
-        let written = machine::written_bytes().saturating_sub(before);
-        measure.written_per_byte = Some(written as f64 / (10 * data.total_bytes()) as f64);
-        measure.bytes = Some(machine::disk_bytes(&directory)?);
-        measure.data_bytes = Some(data.total_bytes() as u64);
-        std::fs::remove_dir_all(&directory)?;
-        Ok(measure)
-    }
-
     fn open_clean<E: Engine>(&self) -> Outcome<Measure> {
-        let mut fastest: Option<Measure> = None;
+        let (mut fastest, pick): (Option<Measure>, _) = (None, self.picks(1)[0]);
         for _ in 0..5 {
             let clock = Clock::start();
-            let engine = E::open(&self.main(), Durability::Relaxed)?;
+            let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
             let measure = clock.measure(1);
-            there(engine.get(self.picks(1)[0], touch)?)?;
+            there(engine.get(pick, touch)?)?;
             engine.close()?;
             if fastest.as_ref().is_none_or(|fastest| measure.seconds < fastest.seconds) {
                 fastest = Some(measure);
@@ -278,17 +351,23 @@ impl Run<'_> {
     /// Loads, in a process that is then killed (see `worker`); the next one opens what it has left.
     pub fn fill_to_be_killed<E: Engine>(&self) -> Outcome<E> {
         let (data, directory) = (self.data(), self.fresh("killed")?);
-        let engine = E::open(&directory, Durability::Relaxed)?;
-        for batch in data.batches(LOAD_BATCH) {
+        let engine = self.loaded::<E>(&data, &directory)?;
+        engine.outlive_process()?;
+        Ok(engine)
+    }
+
+    /// A database that holds the documents.
+    pub(crate) fn loaded<E: Engine>(&self, data: &Documents, directory: &Path) -> Outcome<E> {
+        let engine = self.open::<E>(directory, Durability::Relaxed)?;
+        for batch in data.batches(self.batch(LOAD_BATCH)) {
             engine.insert_batch(&batch)?;
         }
-        engine.outlive_process()?;
         Ok(engine)
     }
 
     fn open_killed<E: Engine>(&self) -> Outcome<Measure> {
         let clock = Clock::start();
-        let engine = E::open(&self.directory.join("killed"), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.directory.join("killed"), Durability::Relaxed)?;
         let measure = clock.measure(1);
         // What the process had been told was committed outlives it.
         for id in self.picks(1000) {
@@ -301,7 +380,7 @@ impl Run<'_> {
 
     /// Reads random documents, all of them once before the clock starts.
     fn reads<E: Engine>(&self, read: impl Fn(&E, &[u64]) -> Outcome<u64>) -> Outcome<Measure> {
-        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         engine.snapshot()?.scan(|document| {
             black_box(touch(document));
         })?;
@@ -317,8 +396,25 @@ impl Run<'_> {
         Ok(measure)
     }
 
+    /// Reads random documents by so many threads, each with a snapshot of its own.
+    fn get_by_threads<E: Engine>(&self, threads: usize) -> Outcome<Measure> {
+        self.reads::<E>(|engine, picks| {
+            let read = |picks: &[u64]| get_all(&engine.snapshot()?, picks);
+            let (own, others) = picks.split_at(picks.len() / threads);
+            std::thread::scope(|scope| {
+                let parts = others.chunks(others.len().div_ceil(threads - 1).max(1));
+                let readers: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
+                let mut sum = read(own)?;
+                for reader in readers {
+                    sum ^= reader.join().map_err(|_| "a reader panicked")??;
+                }
+                Ok(sum)
+            })
+        })
+    }
+
     fn scan<E: Engine>(&self) -> Outcome<Measure> {
-        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         let once = || -> Outcome<usize> {
             let (mut sum, mut count) = (0, 0);
             engine.snapshot()?.scan(|document| {
@@ -344,7 +440,7 @@ impl Run<'_> {
 
     /// Replaces `count` documents by others of the same size, so many in a transaction.
     fn updates<E: Engine>(&self, batch: usize, count: usize) -> Outcome<Measure> {
-        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         let mut random = Random(SEED + 4 + batch as u64);
         let mut ids = self.ids();
         shuffle(&mut random, &mut ids);
@@ -375,7 +471,7 @@ impl Run<'_> {
 
     /// Inserts half as many documents as there are, each in a transaction of its own.
     fn inserts<E: Engine>(&self) -> Outcome<Measure> {
-        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         // Even ids: those that are there are odd.
         let ids = random_ids(self.documents / 2, SEED + 5).into_iter().map(|id| id & !1 | 1 << 49).collect();
         let data = Documents::new(ids, self.bytes, &mut Random(SEED + 6));
@@ -387,7 +483,7 @@ impl Run<'_> {
     /// Replaces random documents, each in a transaction of its own and each timed, for as long as a measurement may
     /// last: long enough for what the engine does in the background to come in between.
     fn commit_tail<E: Engine>(&self) -> Outcome<Measure> {
-        let engine = E::open(&self.main(), Durability::Relaxed)?;
+        let engine = self.open::<E>(&self.main(), Durability::Relaxed)?;
         let (data, mut random) = (self.data(), Random(SEED + 9));
         let mut took = hdrhistogram::Histogram::<u64>::new(3)?;
         let (clock, mut done) = (Clock::start(), 0);
@@ -410,8 +506,8 @@ impl Run<'_> {
     /// Durable commits of one new document by so many threads, for about two seconds.
     fn durable<E: Engine>(&self, threads: usize) -> Outcome<Measure> {
         let directory = self.fresh("durable")?;
-        let engine = E::open(&directory, Durability::Durable)?;
-        let data = Documents::new(random_ids(100_000, SEED + 7), self.bytes, &mut Random(SEED + 8));
+        let engine = self.open::<E>(&directory, Durability::Durable)?;
+        let data = Documents::new(random_ids(DURABLE_DOCUMENTS, SEED + 7), self.bytes, &mut Random(SEED + 8));
         let next = std::sync::atomic::AtomicUsize::new(0);
         let commits = |least: Duration| -> Outcome<usize> {
             let (started, mut count) = (Instant::now(), 0);
@@ -442,7 +538,8 @@ impl Run<'_> {
     }
 }
 
-fn get_all(snapshot: &impl Reading, ids: &[u64]) -> Outcome<u64> {
+/// Reads documents by their ids. Gives a sum over all.
+pub(crate) fn get_all(snapshot: &impl Reading, ids: &[u64]) -> Outcome<u64> {
     let mut sum = 0;
     for id in ids {
         sum ^= there(snapshot.get(*id, touch)?)?;
@@ -450,6 +547,7 @@ fn get_all(snapshot: &impl Reading, ids: &[u64]) -> Outcome<u64> {
     Ok(sum)
 }
 
-fn there<T>(found: Option<T>) -> Outcome<T> {
+/// What has to be there.
+pub(crate) fn there<T>(found: Option<T>) -> Outcome<T> {
     found.ok_or_else(|| "a document that was written is not there".into())
 }

@@ -1,7 +1,6 @@
 //! fjall.
 
-use super::CACHE_BYTES;
-use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 use std::path::Path;
 
@@ -25,23 +24,26 @@ impl Fjall {
 
 impl Engine for Fjall {
     const NAME: &'static str = "fjall";
+    /// With LZ4, as it comes.
+    const COMPRESSES: bool = true;
     type Snapshot<'e> = FjallSnapshot<'e>;
 
     fn version() -> String {
         "fjall 3".to_owned()
     }
 
-    fn settings(durability: Durability) -> &'static str {
-        match durability {
-            Durability::Relaxed => "journal to the buffers of the system, 512 MiB of cache",
-            Durability::Durable => "PersistMode::SyncData after each commit, 512 MiB of cache",
-        }
+    fn settings(setup: Setup) -> String {
+        let journal = match setup.durability {
+            Durability::Relaxed => "journal to the buffers of the system",
+            Durability::Durable => "PersistMode::SyncData after each commit",
+        };
+        format!("{journal}, {}", setup.cache())
     }
 
-    fn open(directory: &Path, durability: Durability) -> Outcome<Fjall> {
-        let db = Database::builder(directory.join("fjall")).cache_size(CACHE_BYTES as u64).open()?;
+    fn open(directory: &Path, setup: Setup) -> Outcome<Fjall> {
+        let db = Database::builder(directory.join("fjall")).cache_size(setup.cache_bytes as u64).open()?;
         let documents = db.keyspace("documents", KeyspaceCreateOptions::default)?;
-        Ok(Fjall { db, documents, durability })
+        Ok(Fjall { db, documents, durability: setup.durability })
     }
 
     fn close(self) -> Outcome<()> {

@@ -1,6 +1,6 @@
 //! LMDB through heed.
 
-use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
 use heed::byteorder::BigEndian;
 use heed::types::{Bytes, U64};
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RoTxn, WithTls};
@@ -31,15 +31,16 @@ impl Engine for Lmdb {
         format!("LMDB {major}.{minor}.{patch}")
     }
 
-    fn settings(durability: Durability) -> &'static str {
-        match durability {
+    fn settings(setup: Setup) -> String {
+        let flags = match setup.durability {
             Durability::Relaxed => "NO_SYNC, WRITE_MAP, NO_READ_AHEAD",
             Durability::Durable => "default flags",
-        }
+        };
+        flags.to_owned()
     }
 
-    fn open(directory: &Path, durability: Durability) -> Outcome<Lmdb> {
-        let flags = match durability {
+    fn open(directory: &Path, setup: Setup) -> Outcome<Lmdb> {
+        let flags = match setup.durability {
             Durability::Relaxed => EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP | EnvFlags::NO_READ_AHEAD,
             Durability::Durable => EnvFlags::empty(),
         };

@@ -15,6 +15,3 @@ pub use redb::Redb;
 #[cfg(feature = "rocksdb")]
 pub use rocksdb::Rocks;
 pub use sqlite::Sqlite;
-
-/// Memory that engines with a cache of their own may use for it, in bytes: what NyroDB has by default.
-pub const CACHE_BYTES: usize = 512 << 20;

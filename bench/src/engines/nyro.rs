@@ -1,6 +1,6 @@
 //! NyroDB through its Rust API.
 
-use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
 use nyro::{Collection, Database, Document, InsertManyOptions, Options, OwnedSnapshotCollection, RawDocument};
 use std::path::Path;
 
@@ -22,19 +22,21 @@ impl Engine for Nyro {
         format!("NyroDB {}", env!("CARGO_PKG_VERSION"))
     }
 
-    fn settings(durability: Durability) -> &'static str {
-        match durability {
-            Durability::Relaxed => "Durability::Manual, all else by default",
-            Durability::Durable => "Durability::Sync, all else by default",
-        }
+    fn settings(setup: Setup) -> String {
+        let durability = match setup.durability {
+            Durability::Relaxed => "Durability::Manual",
+            Durability::Durable => "Durability::Sync",
+        };
+        format!("{durability}, {}, all else by default", setup.cache())
     }
 
-    fn open(directory: &Path, durability: Durability) -> Outcome<Nyro> {
-        let durability = match durability {
+    fn open(directory: &Path, setup: Setup) -> Outcome<Nyro> {
+        let durability = match setup.durability {
             Durability::Relaxed => nyro::Durability::Manual,
             Durability::Durable => nyro::Durability::Sync,
         };
-        let db = Database::open_with(directory.join("bench.nyro"), Options { durability, ..Options::default() })?;
+        let options = Options { durability, cache_bytes: setup.cache_bytes as u64, ..Options::default() };
+        let db = Database::open_with(directory.join("bench.nyro"), options)?;
         let documents = db.collection("documents");
         Ok(Nyro { db, documents })
     }

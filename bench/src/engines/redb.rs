@@ -1,7 +1,6 @@
 //! redb.
 
-use super::CACHE_BYTES;
-use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 use std::path::Path;
 
@@ -35,16 +34,17 @@ impl Engine for Redb {
         "redb 4".to_owned()
     }
 
-    fn settings(durability: Durability) -> &'static str {
-        match durability {
-            Durability::Relaxed => "Durability::None, 512 MiB of cache",
-            Durability::Durable => "Durability::Immediate, 512 MiB of cache",
-        }
+    fn settings(setup: Setup) -> String {
+        let durability = match setup.durability {
+            Durability::Relaxed => "Durability::None",
+            Durability::Durable => "Durability::Immediate",
+        };
+        format!("{durability}, {}", setup.cache())
     }
 
-    fn open(directory: &Path, durability: Durability) -> Outcome<Redb> {
-        let db = Database::builder().set_cache_size(CACHE_BYTES).create(directory.join("bench.redb"))?;
-        let durability = match durability {
+    fn open(directory: &Path, setup: Setup) -> Outcome<Redb> {
+        let db = Database::builder().set_cache_size(setup.cache_bytes).create(directory.join("bench.redb"))?;
+        let durability = match setup.durability {
             Durability::Relaxed => redb::Durability::None,
             Durability::Durable => redb::Durability::Immediate,
         };

@@ -1,7 +1,6 @@
 //! RocksDB.
 
-use super::CACHE_BYTES;
-use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
 use rocksdb::{BlockBasedOptions, Cache, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch, WriteOptions, DB};
 use std::path::Path;
 
@@ -29,16 +28,17 @@ impl Engine for Rocks {
         "RocksDB 11.8".to_owned()
     }
 
-    fn settings(durability: Durability) -> &'static str {
-        match durability {
-            Durability::Relaxed => "WAL without sync, 512 MiB of block cache, bloom filters of 10 bits, 2 jobs",
-            Durability::Durable => "WAL with sync, 512 MiB of block cache, bloom filters of 10 bits, 2 jobs",
-        }
+    fn settings(setup: Setup) -> String {
+        let log = match setup.durability {
+            Durability::Relaxed => "WAL without sync",
+            Durability::Durable => "WAL with sync",
+        };
+        format!("{log}, {}, bloom filters of 10 bits, 2 jobs", setup.cache())
     }
 
-    fn open(directory: &Path, durability: Durability) -> Outcome<Rocks> {
+    fn open(directory: &Path, setup: Setup) -> Outcome<Rocks> {
         let mut table = BlockBasedOptions::default();
-        table.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
+        table.set_block_cache(&Cache::new_lru_cache(setup.cache_bytes));
         table.set_bloom_filter(10.0, false);
         table.set_block_size(16 << 10);
         table.set_cache_index_and_filter_blocks(true);
@@ -51,7 +51,7 @@ impl Engine for Rocks {
         options.set_bytes_per_sync(1 << 20);
         let db = DB::open(&options, directory.join("rocksdb"))?;
         let mut write = WriteOptions::default();
-        write.set_sync(durability == Durability::Durable);
+        write.set_sync(setup.durability == Durability::Durable);
         Ok(Rocks { db, write })
     }
 

@@ -1,6 +1,6 @@
 //! SQLite through rusqlite, a table of blobs by integer.
 
-use crate::engine::{Durability, Engine, Item, Outcome, Reading};
+use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -11,8 +11,20 @@ const GET: &str = "SELECT document FROM documents WHERE id = ?1";
 /// SQLite: a connection for each thread that needs one at a time.
 pub struct Sqlite {
     file: PathBuf,
-    durability: Durability,
+    setup: Setup,
     free: Mutex<Vec<Connection>>,
+}
+
+fn synchronous(setup: Setup) -> &'static str {
+    match setup.durability {
+        Durability::Relaxed => "OFF",
+        Durability::Durable => "FULL",
+    }
+}
+
+/// The cache of a connection: what lies behind it is mapped, so that more would be of no use.
+fn cache_bytes(setup: Setup) -> usize {
+    setup.cache_bytes.min(64 << 20)
 }
 
 /// A connection that goes back when it is dropped.
@@ -39,10 +51,9 @@ impl Sqlite {
         let connection = Connection::open(&self.file)?;
         connection.busy_timeout(std::time::Duration::from_secs(60))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        let synchronous = if self.durability == Durability::Durable { "FULL" } else { "OFF" };
-        connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "synchronous", synchronous(self.setup))?;
         connection.pragma_update(None, "mmap_size", 8_i64 << 30)?;
-        connection.pragma_update(None, "cache_size", -(64 << 10))?;
+        connection.pragma_update(None, "cache_size", -(cache_bytes(self.setup) as i64 >> 10))?;
         connection.set_prepared_statement_cache_capacity(16);
         Ok(connection)
     }
@@ -83,15 +94,13 @@ impl Engine for Sqlite {
         format!("SQLite {}", rusqlite::version())
     }
 
-    fn settings(durability: Durability) -> &'static str {
-        match durability {
-            Durability::Relaxed => "WAL, synchronous=OFF, mmap_size 8 GiB, cache_size 64 MiB, statements kept",
-            Durability::Durable => "WAL, synchronous=FULL, mmap_size 8 GiB, cache_size 64 MiB, statements kept",
-        }
+    fn settings(setup: Setup) -> String {
+        let (synchronous, cache) = (synchronous(setup), cache_bytes(setup) >> 20);
+        format!("WAL, synchronous={synchronous}, mmap_size 8 GiB, cache_size {cache} MiB, statements kept")
     }
 
-    fn open(directory: &Path, durability: Durability) -> Outcome<Sqlite> {
-        let opened = Sqlite { file: directory.join("bench.sqlite"), durability, free: Mutex::default() };
+    fn open(directory: &Path, setup: Setup) -> Outcome<Sqlite> {
+        let opened = Sqlite { file: directory.join("bench.sqlite"), setup, free: Mutex::default() };
         opened.lend()?.execute("CREATE TABLE IF NOT EXISTS documents (id INTEGER PRIMARY KEY, document BLOB)", [])?;
         Ok(opened)
     }
