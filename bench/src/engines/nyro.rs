@@ -56,13 +56,7 @@ impl Engine for Nyro {
     }
 
     fn update_batch(&self, items: &[Item<'_>]) -> Outcome<()> {
-        let transaction = self.db.begin()?;
-        let documents = transaction.collection::<Document>("documents");
-        for item in items {
-            documents.replace_one_raw(item.0, raw(item))?;
-        }
-        drop(documents);
-        transaction.commit()?;
+        self.documents.put_many_raw(items.iter().map(raw))?;
         Ok(())
     }
 

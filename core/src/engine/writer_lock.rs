@@ -1,28 +1,39 @@
 //! The writer lock: one writer at a time, first come first served, with a deadline.
 //!
 //! ```text
-//!   free?  ---- yes: take it (one compare-and-swap under a short mutex)
+//!   free?  ---- yes: take it (one compare-and-swap)
 //!     |
-//!     no: queue up [ w1 | w2 | w3 ]; the one who leaves hands over to w1
+//!     no: look again for as long as a small commit takes
+//!     |
+//!     no: queue up [ w1 | w2 | w3 ] and sleep; the one who leaves hands over to w1
 //! ```
+//!
+//! To be woken costs more than a commit. Who finds the lock held therefore looks again for a moment before it queues up;
+//! it overtakes nobody who has, for the lock is never free while somebody waits.
 
 use crate::error::{Error, Result};
 use crate::fork;
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering};
 use std::collections::VecDeque;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-#[derive(Debug, Default)]
-struct Queue {
-    held: bool,
-    waiting: VecDeque<Arc<Turn>>,
-}
+/// Nobody has it.
+const FREE: u32 = 0;
+/// Somebody has it, and nobody is queued up.
+const HELD: u32 = 1;
+/// Somebody has it, and somebody may be queued up.
+const WANTED: u32 = 2;
 
+/// How often it is looked at before queueing up: some microseconds.
+const LOOKS: u32 = 100;
+
+/// One who is queued up.
 #[derive(Debug)]
 struct Turn {
-    /// Set when the lock was handed to this waiter. Guarded by the queue's mutex.
-    called: Condvar,
-    granted: std::sync::atomic::AtomicBool,
+    thread: Thread,
+    /// The lock was handed to it. Set under the queue's mutex.
+    granted: AtomicBool,
 }
 
 /// A fair lock around the writer's state.
@@ -30,7 +41,9 @@ struct Turn {
 pub struct WriterLock<T> {
     /// Generation of the process that made it.
     born: u64,
-    queue: Mutex<Queue>,
+    state: AtomicU32,
+    queue: Mutex<VecDeque<Arc<Turn>>>,
+    /// Taken by whoever has the lock, and so never waited for.
     value: Mutex<T>,
 }
 
@@ -52,34 +65,85 @@ impl<T> WriterGuard<'_, T> {
 impl<T> WriterLock<T> {
     /// A free lock.
     pub fn new(value: T) -> WriterLock<T> {
-        WriterLock { born: fork::generation(), queue: Mutex::new(Queue::default()), value: Mutex::new(value) }
+        WriterLock {
+            born: fork::generation(),
+            state: AtomicU32::new(FREE),
+            queue: Mutex::new(VecDeque::new()),
+            value: Mutex::new(value),
+        }
     }
 
     /// Waits for the lock, at most `timeout`.
+    #[inline]
     pub fn lock(&self, timeout: Duration) -> Result<WriterGuard<'_, T>> {
-        let mut queue = self.queue.lock();
-        if !queue.held && queue.waiting.is_empty() {
-            queue.held = true;
-            drop(queue);
+        if self.take_free() {
             return Ok(self.guard(None));
         }
-        let turn = Arc::new(Turn { called: Condvar::new(), granted: false.into() });
-        queue.waiting.push_back(turn.clone());
+        self.wait(timeout)
+    }
+
+    fn take_free(&self) -> bool {
+        self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    #[cold]
+    fn wait(&self, timeout: Duration) -> Result<WriterGuard<'_, T>> {
         let start = Instant::now();
-        while !turn.granted.load(std::sync::atomic::Ordering::Relaxed) {
+        for _ in 0..LOOKS {
+            match self.state.load(Ordering::Relaxed) {
+                FREE if self.take_free() => return Ok(self.guard(Some(start.elapsed()))),
+                // Those who are queued up are before it.
+                WANTED => break,
+                _ => std::hint::spin_loop(),
+            }
+        }
+        let turn = Arc::new(Turn { thread: thread::current(), granted: AtomicBool::new(false) });
+        {
+            let mut queue = self.queue.lock();
+            if self.state.swap(WANTED, Ordering::Acquire) == FREE {
+                // Who unlocks will find nobody queued up, which does no harm.
+                return Ok(self.guard(Some(start.elapsed())));
+            }
+            queue.push_back(turn.clone());
+        }
+        while !turn.granted.load(Ordering::Acquire) {
             let left = timeout.saturating_sub(start.elapsed());
             if left.is_zero() {
-                queue.waiting.retain(|other| !Arc::ptr_eq(other, &turn));
+                let mut queue = self.queue.lock();
+                if turn.granted.load(Ordering::Acquire) {
+                    break;
+                }
+                queue.retain(|other| !Arc::ptr_eq(other, &turn));
                 return Err(Error::WriterTimeout { waited_ms: start.elapsed().as_millis() as u64 });
             }
-            turn.called.wait_for(&mut queue, left.min(Duration::from_secs(3600)));
+            thread::park_timeout(left.min(Duration::from_secs(3600)));
         }
-        drop(queue);
         Ok(self.guard(Some(start.elapsed())))
     }
 
     fn guard(&self, waited: Option<Duration>) -> WriterGuard<'_, T> {
         WriterGuard { lock: self, value: Some(self.value.lock()), waited }
+    }
+
+    fn unlock(&self) {
+        if self.state.compare_exchange(HELD, FREE, Ordering::Release, Ordering::Relaxed).is_err() {
+            self.hand_over();
+        }
+    }
+
+    #[cold]
+    fn hand_over(&self) {
+        let mut queue = self.queue.lock();
+        let next = queue.pop_front();
+        match &next {
+            // The lock passes from hand to hand, and is not free in between.
+            Some(next) => next.granted.store(true, Ordering::Release),
+            None => self.state.store(FREE, Ordering::Release),
+        }
+        drop(queue);
+        if let Some(next) = next {
+            next.thread.unpark();
+        }
     }
 }
 
@@ -111,15 +175,7 @@ impl<T> Drop for WriterGuard<'_, T> {
             return;
         }
         self.value = None;
-        let mut queue = self.lock.queue.lock();
-        match queue.waiting.pop_front() {
-            Some(next) => {
-                // `held` stays: the lock passes from hand to hand.
-                next.granted.store(true, std::sync::atomic::Ordering::Relaxed);
-                next.called.notify_one();
-            }
-            None => queue.held = false,
-        }
+        self.lock.unlock();
     }
 }
 
@@ -136,11 +192,50 @@ mod tests {
             let lock = lock.clone();
             std::thread::spawn(move || *lock.lock(Duration::from_secs(60)).expect("turn") += 1)
         };
-        while lock.queue.lock().waiting.is_empty() {
+        while lock.queue.lock().is_empty() {
             std::thread::yield_now();
         }
         drop(held);
         other.join().expect("joined");
         assert_eq!(*lock.lock(Duration::from_secs(1)).expect("free"), 1);
+    }
+
+    #[test]
+    fn those_who_queue_up_get_their_turn_in_the_order_they_came() {
+        let lock = Arc::new(WriterLock::new(Vec::new()));
+        let held = lock.lock(Duration::from_secs(1)).expect("free");
+        let threads: Vec<_> = (0..8)
+            .map(|number| {
+                let other = lock.clone();
+                let thread = thread::spawn(move || other.lock(Duration::from_secs(60)).expect("turn").push(number));
+                while lock.queue.lock().len() <= number {
+                    thread::yield_now();
+                }
+                thread
+            })
+            .collect();
+        drop(held);
+        threads.into_iter().for_each(|thread| thread.join().expect("joined"));
+        assert_eq!(*lock.lock(Duration::from_secs(1)).expect("free"), (0..8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn many_writers_are_one_at_a_time() {
+        let lock = WriterLock::new((0u64, false));
+        let rounds = if cfg!(miri) { 50 } else { 20_000 };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for round in 0..rounds {
+                        let timeout = if round % 5 == 0 { Duration::from_micros(5) } else { Duration::from_secs(60) };
+                        let Ok(mut value) = lock.lock(timeout) else { continue };
+                        assert!(!std::mem::replace(&mut value.1, true), "somebody else has it");
+                        value.0 += 1;
+                        assert!(std::mem::replace(&mut value.1, false));
+                    }
+                });
+            }
+        });
+        assert!(lock.lock(Duration::ZERO).expect("free").0 >= 4 * rounds * 4 / 5);
     }
 }

@@ -8,9 +8,9 @@
 //!
 //! One thread syncs at a time, for all that is in the log at its beginning; there is no thread for it. When it is done,
 //! it wakes those whose commits it covered, who need no lock any more, and one of the others, who syncs next. Those who
-//! were just woken mostly commit again at once; a syncer therefore lets others run until as many have come as in the
-//! last group, or nobody comes (the idea of PostgreSQL's `commit_siblings`, without a clock). Else groups of one and of
-//! all the others would take turns.
+//! were just woken mostly commit again at once; a syncer therefore lets others run until as many have come as there were
+//! around the last sync, or a quarter of the time that it took is over (the idea of PostgreSQL's `commit_delay`). Else groups of one
+//! and of all the others would take turns.
 //! Invariant 6: what is durable and whether a sync failed change under one lock, and after a failure what is
 //! durable never changes again: the operating system may report a lost write once only.
 
@@ -24,9 +24,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
-/// How often a syncer lets others run, at most, until as many wait for it as for the last one.
-const MOST_YIELDS: u64 = 128;
+/// The longest that a syncer waits for others, whatever a sync takes.
+const LONGEST_GATHER: Duration = Duration::from_micros(200);
 
 /// Called with the last durable commit.
 type OnDurable = Box<dyn Fn(u64) + Send + Sync>;
@@ -103,15 +104,23 @@ impl Waiter {
     }
 }
 
+/// What the last sync was like.
+#[derive(Clone, Default)]
+struct Group {
+    /// How many had come to wait for a sync when it began.
+    arrived: u64,
+    /// How many came from when the one before it began until it ended.
+    size: u64,
+    took: Duration,
+}
+
 /// Who syncs, and what came of it.
 #[derive(Default)]
 pub(super) struct SyncState {
     is_syncing: bool,
     /// Those who wait, each for its LSN.
     waiting: Vec<(Lsn, Arc<Waiter>)>,
-    /// How many had come for a sync when the last one began, and how many of them in its own group.
-    arrived: u64,
-    group: u64,
+    group: Group,
     /// The first failure; set once.
     failure: Option<Arc<io::Error>>,
     on_durable: Option<OnDurable>,
@@ -171,25 +180,38 @@ impl Log {
         Ok(())
     }
 
-    /// Wakes those who have nothing more to wait for, and one of the others to be the next syncer.
-    fn tell_waiting(&self, state: &mut SyncState) {
-        let (durable, failed) = (self.durable(), state.failure.is_some());
-        let mut next = true;
-        state.waiting.retain(|(lsn, waiter)| {
-            let told = failed || *lsn <= durable || std::mem::take(&mut next);
-            if told {
-                waiter.tell();
-            }
-            !told
-        });
+    /// Gives up the role of the syncer; then wakes those who have nothing more to wait for, and one of the others to be
+    /// the next syncer.
+    fn end_sync(&self, mut state: MutexGuard<'_, SyncState>) {
+        state.is_syncing = false;
+        let woken = self.take_woken(&mut state);
+        drop(state);
+        // Without the lock: each is a call of the system, and the first of them may want it at once.
+        woken.iter().for_each(|waiter| waiter.tell());
+        self.synced.notify_all();
     }
 
-    /// Lets others run until as many wait as in the last group.
-    fn gather(&self, arrived: u64, group: u64) {
-        for _ in 0..group.saturating_sub(1).saturating_mul(4).min(MOST_YIELDS) {
-            if self.arrived.load(Ordering::Relaxed).wrapping_sub(arrived) >= group {
-                return;
+    fn take_woken(&self, state: &mut SyncState) -> Vec<Arc<Waiter>> {
+        let (durable, failed) = (self.durable(), state.failure.is_some());
+        let (mut next, mut woken) = (true, Vec::with_capacity(state.waiting.len()));
+        state.waiting.retain(|(lsn, waiter)| {
+            let wakes = failed || *lsn <= durable || std::mem::take(&mut next);
+            if wakes {
+                woken.push(waiter.clone());
             }
+            !wakes
+        });
+        woken
+    }
+
+    /// Lets others run until as many wait as are likely to come, or a quarter of the time that a sync takes is over.
+    fn gather(&self, before: &Group) {
+        let come = || self.arrived.load(Ordering::Relaxed).wrapping_sub(before.arrived) >= before.size;
+        if before.size <= 1 || come() {
+            return;
+        }
+        let (start, most) = (Instant::now(), (before.took / 4).min(LONGEST_GATHER));
+        while !come() && start.elapsed() < most {
             thread::yield_now();
         }
     }
@@ -197,10 +219,10 @@ impl Log {
     /// Syncs all that is in the log, in the role of the syncer.
     fn sync_group(&self, mut state: MutexGuard<'_, SyncState>) {
         state.is_syncing = true;
-        let (arrived, group) = (state.arrived, state.group);
+        let before = state.group.clone();
         drop(state);
-        self.gather(arrived, group);
-        let now = self.arrived.load(Ordering::Relaxed);
+        self.gather(&before);
+        let (arrived, start) = (self.arrived.load(Ordering::Relaxed), Instant::now());
         let (end, commit, unsynced, current) = {
             let mut tail = self.tail.lock();
             (tail.end, tail.commit, std::mem::take(&mut tail.unsynced), tail.segments.back().cloned())
@@ -211,8 +233,9 @@ impl Log {
         let result = self.timer.time(|| unsynced.iter().try_for_each(|segment| segment.file.sync_data()));
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut state = self.sync.lock();
-        state.is_syncing = false;
-        (state.arrived, state.group) = (now, now.wrapping_sub(arrived));
+        // Those whom this sync covers, and those who came meanwhile.
+        let size = self.arrived.load(Ordering::Relaxed).wrapping_sub(before.arrived);
+        state.group = Group { arrived, size, took: start.elapsed() };
         match result {
             Err(e) => self.set_failure(&mut state, e),
             // Invariant 6: whoever stopped the log meanwhile must not see it move on.
@@ -227,8 +250,7 @@ impl Log {
                 self.durable.store(end.0, Ordering::Release);
             }
         }
-        self.tell_waiting(&mut state);
-        self.synced.notify_all();
+        self.end_sync(state);
     }
 
     /// Syncs one file in the role of the syncer, so that no two syncs of a file overlap and one takes
@@ -245,15 +267,13 @@ impl Log {
         drop(state);
         let result = file.sync_data();
         let mut state = self.sync.lock();
-        state.is_syncing = false;
         let result = result.map_err(|e| {
             // Before the role is given up: a second sync would not be told of what this one has lost.
             let copy = e.raw_os_error().map_or_else(|| io::Error::other(e.to_string()), io::Error::from_raw_os_error);
             self.set_failure(&mut state, e);
             copy
         });
-        self.tell_waiting(&mut state);
-        self.synced.notify_all();
+        self.end_sync(state);
         result
     }
 
@@ -267,7 +287,9 @@ impl Log {
     pub fn latch(&self, failure: io::Error) {
         let mut state = self.sync.lock();
         self.set_failure(&mut state, failure);
-        self.tell_waiting(&mut state);
+        let woken = self.take_woken(&mut state);
+        drop(state);
+        woken.iter().for_each(|waiter| waiter.tell());
         self.synced.notify_all();
     }
 
