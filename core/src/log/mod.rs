@@ -8,8 +8,8 @@
 //!            ^ LSN = byte position over all segments     ^ end of the log
 //! ```
 //!
-//! * A segment is zero-filled, synced and named durably before the first frame goes into it, so that
-//!   an append never needs space and a sync never has to write more than data.
+//! * A segment is zero-filled, or was one before; it has its length and its name durably before the first frame goes
+//!   into it, so that an append never needs space and a sync never has to write more than data.
 //! * A frame verifies alone (its place, its epoch, a checksum seeded with the file's identity) and
 //!   names the checksum of the frame before. It also *claims*: up to which LSN the log was known
 //!   durable when it was written. A bad frame below a claim is damage, above all claims it is the tail

@@ -1,7 +1,7 @@
 //! Segments: made ready before they are needed, at sizes that grow with the log.
 //!
 //! ```text
-//!   create -> write zeros -> sync data -> sync directory -> ready      (any thread, or the commit)
+//!   create -> space, zeros -> sync data -> sync directory -> ready     (any thread, or the commit)
 //!   spare  -> new name    ------------->  sync directory -> ready
 //!   ready  -> header written -> end frame in the one before -> current (the commit that needs room)
 //!   current ... -> wholly below the last checkpoint -> spare, or removed
@@ -11,6 +11,9 @@
 //! places that lie before every place of the log now. Using it again saves writing zeros, a sync, and new memory of the
 //! page cache (as PostgreSQL does with its segments). The oldest is used, or removed, first, so that the sequences of an
 //! epoch have no gaps.
+//!
+//! Where each commit is synced, the zeros are too, so that a sync has only data to write. Where commits are not, only the
+//! length is made durable: the zeros reach the disk with the frames that are written over them, once and not twice.
 //!
 //! A segment that could not be made ready is removed again; its sequence is used by the next attempt.
 
@@ -63,6 +66,8 @@ pub(super) struct Maker {
     sequence: u32,
     length: u64,
     max_length: u64,
+    /// Zeros are on the disk before a segment is ready.
+    syncs_zeros: bool,
     pub(super) ready: Option<Ready>,
     /// The oldest first.
     spares: VecDeque<Arc<Segment>>,
@@ -76,6 +81,7 @@ impl Maker {
         identity: [u8; 16],
         epoch: u64,
         max_length: u64,
+        syncs_zeros: bool,
     ) -> Result<Maker> {
         for (found, sequence) in list_segments(&*disk, &base_name)? {
             if found == epoch {
@@ -92,6 +98,7 @@ impl Maker {
             sequence: 0,
             length,
             max_length,
+            syncs_zeros,
             ready: None,
             spares: VecDeque::new(),
         })
@@ -167,15 +174,16 @@ impl Maker {
 
     fn make(&self, name: &str, length: u64) -> io::Result<Arc<dyn DiskFile>> {
         let file = self.disk.create(name)?;
-        let zeros = vec![0; ZEROS_BYTES.min(length) as usize];
-        let mut offset = 0;
-        while offset < length {
-            let piece = (length - offset).min(ZEROS_BYTES);
-            file.write_at(&zeros[..piece as usize], offset)?;
-            offset += piece;
+        if self.syncs_zeros {
+            write_zeros(&*file, length)?;
+        } else {
+            file.allocate(length)?;
         }
         file.sync_data()?;
         self.disk.sync_dir()?;
+        if !self.syncs_zeros {
+            write_zeros(&*file, length)?;
+        }
         Ok(file)
     }
 
@@ -203,4 +211,15 @@ impl Maker {
     fn name(&self) -> String {
         segment_name(&self.base_name, self.epoch, self.sequence)
     }
+}
+
+fn write_zeros(file: &dyn DiskFile, length: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS_BYTES.min(length) as usize];
+    let mut offset = 0;
+    while offset < length {
+        let piece = (length - offset).min(ZEROS_BYTES);
+        file.write_at(&zeros[..piece as usize], offset)?;
+        offset += piece;
+    }
+    Ok(())
 }

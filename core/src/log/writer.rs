@@ -122,7 +122,7 @@ impl Log {
         if start.0 % ALIGN_BYTES as u64 != 0 || start.0 > MAX_START {
             return Err(Error::InvalidArgument(format!("a log can't start at LSN {start}")));
         }
-        let mut maker = Maker::begin(disk, base_name, identity, epoch, segment_bytes)?;
+        let mut maker = Maker::begin(disk, base_name, identity, epoch, segment_bytes, !use_store)?;
         maker.prepare(END_BYTES)?;
         maker.write_header(start, chain)?;
         let seed = maker.seed();
