@@ -636,7 +636,7 @@ pub struct Sink<'a> {
 const PUNCHED_AT_ONCE: usize = 256;
 
 /// When a file is closed, free space below this part of it is left where it is, ...
-const FREE_AT_CLOSE: u64 = 32;
+const FREE_AT_CLOSE: u64 = 128;
 /// ... and so are shorter runs, ...
 const PUNCHED_RUN_PAGES: u64 = 4;
 /// ... and all but the longest ones: each is a call of the system.
