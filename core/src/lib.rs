@@ -44,6 +44,8 @@ pub(crate) mod record;
 #[cfg(not(loom))]
 pub(crate) mod repair;
 #[cfg(not(loom))]
+pub(crate) mod signal;
+#[cfg(not(loom))]
 pub(crate) mod snapshot;
 #[cfg(not(loom))]
 pub(crate) mod stats;

@@ -542,7 +542,9 @@ impl Engine {
     /// last one needed lies between its pages. Requires: the last checkpoint is durable in both meta pages.
     pub(super) fn give_back_free(&self) {
         let len = self.meta.lock().file_pages.min(self.pages.len());
-        if self.is_looked_at() {
+        // What an earlier opening has left free, it gave back.
+        let written = self.counters.page_bytes_written.load(Ordering::Relaxed) / PAGE_BYTES as u64;
+        if written <= len / FREE_AT_CLOSE || self.is_looked_at() {
             return;
         }
         let runs = {

@@ -353,11 +353,11 @@ impl Engine {
         }
         self.pool.trim();
         if let Some(log) = self.log.get().filter(|log| log.durable() == log.end()) {
-            log.trim()?;
             // The claim makes damage to what was synced last an error instead of a shorter log.
             if let Ok(_writer) = self.writer.lock(Duration::ZERO) {
                 log.claim()?;
             }
+            log.trim()?;
         }
         Ok(())
     }

@@ -13,9 +13,9 @@
 
 use crate::error::{Error, Result};
 use crate::fork;
-use crate::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::signal::Signal;
+use crate::sync::{Arc, AtomicU32, Mutex, Ordering};
 use std::collections::VecDeque;
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// Nobody has it.
@@ -28,21 +28,14 @@ const WANTED: u32 = 2;
 /// How often it is looked at before queueing up: some microseconds.
 const LOOKS: u32 = 100;
 
-/// One who is queued up.
-#[derive(Debug)]
-struct Turn {
-    thread: Thread,
-    /// The lock was handed to it. Set under the queue's mutex.
-    granted: AtomicBool,
-}
-
 /// A fair lock around the writer's state.
 #[derive(Debug)]
 pub struct WriterLock<T> {
     /// Generation of the process that made it.
     born: u64,
     state: AtomicU32,
-    queue: Mutex<VecDeque<Arc<Turn>>>,
+    /// Who is queued up. A signal is told, and so the lock handed over, under this mutex.
+    queue: Mutex<VecDeque<Arc<Signal>>>,
     /// Taken by whoever has the lock, and so never waited for.
     value: Mutex<T>,
 }
@@ -97,7 +90,7 @@ impl<T> WriterLock<T> {
                 _ => std::hint::spin_loop(),
             }
         }
-        let turn = Arc::new(Turn { thread: thread::current(), granted: AtomicBool::new(false) });
+        let turn = Arc::new(Signal::default());
         {
             let mut queue = self.queue.lock();
             if self.state.swap(WANTED, Ordering::Acquire) == FREE {
@@ -106,17 +99,15 @@ impl<T> WriterLock<T> {
             }
             queue.push_back(turn.clone());
         }
-        while !turn.granted.load(Ordering::Acquire) {
-            let left = timeout.saturating_sub(start.elapsed());
-            if left.is_zero() {
+        while !turn.wait_for(timeout.saturating_sub(start.elapsed()).min(Duration::from_secs(3600))) {
+            if start.elapsed() >= timeout {
                 let mut queue = self.queue.lock();
-                if turn.granted.load(Ordering::Acquire) {
+                if turn.is_told() {
                     break;
                 }
                 queue.retain(|other| !Arc::ptr_eq(other, &turn));
                 return Err(Error::WriterTimeout { waited_ms: start.elapsed().as_millis() as u64 });
             }
-            thread::park_timeout(left.min(Duration::from_secs(3600)));
         }
         Ok(self.guard(Some(start.elapsed())))
     }
@@ -134,15 +125,10 @@ impl<T> WriterLock<T> {
     #[cold]
     fn hand_over(&self) {
         let mut queue = self.queue.lock();
-        let next = queue.pop_front();
-        match &next {
+        match queue.pop_front() {
             // The lock passes from hand to hand, and is not free in between.
-            Some(next) => next.granted.store(true, Ordering::Release),
+            Some(next) => next.tell(),
             None => self.state.store(FREE, Ordering::Release),
-        }
-        drop(queue);
-        if let Some(next) = next {
-            next.thread.unpark();
         }
     }
 }
@@ -182,6 +168,7 @@ impl<T> Drop for WriterGuard<'_, T> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::thread;
 
     #[test]
     fn a_waiter_gives_up_at_its_deadline_and_the_next_one_still_gets_its_turn() {

@@ -402,12 +402,13 @@ impl Space {
         let mut runs = Vec::new();
         for (&index, chunk) in &self.chunks {
             let free = std::array::from_fn(|at| chunk.word(at));
-            let first = index * CHUNK_PAGES;
             // It never fails.
             let _ = for_runs(&free, |at, pages| {
-                let pages = (first + at + pages).min(file_pages).saturating_sub(first + at);
+                // Whatever the bitmap of a hostile file says of the meta pages.
+                let first = (index * CHUNK_PAGES + at).max(super::meta::META_PAGES);
+                let pages = (index * CHUNK_PAGES + at + pages).min(file_pages).saturating_sub(first);
                 if pages >= least {
-                    runs.push((PageNo(first + at), pages));
+                    runs.push((PageNo(first), pages));
                 }
                 Ok(())
             });

@@ -41,6 +41,9 @@ const COMMIT_AT: usize = LSN_AT + 8;
 const CLAIM_AT: usize = COMMIT_AT + 8;
 const PREVIOUS_AT: usize = CLAIM_AT + 8;
 
+/// Highest LSN a log may start at: from here no disk is large enough to overflow one.
+pub(super) const MAX_START: u64 = 1 << 62;
+
 /// Bytes of a frame before its payload.
 pub(super) const FRAME_HEADER_BYTES: usize = PREVIOUS_AT + 8;
 
@@ -158,8 +161,8 @@ impl SegmentHeader {
             return Err(HeaderFault::Version(version));
         }
         let start = get_u64(b, START_AT);
-        if start % ALIGN_BYTES as u64 != 0 {
-            return Err(HeaderFault::Bad("its start is not aligned"));
+        if start % ALIGN_BYTES as u64 != 0 || start > MAX_START {
+            return Err(HeaderFault::Bad("its start is no place of a log"));
         }
         let (chain, length, reused) = (get_u64(b, CHAIN_AT), get_u64(b, LENGTH_AT), b[REUSED_AT] != 0);
         Ok(SegmentHeader { identity: *identity, epoch, sequence, start: Lsn(start), chain, length, reused })

@@ -69,17 +69,20 @@ pub fn identities(disk: &dyn Disk, base_name: &str) -> Vec<[u8; 16]> {
     found
 }
 
-/// Where the newest log of a file begins: for a file whose meta pages are lost.
+/// Where the newest log of a file begins, for a file whose meta pages are lost: at the first segment with a header. Those
+/// before it wait to be used again, or are damaged.
 pub fn first_start(disk: &dyn Disk, base_name: &str, identity: [u8; 16]) -> Option<ReplayStart> {
     let segments = list_segments(disk, base_name).ok()?;
-    for &(epoch, sequence) in segments.iter().rev() {
-        let first = segments.iter().find(|(other, _)| *other == epoch).map_or(sequence, |(_, first)| *first);
-        let header = read_header(disk, &segment_name(base_name, epoch, first));
-        if let Some(Ok(header)) = header.map(|header| SegmentHeader::decode(&header, &identity, epoch, first)) {
-            return Some(ReplayStart { identity, epoch, lsn: header.start, chain: header.chain });
-        }
-    }
-    None
+    let mut epochs: Vec<u64> = segments.iter().map(|(epoch, _)| *epoch).collect();
+    epochs.dedup();
+    epochs.into_iter().rev().find_map(|epoch| {
+        let mut sequences = segments.iter().filter(|(other, _)| *other == epoch);
+        sequences.find_map(|&(_, sequence)| {
+            let header = read_header(disk, &segment_name(base_name, epoch, sequence))?;
+            let header = SegmentHeader::decode(&header, &identity, epoch, sequence).ok()?;
+            Some(ReplayStart { identity, epoch, lsn: header.start, chain: header.chain })
+        })
+    })
 }
 
 fn identity_of(header: &[u8; HEADER_BYTES]) -> [u8; 16] {

@@ -7,8 +7,8 @@
 //!   current ... -> wholly below the last checkpoint -> spare, or removed
 //! ```
 //!
-//! A spare holds what it held: its header names another sequence, so that it is as good as none, and its frames name
-//! places that lie before every place of the log now. Using it again saves writing zeros, a sync, and new memory of the
+//! A spare holds what it held but for its header, and should that come back after a crash, it names another sequence and is
+//! as good as none. Its frames name places that lie before every place of the log now. Using it again saves writing zeros, a sync, and new memory of the
 //! page cache (as PostgreSQL does with its segments). The oldest is used, or removed, first, so that the sequences of an
 //! epoch have no gaps.
 //!
@@ -147,13 +147,17 @@ impl Maker {
 
     /// All segments before it are spares, or gone, and no checkpoint needs it any more: keeps it, or removes it.
     pub(super) fn give_up(&mut self, segment: Arc<Segment>) -> Result<()> {
+        // Without its header it is no place where a log begins, for `repair` of a file without meta pages. Nothing
+        // depends on that this reaches the disk.
+        let fits = segment.length == self.max_length && segment.file.write_at(&[0; HEADER_BYTES], 0).is_ok();
         self.spares.push_back(segment);
-        self.keep_spares(MOST_SPARES)
+        // One that can't be used again would stand before those that can.
+        self.keep_spares(if fits { MOST_SPARES } else { 0 })
     }
 
-    /// Removes all but so many spares, and those of another length than new segments have.
+    /// Removes all but so many spares.
     pub(super) fn keep_spares(&mut self, most: usize) -> Result<()> {
-        while self.spares.len() > most || self.spares.front().is_some_and(|spare| spare.length != self.max_length) {
+        while self.spares.len() > most {
             remove_if_there(&*self.disk, &self.spares[0].name)?;
             self.spares.pop_front();
         }

@@ -19,11 +19,12 @@ use super::writer::Log;
 use super::Lsn;
 use crate::error::{Error, Result};
 use crate::file::disk::DiskFile;
-use crate::sync::{AtomicBool, MutexGuard, Ordering};
+use crate::signal::Signal;
+use crate::sync::{MutexGuard, Ordering};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The longest that a syncer waits for others, whatever a sync takes.
@@ -84,26 +85,6 @@ impl Tail {
     }
 }
 
-/// A thread that waits for its commit.
-struct Waiter {
-    thread: Thread,
-    /// It has to look again.
-    told: AtomicBool,
-}
-
-impl Waiter {
-    fn wait(&self) {
-        while !self.told.load(Ordering::Acquire) {
-            thread::park();
-        }
-    }
-
-    fn tell(&self) {
-        self.told.store(true, Ordering::Release);
-        self.thread.unpark();
-    }
-}
-
 /// What the last sync was like.
 #[derive(Clone, Default)]
 struct Group {
@@ -119,7 +100,7 @@ struct Group {
 pub(super) struct SyncState {
     is_syncing: bool,
     /// Those who wait, each for its LSN.
-    waiting: Vec<(Lsn, Arc<Waiter>)>,
+    waiting: Vec<(Lsn, Arc<Signal>)>,
     group: Group,
     /// The first failure; set once.
     failure: Option<Arc<io::Error>>,
@@ -172,7 +153,7 @@ impl Log {
                 self.sync_group(state);
                 continue;
             }
-            let waiter = Arc::new(Waiter { thread: thread::current(), told: AtomicBool::new(false) });
+            let waiter = Arc::new(Signal::default());
             state.waiting.push((lsn, waiter.clone()));
             drop(state);
             waiter.wait();
@@ -191,7 +172,7 @@ impl Log {
         self.synced.notify_all();
     }
 
-    fn take_woken(&self, state: &mut SyncState) -> Vec<Arc<Waiter>> {
+    fn take_woken(&self, state: &mut SyncState) -> Vec<Arc<Signal>> {
         let (durable, failed) = (self.durable(), state.failure.is_some());
         let (mut next, mut woken) = (true, Vec::with_capacity(state.waiting.len()));
         state.waiting.retain(|(lsn, waiter)| {

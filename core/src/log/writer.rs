@@ -10,7 +10,7 @@
 //! Locks, in the order in which they are taken: `appender` (one appender at a time, held over writes),
 //! `maker` (making segments and changing over to one), `tail` and `sync` (short, nothing within).
 
-use super::format::{frame_bytes, FrameHeader, FrameKind, ALIGN_BYTES, FRAME_HEADER_BYTES, HEADER_BYTES};
+use super::format::{frame_bytes, FrameHeader, FrameKind, ALIGN_BYTES, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_START};
 use super::frame::Frame;
 use super::segment::{Maker, Segment};
 use super::sync::{SyncState, Tail};
@@ -28,9 +28,6 @@ const END_BYTES: u64 = FRAME_HEADER_BYTES as u64;
 
 /// Longest payload of a frame. Far above the limit of a transaction, far below what the fields hold.
 const MAX_PAYLOAD_BYTES: usize = 1 << 31;
-
-/// Highest LSN a log may start at: from here no disk is large enough to overflow one.
-const MAX_START: u64 = 1 << 62;
 
 /// What a log is made from.
 #[derive(Debug, Clone)]
