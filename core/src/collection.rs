@@ -210,10 +210,10 @@ impl<T> Collection<T> {
     }
 
     fn insert_bytes(&self, bytes: &[u8]) -> Result<InsertOneResult> {
-        let prepared = prepare(bytes, self.db.shared().max_document_bytes)?;
+        let ready = Ready::new(bytes, self.db.shared().max_document_bytes)?;
         let inserted_id = self.db.write_one(|tx| {
             let tree = self.tree_for_writing(tx)?;
-            insert_prepared(tx, tree, &self.name, bytes, &prepared, None)
+            insert_ready(tx, tree, &self.name, &ready)
         })?;
         Ok(InsertOneResult { inserted_id })
     }
@@ -247,11 +247,10 @@ impl<T> Collection<T> {
     }
 
     fn put_bytes(&self, bytes: &[u8]) -> Result<Id> {
-        let limit = self.db.shared().max_document_bytes;
-        let prepared = prepare(bytes, limit)?;
+        let ready = Ready::new(bytes, self.db.shared().max_document_bytes)?;
         self.db.write_one(|tx| {
             let tree = self.tree_for_writing(tx)?;
-            put_prepared(tx, tree, &self.name, bytes, &prepared, None)
+            put_ready(tx, tree, &self.name, &ready)
         })
     }
 
@@ -306,8 +305,7 @@ impl<T> Collection<T> {
         let mut failures = Vec::new();
         let inserted_ids = self.write_all(documents, prepare, |tx, tree, window, ids| {
             for (place, document) in window {
-                let done = document
-                    .and_then(|ready| insert_prepared(tx, tree, &self.name, ready.bytes, &ready.prepared, ready.hash));
+                let done = document.and_then(|ready| insert_ready(tx, tree, &self.name, &ready));
                 match done {
                     Ok(id) => ids.push(id),
                     // Nothing can be kept of a transaction that grew too large.
@@ -339,7 +337,7 @@ impl<T> Collection<T> {
             }
             for (_, document) in window {
                 let ready = document?;
-                ids.push(put_prepared(tx, tree, &self.name, ready.bytes, &ready.prepared, ready.hash)?);
+                ids.push(put_ready(tx, tree, &self.name, &ready)?);
             }
             Ok(true)
         })
@@ -388,6 +386,13 @@ struct Ready<'d> {
     prepared: Prepared<'d>,
     /// Of its key, if it has one; the memory that storing it touches was asked for.
     hash: Option<KeyHash>,
+}
+
+impl<'d> Ready<'d> {
+    /// Validates; nothing is asked for.
+    fn new(bytes: &'d [u8], limit: usize) -> Result<Ready<'d>> {
+        Ok(Ready { bytes, prepared: prepare(bytes, limit)?, hash: None })
+    }
 }
 
 impl<T: Serialize> Collection<T> {
@@ -494,48 +499,28 @@ fn id_of(document: &[u8]) -> Result<Id> {
 }
 
 /// The document with its id, assigned if it has none.
-fn complete<'d>(
-    tx: &mut Transaction<'_>,
-    tree: u32,
-    name: &str,
-    bytes: &'d [u8],
-    prepared: &'d Prepared<'_>,
-) -> Result<Cow<'d, [u8]>> {
-    Ok(match prepared {
+fn complete<'d>(tx: &mut Transaction<'_>, tree: u32, name: &str, ready: &'d Ready<'_>) -> Result<Cow<'d, [u8]>> {
+    Ok(match &ready.prepared {
         Prepared::AsIs(bytes) => Cow::Borrowed(bytes),
         Prepared::Rewritten(bytes) => Cow::Borrowed(bytes),
         Prepared::MissingId => {
-            let mut document = Vec::with_capacity(bytes.len() + 16);
-            with_integer_id(bytes, tx.next_id(tree, name)?, &mut document)?;
+            let mut document = Vec::with_capacity(ready.bytes.len() + 16);
+            with_integer_id(ready.bytes, tx.next_id(tree, name)?, &mut document)?;
             Cow::Owned(document)
         }
     })
 }
 
-fn put_prepared(
-    tx: &mut Transaction<'_>,
-    tree: u32,
-    name: &str,
-    bytes: &[u8],
-    prepared: &Prepared<'_>,
-    hash: Option<KeyHash>,
-) -> Result<Id> {
-    let document = complete(tx, tree, name, bytes, prepared)?;
-    tx.put(tree, &document, hash)?;
+fn put_ready(tx: &mut Transaction<'_>, tree: u32, name: &str, ready: &Ready<'_>) -> Result<Id> {
+    let document = complete(tx, tree, name, ready)?;
+    tx.put(tree, &document, ready.hash)?;
     id_of(&document)
 }
 
-fn insert_prepared(
-    tx: &mut Transaction<'_>,
-    tree: u32,
-    name: &str,
-    bytes: &[u8],
-    prepared: &Prepared<'_>,
-    hash: Option<KeyHash>,
-) -> Result<Id> {
-    let document = complete(tx, tree, name, bytes, prepared)?;
+fn insert_ready(tx: &mut Transaction<'_>, tree: u32, name: &str, ready: &Ready<'_>) -> Result<Id> {
+    let document = complete(tx, tree, name, ready)?;
     let id = id_of(&document)?;
-    if tx.insert(tree, &document, hash)? {
+    if tx.insert(tree, &document, ready.hash)? {
         return Ok(id);
     }
     Err(Error::DuplicateId { collection: name.to_owned(), id: id.to_string() })
@@ -543,12 +528,12 @@ fn insert_prepared(
 
 /// Validates and puts.
 pub(crate) fn put(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
-    put_prepared(tx, tree, name, bytes, &prepare(bytes, limit)?, None)
+    put_ready(tx, tree, name, &Ready::new(bytes, limit)?)
 }
 
 /// Validates and inserts.
 pub(crate) fn insert(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
-    insert_prepared(tx, tree, name, bytes, &prepare(bytes, limit)?, None)
+    insert_ready(tx, tree, name, &Ready::new(bytes, limit)?)
 }
 
 /// The stored form of a document that replaces the one with `key`.

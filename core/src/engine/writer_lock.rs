@@ -99,12 +99,10 @@ impl<T> WriterLock<T> {
             }
             queue.push_back(turn.clone());
         }
-        while !turn.wait_for(timeout.saturating_sub(start.elapsed()).min(Duration::from_secs(3600))) {
-            if start.elapsed() >= timeout {
-                let mut queue = self.queue.lock();
-                if turn.is_told() {
-                    break;
-                }
+        if !turn.wait_for(timeout.saturating_sub(start.elapsed())) {
+            let mut queue = self.queue.lock();
+            // It may have been handed over at the last moment.
+            if !turn.is_told() {
                 queue.retain(|other| !Arc::ptr_eq(other, &turn));
                 return Err(Error::WriterTimeout { waited_ms: start.elapsed().as_millis() as u64 });
             }
