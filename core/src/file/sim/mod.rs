@@ -180,6 +180,14 @@ impl SimDisk {
         SimDisk::of(state.descend(Directory::durable(found)))
     }
 
+    /// The bytes of a file that a power cut now can't take, without building an image. `None` if its name may be gone.
+    pub fn durable(&self, name: &str) -> Option<Arc<Vec<u8>>> {
+        let state = self.shared.state.lock();
+        let inode = state.directory.after_power_cut(0).get(name).cloned()?;
+        let content = inode.content.lock();
+        Some(content.after_power_cut(|_| inode::Keep::Nothing))
+    }
+
     /// The disk as the next process finds it after this one was killed: everything that happened is
     /// visible, locks are free, and what was not durable is not durable yet.
     pub fn process_crash_image(&self) -> SimDisk {

@@ -7,9 +7,10 @@
 //!
 //! While a checkpoint runs, the watch (see `watch`) makes further commits from inside its writes and syncs.
 
-use crate::history::History;
-use crate::model::{contents, contents_of, document, execute, refused, Change, How, Model, Plan};
-use crate::watch::Watch;
+use super::history::History;
+use super::model::{contents, contents_of, document, execute, refused, Change, How, Model, Plan};
+use super::watch::Watch;
+use crate::lane::Tally;
 use nyro::testing::{self, Env, Rng, SimDisk, SimEnv, TestConfig};
 use nyro::{Database, Durability, Error, Id, Options, Result, Snapshot};
 use std::sync::{Arc, Mutex};
@@ -69,33 +70,30 @@ pub struct Counts {
     pub snapshots: u64,
     /// A checkpoint folded a collection of twice what a leaf holds, and a later one nearly nothing of it.
     pub waves: u64,
-    pub segments: u64,
     /// Bytes of records that checkpoints moved.
     pub moved: u64,
     pub compactions: u64,
     /// Checkpoints after which something was left to reclaim.
     pub pending: u64,
     pub failures: u64,
-    pub stopped: u64,
 }
 
 impl Counts {
-    pub fn add(&mut self, o: &Counts) {
-        self.commits += o.commits;
-        self.checkpoints += o.checkpoints;
-        self.busy_checkpoints += o.busy_checkpoints;
-        self.large += o.large;
-        self.drops += o.drops;
-        self.renames += o.renames;
-        self.reopenings += o.reopenings;
-        self.snapshots += o.snapshots;
-        self.waves += o.waves;
-        self.segments += o.segments;
-        self.moved += o.moved;
-        self.compactions += o.compactions;
-        self.pending += o.pending;
-        self.failures += o.failures;
-        self.stopped += o.stopped;
+    /// Adds them to what the lane met.
+    pub fn tell(&self, tally: &mut Tally) {
+        tally.count("commits", self.commits);
+        tally.count("checkpoints", self.checkpoints);
+        tally.count("busy checkpoints", self.busy_checkpoints);
+        tally.count("large documents", self.large);
+        tally.count("drops", self.drops);
+        tally.count("renames", self.renames);
+        tally.count("reopenings", self.reopenings);
+        tally.count("snapshots", self.snapshots);
+        tally.count("waves", self.waves);
+        tally.count("bytes moved", self.moved);
+        tally.count("compactions", self.compactions);
+        tally.count("left to reclaim", self.pending);
+        tally.count("failed calls", self.failures);
     }
 }
 

@@ -9,9 +9,10 @@
 //!       then: closed; and, instead: process died; power cut --> open, verify, compare
 //! ```
 
-use crate::crashes::{look, Tally};
-use crate::model::{contents, Model};
-use crate::workload::{Parameters, Session, NAME};
+use super::cut::look;
+use crate::lane::{lost, Tally};
+use super::model::{contents, Model};
+use super::workload::{Parameters, Session, NAME};
 use nyro::testing::{CrashPolicy, Persist, Rng, SimDisk, SimError, SimOptions};
 use nyro::Error;
 
@@ -34,7 +35,7 @@ fn operations(p: &Parameters) -> u64 {
 }
 
 /// Fails each operation of the run (every `stride`-th) in turn.
-pub fn fail_everywhere(p: &Parameters, stride: u64, tally: &mut Tally) {
+pub fn everywhere(p: &Parameters, stride: u64, tally: &mut Tally) {
     let last = operations(p);
     let mut rng = Rng::new(p.seed ^ 0xE44);
     for error in [SimError::Eio, SimError::Enospc] {
@@ -66,10 +67,10 @@ fn fail_at(p: &Parameters, operation: u64, error: SimError, persist: Persist, rn
     // Where the one failure was tolerated, the run went on to its end.
     session.disk.clear_faults();
     reads_go_on(&session, &what);
-    tally.counts.failures += failures;
+    tally.count("failed calls", failures);
     let what = format!("{what}; told: {}", told.join("\n"));
     let stopped = session.core.lock().unwrap().stopped;
-    tally.counts.stopped += u64::from(stopped);
+    tally.count("handles stopped", u64::from(stopped));
     let at = session.disk.operations();
     for round in 0..4 {
         let image = match round {
@@ -82,7 +83,7 @@ fn fail_at(p: &Parameters, operation: u64, error: SimError, persist: Persist, rn
             0 => history.after_process_crash(at + 1),
             _ => history.after_power_cut(at + 1),
         };
-        look(p, &format!("{what}; image {round}"), &session.disk, &history.states, allowed, image, rng, tally);
+        look(p, &format!("{what}; image {round}"), &session.disk, &history.states, allowed, image, rng, &mut Tally::default());
     }
     if !stopped {
         writing_works(&mut session, &what);

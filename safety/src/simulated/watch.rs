@@ -9,8 +9,8 @@
 //! **No page that a durable checkpoint reaches is written.** After each sync the meta pages are read from
 //! what would survive a power cut, and the used bits of their free-space chunk are taken as forbidden.
 
-use crate::workload::{commit, Core, NAME};
-use nyro::testing::{CrashPolicy, Observer, SimDisk};
+use super::workload::{commit, Core, NAME};
+use nyro::testing::{Observer, SimDisk};
 use nyro::Database;
 use std::sync::{Arc, Mutex};
 
@@ -88,11 +88,7 @@ impl Watch {
     /// Takes the used bits of the durable checkpoints.
     fn look_at_metas(&self) {
         let Some(parts) = self.parts.lock().unwrap().clone() else { return };
-        let image = parts.disk.crash_image(CrashPolicy::LoseAll);
-        if !image.file_names().iter().any(|name| name == NAME) {
-            return;
-        }
-        let file = image.read_file(NAME);
+        let Some(file) = parts.disk.durable(NAME) else { return };
         let mut rules = self.rules.lock().unwrap();
         if file.len() < 2 * PAGE || rules.metas == file[..2 * PAGE] {
             return;

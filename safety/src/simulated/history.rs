@@ -1,7 +1,7 @@
 //! What was promised when: the states after each commit, and the disk operations by which each was begun,
 //! acknowledged, and promised to survive a power cut.
 
-use crate::model::Model;
+use super::model::Model;
 
 /// See the module's text. Numbers of states are indexes into `states`.
 #[derive(Debug, Clone)]

@@ -5,9 +5,10 @@
 //!        \--> then open for writing --> the same state
 //! ```
 
-use crate::crashes::{record, Recorded, Tally};
-use crate::model::contents;
-use crate::workload::{Parameters, NAME};
+use super::cut::{record, Recorded};
+use crate::lane::Tally;
+use super::model::contents;
+use super::workload::{Parameters, NAME};
 use nyro::testing::{self, CrashPolicy, Rng, SimDisk, SimEnv, TestConfig};
 use nyro::{Database, Error, Options, ReadMode, Result};
 use std::sync::Arc;

@@ -1,0 +1,178 @@
+//! `nyro-safety`: runs the lanes that hold NyroDB to its promises, and ends with a table.
+//!
+//! ```text
+//!   nyro-safety                        every lane, a standard run (`make safety`)
+//!   nyro-safety --lane crash           one lane (may be given several times)
+//!   nyro-safety --seconds 3600         every lane, with new seeds until its share of the time is over
+//!   nyro-safety --lane crash --seed 100 --unit 7     repeats one failure
+//!   nyro-safety --list                 the lanes
+//!   nyro-safety --json                 one object a line instead of the table (JSON=1 does the same)
+//! ```
+//!
+//! Each lane is a process of its own, so that one that is killed by a signal is counted and the others go on. See
+//! `docs/safety.md` for what the lanes promise.
+
+mod lane;
+mod simulated;
+mod table;
+
+use lane::{Extent, Lane};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+use table::Row;
+
+/// A lane that takes longer has hung.
+const LONGEST: Duration = Duration::from_secs(20 * 60);
+
+/// All lanes, in the order of the table.
+static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR];
+
+#[derive(Debug, Default)]
+struct Arguments {
+    lanes: Vec<String>,
+    seed: Option<u64>,
+    seconds: Option<u64>,
+    unit: Option<u64>,
+    json: bool,
+    list: bool,
+    /// This process is the lane itself; the file to write the row to.
+    result: Option<String>,
+}
+
+impl Arguments {
+    fn parse() -> Result<Arguments, String> {
+        let mut arguments = Arguments { json: std::env::var("JSON").is_ok_and(|v| v == "1"), ..Arguments::default() };
+        let mut given = std::env::args().skip(1);
+        while let Some(argument) = given.next() {
+            let mut value = || given.next().ok_or_else(|| format!("{argument} needs a value"));
+            let number = |text: String| text.parse::<u64>().map_err(|_| format!("{argument}: {text} is no number"));
+            match argument.as_str() {
+                "--lane" => arguments.lanes.push(value()?),
+                "--seed" => arguments.seed = Some(number(value()?)?),
+                "--seconds" => arguments.seconds = Some(number(value()?)?),
+                "--unit" => arguments.unit = Some(number(value()?)?),
+                "--result" => arguments.result = Some(value()?),
+                "--json" => arguments.json = true,
+                "--list" => arguments.list = true,
+                other => return Err(format!("{other} is no argument; see the head of safety/src/main.rs")),
+            }
+        }
+        match arguments.lanes.iter().find(|name| LANES.iter().all(|lane| lane.name != name.as_str())) {
+            Some(name) => Err(format!("there is no lane {name}; --list shows all")),
+            None => Ok(arguments),
+        }
+    }
+
+    fn chosen(&self) -> Vec<&'static Lane> {
+        let wanted = |lane: &&&Lane| self.lanes.is_empty() || self.lanes.iter().any(|name| name == lane.name);
+        LANES.iter().filter(wanted).copied().collect()
+    }
+
+    fn seed(&self) -> u64 {
+        let given = std::env::var("NYRO_SEED").ok().and_then(|seed| seed.parse().ok());
+        self.seed.or(given).unwrap_or(match self.seconds {
+            // New ones each time; a failure names its own.
+            Some(_) => std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_secs()) << 20,
+            None => 100,
+        })
+    }
+}
+
+/// Runs one lane in this process.
+fn run_here(lane: &Lane, arguments: &Arguments) -> Row {
+    if let Err(why) = (lane.possible)() {
+        return Row { lane: lane.name.to_owned(), why: Some(why), ..Row::default() };
+    }
+    let extent = match (arguments.unit, arguments.seconds) {
+        (Some(unit), _) => Extent::Unit(unit),
+        (None, Some(seconds)) => Extent::For(Duration::from_secs(seconds)),
+        (None, None) => Extent::Standard,
+    };
+    let outcome = lane.run(extent, arguments.seed());
+    Row::new(lane.name, &outcome)
+}
+
+/// Runs one lane as a process of its own.
+fn run_apart(lane: &Lane, arguments: &Arguments, seconds: Option<u64>) -> Row {
+    let start = Instant::now();
+    let result = std::env::temp_dir().join(format!("nyro-safety-{}-{}", std::process::id(), lane.name));
+    let ended = spawn(lane, arguments, seconds, &result);
+    let text = std::fs::read_to_string(&result).unwrap_or_default();
+    let _ = std::fs::remove_file(&result);
+    match (ended, Row::parse(&text)) {
+        (Ok(()), Some(row)) => row,
+        (ended, row) => {
+            println!("{}: the process ended before its lane: {ended:?}", lane.name);
+            let row = row.unwrap_or_else(|| Row { lane: lane.name.to_owned(), ..Row::default() });
+            Row { crashed: row.crashed + 1, seconds: start.elapsed().as_secs_f64(), ..row }
+        }
+    }
+}
+
+fn spawn(lane: &Lane, arguments: &Arguments, seconds: Option<u64>, result: &Path) -> Result<(), String> {
+    let mut command = Command::new(std::env::current_exe().map_err(|e| e.to_string())?);
+    command.args(["--lane", lane.name, "--seed", &arguments.seed().to_string()]);
+    command.arg("--result").arg(result);
+    if let Some(seconds) = seconds {
+        command.args(["--seconds", &seconds.to_string()]);
+    }
+    if let Some(unit) = arguments.unit {
+        command.args(["--unit", &unit.to_string()]);
+    }
+    let mut child = command.spawn().map_err(|e| e.to_string())?;
+    let longest = LONGEST.max(Duration::from_secs(seconds.unwrap_or(0) * 2));
+    let start = Instant::now();
+    loop {
+        match child.try_wait().map_err(|e| e.to_string())? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(status.to_string()),
+            None if start.elapsed() > longest => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("it hung: no end after {} s", longest.as_secs()));
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse() {
+        Ok(arguments) => arguments,
+        Err(text) => {
+            eprintln!("nyro-safety: {text}");
+            return ExitCode::from(2);
+        }
+    };
+    let chosen = arguments.chosen();
+    if arguments.list {
+        for lane in &chosen {
+            println!("{:<10} {}", lane.name, lane.what);
+        }
+        return ExitCode::SUCCESS;
+    }
+    if let (Some(result), [lane]) = (&arguments.result, &chosen[..]) {
+        let row = run_here(lane, &arguments);
+        return match std::fs::write(result, row.json()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                eprintln!("nyro-safety: {result}: {e}");
+                ExitCode::from(2)
+            }
+        };
+    }
+    let weights: u64 = chosen.iter().map(|lane| lane.weight).sum();
+    let mut rows = Vec::new();
+    for lane in &chosen {
+        println!("--- {}: {}", lane.name, lane.what);
+        let seconds = arguments.seconds.map(|seconds| (seconds * lane.weight / weights.max(1)).max(1));
+        rows.push(run_apart(lane, &arguments, seconds));
+    }
+    table::print(&rows, arguments.json);
+    if rows.iter().all(|row| row.lost == 0 && row.crashed == 0) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

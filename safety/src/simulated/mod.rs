@@ -1,0 +1,114 @@
+//! The lanes on the simulated disk: a seeded workload, cut at every operation in many ways, and failed at every
+//! operation in turn. See `docs/testing.md`.
+//!
+//! ```text
+//!   workload (seed) --> model: the state after each commit
+//!                   \-> simulated disk --> every crash state, every failure --> open, verify, compare
+//!
+//!   crash      each state once: distinct disk images
+//!   nested     the recovery of some, cut in the same way; and the recovery of some of those
+//!   io_error   each operation fails in turn, then the machine goes on, dies, or loses its power
+//! ```
+
+mod backup;
+mod cut;
+mod errors;
+mod history;
+mod model;
+mod read_only;
+mod watch;
+mod workload;
+
+use crate::lane::{Lane, Tally};
+use cut::Cutting;
+use nyro::Durability;
+use workload::{Parameters, Shape};
+
+/// Crash states.
+pub static CRASH: Lane = Lane {
+    name: "crash",
+    what: "power cuts and dead processes at every disk operation of a workload",
+    unit: crash,
+    standard: 60,
+    goal: 300_000,
+    weight: 6,
+    jobs: 0,
+    possible: || Ok(()),
+    met: |tally| {
+        tally.at_least(&[
+            ("checkpoints", 100),
+            ("busy checkpoints", 100),
+            ("large documents", 50),
+            ("drops", 50),
+            ("reopenings", 50),
+            ("segments", 50),
+            ("compactions", 10),
+            ("bytes moved", 100_000),
+            ("left to reclaim", 1),
+            ("waves", 2),
+        ])
+    },
+};
+
+/// Crashes of recoveries.
+pub static NESTED: Lane = Lane {
+    name: "nested",
+    what: "the recovery after a crash is cut, too, and the recovery after that",
+    unit: nested,
+    standard: 24,
+    goal: 30_000,
+    weight: 3,
+    jobs: 0,
+    possible: || Ok(()),
+    met: |tally| tally.at_least(&[("recoveries cut", 200), ("recoveries of recoveries cut", 20)]),
+};
+
+/// Failing operations.
+pub static IO_ERROR: Lane = Lane {
+    name: "io_error",
+    what: "every disk operation fails in turn, once or from then on; then on, dead, or cut",
+    unit: io_error,
+    standard: 16,
+    goal: 20_000,
+    weight: 4,
+    jobs: 0,
+    possible: || Ok(()),
+    met: |tally| tally.at_least(&[("failed calls", 5_000), ("handles stopped", 500)]),
+};
+
+const SYNC: Parameters =
+    Parameters { seed: 0, shape: Shape::Mixed, steps: 40, durability: Durability::Sync, tight: false };
+
+/// The kinds of workload, one after another.
+fn parameters(index: u64, seed: u64) -> Parameters {
+    let base = Parameters { seed, ..SYNC };
+    match index % 10 {
+        1 | 6 => Parameters { tight: true, ..base },
+        2 => Parameters { durability: Durability::Manual, ..base },
+        3 => Parameters { shape: Shape::Waves, ..base },
+        4 => Parameters { durability: Durability::Interval(5), ..base },
+        5 => Parameters { shape: Shape::Churn, ..base },
+        _ => base,
+    }
+}
+
+fn crash(index: u64, seed: u64, tally: &mut Tally) {
+    let p = parameters(index, seed);
+    let run = cut::record(&p, tally);
+    let stride = match p.shape {
+        Shape::Mixed => 1,
+        Shape::Waves | Shape::Churn => 4,
+    };
+    cut::everywhere(&p, &run, Cutting { stride, random: 10, nest: None }, tally);
+}
+
+fn nested(index: u64, seed: u64, tally: &mut Tally) {
+    let p = parameters(index, seed);
+    let run = cut::record(&p, &mut Tally::default());
+    cut::everywhere(&p, &run, Cutting { stride: 1, random: 1, nest: Some(60) }, tally);
+}
+
+fn io_error(index: u64, seed: u64, tally: &mut Tally) {
+    let p = Parameters { steps: 30, ..parameters(index, seed) };
+    errors::everywhere(&p, if p.shape == Shape::Mixed { 1 } else { 3 }, tally);
+}
