@@ -9,12 +9,13 @@
 //!   hunt:         until the first failure                   one unit: to repeat a failure
 //! ```
 //!
-//! A failure that is *lost* broke a promise about content (a commit missing, a wrong answer, a file that can't be
-//! opened); all others (a panic of the library, a broken rule about writes, a hang) are *crashed*.
+//! A failure is *lost* if the harness found it: content that was promised is missing or other, a file does not open, a
+//! rule about writes was broken. It is *crashed* if the library itself panicked, hung, or ended the process.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
-use std::panic::{catch_unwind, panic_any, AssertUnwindSafe};
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -58,25 +59,32 @@ pub struct Failure {
     pub text: String,
 }
 
-/// The payload of a panic that says that content was lost or wrong.
-struct Lost(String);
-
-/// Ends the unit: content that was promised is not there, or is another.
+/// Ends the unit: a promise is broken.
+#[track_caller]
 pub fn lost(text: impl Display) -> ! {
-    panic_any(Lost(text.to_string()))
+    panic!("{text}")
 }
 
-/// What came of calling something that may panic.
+thread_local! {
+    /// Where this thread panicked last, and the text with it.
+    static LAST: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
+}
+
+/// Keeps what a panic says instead of printing it; [`attempt`] tells.
+pub fn keep_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let text = info.payload_as_str().unwrap_or("a panic without a text").to_owned();
+        let place = info.location().map_or_else(String::new, |place| place.to_string());
+        let _ = LAST.try_with(|last| *last.borrow_mut() = Some((place, text)));
+    }));
+}
+
+/// What came of calling something that may panic: an assertion of this crate, or one of the library's.
 pub fn attempt(work: impl FnOnce()) -> Option<Failure> {
-    let payload = catch_unwind(AssertUnwindSafe(work)).err()?;
-    Some(match payload.downcast::<Lost>() {
-        Ok(lost) => Failure { lost: true, text: lost.0 },
-        Err(other) => {
-            let text = other.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| other.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-            Failure { lost: false, text: text.unwrap_or_else(|| "a panic without a text".to_owned()) }
-        }
-    })
+    let _ = LAST.take();
+    catch_unwind(AssertUnwindSafe(work)).err()?;
+    let (place, text) = LAST.take().unwrap_or_default();
+    Some(Failure { lost: place.starts_with("safety/"), text: format!("{place}: {text}") })
 }
 
 impl Tally {

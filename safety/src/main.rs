@@ -138,6 +138,7 @@ fn spawn(lane: &Lane, arguments: &Arguments, seconds: Option<u64>, result: &Path
 }
 
 fn main() -> ExitCode {
+    lane::keep_panics();
     let arguments = match Arguments::parse() {
         Ok(arguments) => arguments,
         Err(text) => {

@@ -101,9 +101,15 @@ fn writes_of_metas(run: &SimDisk) -> HashSet<u64> {
 }
 
 /// All ways in which the power may go at this place that are tried: everything lost or kept, each change that is
-/// not durable kept alone and lost alone, and random ones.
+/// not durable kept alone and lost alone, and random ones, as many as there is to choose from.
 fn policies(pending: u64, random: u64, rng: &mut Rng) -> Vec<CrashPolicy> {
     let mut policies = vec![CrashPolicy::LoseAll, CrashPolicy::KeepAll];
+    let random = match pending {
+        0 => return vec![CrashPolicy::LoseAll],
+        1 | 2 => random.div_ceil(3),
+        3..8 => random,
+        _ => 2 * random,
+    };
     let first = rng.below(pending.saturating_sub(ONE_BY_ONE) + 1);
     for change in first..pending.min(first + ONE_BY_ONE) {
         policies.push(CrashPolicy::LoseOne(change as usize));
@@ -179,19 +185,21 @@ fn matched(case: &Case<'_>, db: &Database) -> usize {
 /// Opens the image, compares, works on it, reopens, compares again.
 fn check(case: &Case<'_>, image: SimDisk, seen: &mut Seen, rng: &mut Rng, tally: &mut Tally) {
     let digest = image.digest();
+    tally.count("images", 1);
     if !case.nest || case.depth > 0 {
         tally.states.insert(digest);
     }
-    // The same bytes with the same promise were looked at already; all of them durable, that is.
-    if !seen.insert((digest, case.allowed)) && image.pending() == 0 {
+    // The same bytes with the same promise were looked at already; what was durable of them may differ.
+    if !seen.insert((digest, case.allowed)) && (image.pending() == 0 || rng.below(4) > 0) {
         return;
     }
+    tally.count("images opened", 1);
     let cut_it = case.nest && (case.depth == 0 || case.depth == 1 && rng.below(DEEPER) == 0);
     if cut_it {
         image.record();
     }
     let begun = image.operations();
-    let p = Parameters { seed: rng.next_u64(), steps: 20, ..*case.p };
+    let p = Parameters { seed: rng.next_u64(), light: true, ..*case.p };
     let first = case.states[case.allowed.1].clone();
     let mut session = Session::begin(&p, image.clone(), first);
     session.open().unwrap_or_else(|e| lost(format!("it does not open: {e:?}; {}", case.trace())));

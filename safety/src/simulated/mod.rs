@@ -77,7 +77,7 @@ pub static IO_ERROR: Lane = Lane {
 };
 
 const SYNC: Parameters =
-    Parameters { seed: 0, shape: Shape::Mixed, steps: 40, durability: Durability::Sync, tight: false };
+    Parameters { seed: 0, shape: Shape::Mixed, steps: 40, durability: Durability::Sync, tight: false, light: false };
 
 /// The kinds of workload, one after another.
 fn parameters(index: u64, seed: u64) -> Parameters {
@@ -93,13 +93,19 @@ fn parameters(index: u64, seed: u64) -> Parameters {
 }
 
 fn crash(index: u64, seed: u64, tally: &mut Tally) {
+    match index % 50 {
+        7 | 27 => return read_only::read_everywhere(&parameters(index / 7, seed), 1, 4, tally),
+        17 => return backup::cut(seed, tally),
+        37 => return backup::cut_after_dying(seed, tally),
+        _ => {}
+    }
     let p = parameters(index, seed);
     let run = cut::record(&p, tally);
     let stride = match p.shape {
         Shape::Mixed => 1,
         Shape::Waves | Shape::Churn => 4,
     };
-    cut::everywhere(&p, &run, Cutting { stride, random: 10, nest: None }, tally);
+    cut::everywhere(&p, &run, Cutting { stride, random: 9, nest: None }, tally);
 }
 
 fn nested(index: u64, seed: u64, tally: &mut Tally) {
@@ -109,6 +115,11 @@ fn nested(index: u64, seed: u64, tally: &mut Tally) {
 }
 
 fn io_error(index: u64, seed: u64, tally: &mut Tally) {
+    match index {
+        7 => return backup::fail(tally),
+        17 => return backup::fail_elsewhere(tally),
+        _ => {}
+    }
     let p = Parameters { steps: 30, ..parameters(index, seed) };
     errors::everywhere(&p, if p.shape == Shape::Mixed { 1 } else { 3 }, tally);
 }

@@ -40,6 +40,8 @@ pub struct Parameters {
     pub durability: Durability,
     /// The least limits: checkpoints come by themselves, inside commits.
     pub tight: bool,
+    /// Fewer checkpoints and compactions: what is done on each of many images.
+    pub light: bool,
 }
 
 impl Parameters {
@@ -112,6 +114,7 @@ pub struct Core {
     pub counts: Counts,
     pub shape: Shape,
     pub durability: Durability,
+    light: bool,
     /// The handle said that it writes no more.
     pub stopped: bool,
     version: u64,
@@ -157,6 +160,7 @@ impl Core {
             counts: Counts::default(),
             shape: p.shape,
             durability: p.durability,
+            light: p.light,
             stopped: false,
             version: 0,
             wave: 0,
@@ -329,6 +333,7 @@ impl Core {
             return Step::Checkpoint;
         }
         match self.rng.below(40) {
+            1 | 2 | 7 if self.light && self.rng.below(8) > 0 => Step::Commit(self.plan()),
             0..=2 => Step::Checkpoint,
             3 => Step::Background,
             4 => Step::Sync,
