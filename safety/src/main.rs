@@ -13,6 +13,7 @@
 //! `docs/safety.md` for what the lanes promise.
 
 mod lane;
+mod rules;
 mod simulated;
 mod table;
 

@@ -55,7 +55,8 @@ pub fn record(p: &Parameters, tally: &mut Tally) -> Recorded {
     }
     session.compare(&session.db()).unwrap();
     session.close().unwrap();
-    tally.count("segments", session.watch.counted().1);
+    tally.count("segments", session.watch.segments());
+    tally.count("meta pages checked", session.watch.rules().metas_checked);
     let (history, counts) = session.end();
     counts.tell(tally);
     Recorded { disk, history }

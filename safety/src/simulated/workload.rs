@@ -506,11 +506,14 @@ impl Session {
                 let checkpoints = db.stats()?.checkpoints;
                 let (snapshot, model) = (db.snapshot()?, core.model.clone());
                 core.held.push(Held { snapshot, model, checkpoints });
+                drop(core);
+                self.watch.rules().hold();
                 Ok(())
             }
             Step::Look => {
                 self.compare(&db)?;
                 let checkpoints = db.stats()?.checkpoints;
+                self.watch.rules().let_go_of_all();
                 self.core.lock().unwrap().look(checkpoints)
             }
             Step::Reopen => self.close(),
@@ -550,6 +553,7 @@ impl Session {
         core.counts.checkpoints += stats.checkpoints;
         core.counts.moved += stats.relocated_bytes;
         core.counts.reopenings += 1;
+        self.watch.rules().let_go_of_all();
         core.look(stats.checkpoints)
     }
 

@@ -200,6 +200,16 @@ impl Content {
         self.entries.iter().filter(|e| e.fate != Fate::Synced).count()
     }
 
+    /// The places of the writes that are not durable.
+    pub(super) fn unsynced_ranges(&self) -> Vec<Range<u64>> {
+        let pending = self.entries.iter().filter(|e| e.fate != Fate::Synced);
+        let range = |e: &Entry| match &e.change {
+            Change::Write { offset, data, .. } => Some(*offset..*offset + data.len() as u64),
+            Change::Grow(_) | Change::Cut(_) => None,
+        };
+        pending.filter_map(range).collect()
+    }
+
     /// The bytes after a power cut; `choose` decides on each change that is not durable.
     pub(super) fn after_power_cut(&self, mut choose: impl FnMut(&Change) -> Keep) -> Arc<Vec<u8>> {
         let mut bytes: Option<Vec<u8>> = None;
