@@ -6,7 +6,7 @@
 //!        +-- Tally: cases, distinct states, counters      a panic in a unit is a failure of that unit
 //!
 //!   standard run: units 0..standard, the same each time     extended: until the time is over
-//!   hunt:         until the first failure                   one unit: to repeat a failure
+//!   one unit:     to repeat a failure                       short units: for the lane `planted`
 //! ```
 //!
 //! A failure is *lost* if the harness found it: content that was promised is missing or other, a file does not open, a
@@ -48,6 +48,8 @@ pub struct Tally {
     pub cases: u64,
     /// Cases that count once for each digest.
     pub states: HashSet<u64>,
+    /// The unit is to be short: a bug is hunted, and another lane waits for its turn.
+    pub short: bool,
     counters: BTreeMap<&'static str, u64>,
     failures: Vec<Failure>,
 }
@@ -111,13 +113,17 @@ impl Tally {
     /// Fails unless each of these was met at least so often.
     pub fn at_least(&self, wanted: &[(&str, u64)]) -> Result<(), String> {
         let few = wanted.iter().filter(|(what, n)| self.counted(what) < *n);
-        let few: Vec<String> =
-            few.map(|(what, n)| format!("{what}: {} of at least {n}", self.counted(what))).collect();
+        let few: Vec<String> = few.map(|(what, n)| format!("{what}: {} of at least {n}", self.counted(what))).collect();
         if few.is_empty() {
             Ok(())
         } else {
             Err(few.join(", "))
         }
+    }
+
+    /// The first that failed.
+    pub fn first_failure(&self) -> Option<&Failure> {
+        self.failures.first()
     }
 
     fn add(&mut self, other: Tally) {
@@ -137,8 +143,6 @@ pub enum Extent {
     Standard,
     /// New units until the time is over.
     For(Duration),
-    /// Until a unit fails or the time is over.
-    Hunt(Duration),
     /// One unit.
     Unit(u64),
 }
@@ -167,9 +171,6 @@ impl Lane {
             Extent::Standard => index < self.standard,
             Extent::Unit(_) => index == 0,
             Extent::For(time) => start.elapsed() < time,
-            Extent::Hunt(time) => {
-                start.elapsed() < time && total.lock().expect("no panic while it is held").failures.is_empty()
-            }
         };
         std::thread::scope(|scope| {
             for _ in 0..jobs {
@@ -199,11 +200,20 @@ impl Lane {
         Outcome { cases: tally.total(), lost, crashed, seconds: start.elapsed().as_secs_f64() }
     }
 
-    fn unit(&self, index: u64, seed: u64) -> Tally {
-        let mut tally = Tally::default();
+    /// Does a short unit, and tells nobody.
+    pub fn try_unit(&self, index: u64, seed: u64) -> Tally {
+        self.do_unit(index, seed, Tally { short: true, ..Tally::default() })
+    }
+
+    fn do_unit(&self, index: u64, seed: u64, mut tally: Tally) -> Tally {
         if let Some(failure) = attempt(|| (self.unit)(index, seed.wrapping_add(index), &mut tally)) {
             tally.fail(failure);
         }
+        tally
+    }
+
+    fn unit(&self, index: u64, seed: u64) -> Tally {
+        let tally = self.do_unit(index, seed, Tally::default());
         for failure in tally.failures.iter().take(SHOWN) {
             let kind = if failure.lost { "LOST" } else { "CRASHED" };
             println!("{}: {kind} in unit {index} (--lane {} --seed {seed} --unit {index})", self.name, self.name);

@@ -13,6 +13,7 @@
 //! `docs/safety.md` for what the lanes promise.
 
 mod lane;
+mod planted;
 mod rules;
 mod simulated;
 mod table;
@@ -27,7 +28,7 @@ use table::Row;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// All lanes, in the order of the table.
-static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR];
+static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &planted::PLANTED];
 
 #[derive(Debug, Default)]
 struct Arguments {
@@ -37,6 +38,8 @@ struct Arguments {
     unit: Option<u64>,
     json: bool,
     list: bool,
+    /// This process hunts a bug.
+    plant: Option<String>,
     /// This process is the lane itself; the file to write the row to.
     result: Option<String>,
 }
@@ -54,6 +57,7 @@ impl Arguments {
                 "--seconds" => arguments.seconds = Some(number(value()?)?),
                 "--unit" => arguments.unit = Some(number(value()?)?),
                 "--result" => arguments.result = Some(value()?),
+                "--plant" => arguments.plant = Some(value()?),
                 "--json" => arguments.json = true,
                 "--list" => arguments.list = true,
                 other => return Err(format!("{other} is no argument; see the head of safety/src/main.rs")),
@@ -147,6 +151,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(bug) = &arguments.plant {
+        return planted::hunt(bug, arguments.seed());
+    }
     let chosen = arguments.chosen();
     if arguments.list {
         for lane in &chosen {

@@ -139,7 +139,10 @@ impl Rules {
         for file in [&visible, &self.metas] {
             for meta in file.chunks(PAGE).take(2).filter(|meta| names_a_checkpoint(meta)) {
                 let pages = number(meta, FILE_PAGES_AT);
-                assert!(len >= pages * PAGE as u64, "the file is cut to {len} bytes, and a meta page says {pages} pages");
+                assert!(
+                    len >= pages * PAGE as u64,
+                    "the file is cut to {len} bytes, and a meta page says {pages} pages"
+                );
             }
         }
     }

@@ -10,9 +10,9 @@
 //!       target  what it held before (its log included), or what was backed up
 //! ```
 
+use crate::lane::Tally;
 use nyro::testing::{self, CrashPolicy, Persist, Rng, SimDisk, SimEnv, SimError, SimOptions, TestConfig};
 use nyro::{doc, BackupOptions, Control, Database, Document, Durability, Error, Options, RestoreOptions, Result};
-use crate::lane::Tally;
 use std::sync::Arc;
 
 fn open(disk: &SimDisk, name: &str) -> Result<Database> {

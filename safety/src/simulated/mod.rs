@@ -99,17 +99,18 @@ fn crash(index: u64, seed: u64, tally: &mut Tally) {
         37 => return backup::cut_after_dying(seed, tally),
         _ => {}
     }
-    let p = parameters(index, seed);
+    let p = Parameters { steps: if tally.short { 16 } else { 40 }, ..parameters(index, seed) };
     let run = cut::record(&p, tally);
     let stride = match p.shape {
         Shape::Mixed => 1,
         Shape::Waves | Shape::Churn => 4,
     };
-    cut::everywhere(&p, &run, Cutting { stride, random: 9, nest: None }, tally);
+    let random = if tally.short { 3 } else { 9 };
+    cut::everywhere(&p, &run, Cutting { stride, random, nest: None }, tally);
 }
 
 fn nested(index: u64, seed: u64, tally: &mut Tally) {
-    let p = parameters(index, seed);
+    let p = Parameters { steps: if tally.short { 16 } else { 40 }, ..parameters(index, seed) };
     let run = cut::record(&p, &mut Tally::default());
     cut::everywhere(&p, &run, Cutting { stride: 1, random: 1, nest: Some(60) }, tally);
 }
@@ -120,6 +121,6 @@ fn io_error(index: u64, seed: u64, tally: &mut Tally) {
         17 => return backup::fail_elsewhere(tally),
         _ => {}
     }
-    let p = Parameters { steps: 30, ..parameters(index, seed) };
+    let p = Parameters { steps: if tally.short { 14 } else { 30 }, ..parameters(index, seed) };
     errors::everywhere(&p, if p.shape == Shape::Mixed { 1 } else { 3 }, tally);
 }

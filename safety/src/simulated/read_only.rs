@@ -6,9 +6,9 @@
 //! ```
 
 use super::cut::{record, Recorded};
-use crate::lane::Tally;
 use super::model::contents;
 use super::workload::{Parameters, NAME};
+use crate::lane::Tally;
 use nyro::testing::{self, CrashPolicy, Rng, SimDisk, SimEnv, TestConfig};
 use nyro::{Database, Error, Options, ReadMode, Result};
 use std::sync::Arc;
@@ -28,7 +28,15 @@ fn open(p: &Parameters, image: &SimDisk, read_only: bool, read_mode: ReadMode) -
     testing::open(Arc::new(image.clone()), Arc::new(SimEnv::new(p.seed)), NAME, &config)
 }
 
-fn check(p: &Parameters, run: &Recorded, what: &str, allowed: (usize, usize), image: &SimDisk, met: &mut Met, tally: &mut Tally) {
+fn check(
+    p: &Parameters,
+    run: &Recorded,
+    what: &str,
+    allowed: (usize, usize),
+    image: &SimDisk,
+    met: &mut Met,
+    tally: &mut Tally,
+) {
     let (operations, digest) = (image.operations(), image.digest());
     tally.states.insert(digest);
     let read_mode = if met.images % 2 == 0 { ReadMode::Mapped } else { ReadMode::Pread };

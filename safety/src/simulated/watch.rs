@@ -9,9 +9,9 @@
 //! The rules are those of `rules`.
 
 use super::workload::{commit, Core, NAME};
+use crate::rules::Rules;
 use nyro::testing::{Observer, SimDisk};
 use nyro::Database;
-use crate::rules::Rules;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
