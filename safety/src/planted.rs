@@ -111,8 +111,7 @@ pub fn hunt(name: &str, seed: u64) -> ExitCode {
         let tally = lane.try_unit(index, seed);
         if let Some(failure) = tally.first_failure() {
             let text: String = failure.text.lines().next().unwrap_or_default().chars().take(160).collect();
-            println!("{text}");
-            println!("by {}", lane.name);
+            println!("by {}, unit {index}: {text}", lane.name);
             return ExitCode::SUCCESS;
         }
     }

@@ -180,8 +180,7 @@ impl Content {
     }
 
     fn not_unwritten(&mut self, written: Range<u64>) {
-        let apart = |r: &Range<u64>| [r.start..r.end.min(written.start), r.start.max(written.end)..r.end];
-        self.unwritten = self.unwritten.iter().flat_map(apart).filter(|r| !r.is_empty()).collect();
+        self.unwritten = self.unwritten.iter().flat_map(|range| without(range, &written)).collect();
     }
 
     /// True if all of `range` is inside the file and was written, not only allocated.
@@ -200,14 +199,19 @@ impl Content {
         self.entries.iter().filter(|e| e.fate != Fate::Synced).count()
     }
 
-    /// The places of the writes that are not durable.
+    /// The places of the writes that are not durable, but for what a durable one has written over since.
     pub(super) fn unsynced_ranges(&self) -> Vec<Range<u64>> {
-        let pending = self.entries.iter().filter(|e| e.fate != Fate::Synced);
-        let range = |e: &Entry| match &e.change {
-            Change::Write { offset, data, .. } => Some(*offset..*offset + data.len() as u64),
-            Change::Grow(_) | Change::Cut(_) => None,
-        };
-        pending.filter_map(range).collect()
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for entry in &self.entries {
+            let Change::Write { offset, data, .. } = &entry.change else { continue };
+            let written = *offset..offset + data.len() as u64;
+            if entry.fate == Fate::Synced {
+                ranges = ranges.iter().flat_map(|range| without(range, &written)).collect();
+            } else {
+                ranges.push(written);
+            }
+        }
+        ranges
     }
 
     /// The bytes after a power cut; `choose` decides on each change that is not durable.
@@ -231,6 +235,12 @@ impl Content {
             }
         }
     }
+}
+
+/// What is left of a range.
+fn without(range: &Range<u64>, gone: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let parts = [range.start..range.end.min(gone.start), range.start.max(gone.end)..range.end];
+    parts.into_iter().filter(|part| !part.is_empty())
 }
 
 /// What a power cut leaves of one change.
