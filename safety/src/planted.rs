@@ -13,6 +13,7 @@ use crate::lane::{lost, Lane, Tally};
 use crate::simulated;
 use nyro::testing::{plant, Bug};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// See the module.
@@ -99,6 +100,7 @@ pub fn hunt(name: &str, seed: u64) -> ExitCode {
         return ExitCode::from(2);
     };
     plant(bug);
+    give_up_when_hung();
     let (hunters, start) = (hunters(bug), Instant::now());
     let mut turns = vec![0; hunters.len()];
     for (at, lane) in hunters.iter().enumerate().cycle() {
@@ -108,6 +110,7 @@ pub fn hunt(name: &str, seed: u64) -> ExitCode {
         // Equal lanes at several places of the list go on with one another's units.
         let index = turns[at] * hunters.len() as u64 + at as u64;
         turns[at] += 1;
+        UNITS.fetch_add(1, Ordering::Relaxed);
         let tally = lane.try_unit(index, seed);
         if let Some(failure) = tally.first_failure() {
             let text: String = failure.text.lines().next().unwrap_or_default().chars().take(160).collect();
@@ -116,4 +119,27 @@ pub fn hunt(name: &str, seed: u64) -> ExitCode {
         }
     }
     ExitCode::from(1)
+}
+
+/// How long a short unit may take, in seconds: more than ten times of what it does.
+const LONGEST_UNIT: u64 = 12;
+
+/// Units begun.
+static UNITS: AtomicU64 = AtomicU64::new(0);
+
+/// Watches this process: a unit that does not end is a bug found.
+fn give_up_when_hung() {
+    std::thread::spawn(|| {
+        let (mut unit, mut since) = (0, Instant::now());
+        loop {
+            std::thread::sleep(Duration::from_millis(100));
+            let now = UNITS.load(Ordering::Relaxed);
+            if now != unit {
+                (unit, since) = (now, Instant::now());
+            } else if since.elapsed() > Duration::from_secs(LONGEST_UNIT) {
+                println!("it hung");
+                std::process::exit(0);
+            }
+        }
+    });
 }

@@ -55,7 +55,7 @@ pub static NESTED: Lane = Lane {
     name: "nested",
     what: "the recovery after a crash is cut, too, and the recovery after that",
     unit: nested,
-    standard: 24,
+    standard: 20,
     goal: 30_000,
     weight: 3,
     jobs: 0,
@@ -68,8 +68,8 @@ pub static IO_ERROR: Lane = Lane {
     name: "io_error",
     what: "every disk operation fails in turn, once or from then on; then on, dead, or cut",
     unit: io_error,
-    standard: 16,
-    goal: 20_000,
+    standard: 20,
+    goal: 8_000,
     weight: 4,
     jobs: 0,
     possible: || Ok(()),
@@ -112,7 +112,7 @@ fn crash(index: u64, seed: u64, tally: &mut Tally) {
 fn nested(index: u64, seed: u64, tally: &mut Tally) {
     let p = Parameters { steps: if tally.short { 16 } else { 40 }, ..parameters(index, seed) };
     let run = cut::record(&p, &mut Tally::default());
-    cut::everywhere(&p, &run, Cutting { stride: 1, random: 1, nest: Some(60) }, tally);
+    cut::everywhere(&p, &run, Cutting { stride: 1, random: 1, nest: Some(400) }, tally);
 }
 
 fn io_error(index: u64, seed: u64, tally: &mut Tally) {

@@ -170,6 +170,12 @@ impl Core {
         }
     }
 
+    /// A call said that this handle writes no more.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+        self.history.doubt();
+    }
+
     fn next_document(&mut self, id: &Id, bytes: usize) -> nyro::Document {
         self.version += 1;
         document(id, self.version << 8 | 0x77, bytes)
@@ -242,10 +248,12 @@ impl Core {
         if self.shape == Shape::Churn && self.rng.below(8) > 0 {
             return self.plan_of_churn();
         }
-        let how = *self.rng.pick(&[How::One, How::One, How::Strict, How::Transaction, How::Many]);
+        let how = *self.rng.pick(&[How::One, How::One, How::Strict, How::Transaction, How::Many, How::Ahead]);
+        // Where a commit counts without its sync, a ticket that fails takes nothing back.
+        let how = if how == How::Ahead && self.durability != Durability::Sync { How::One } else { how };
         let mut model = self.model.clone();
         let count = match how {
-            How::One | How::Strict => 1,
+            How::One | How::Strict | How::Ahead => 1,
             _ => 1 + self.rng.below(6),
         };
         let mut changes = Vec::new();
@@ -390,20 +398,23 @@ pub fn commit(db: &Database, core: &Mutex<Core>, disk: &SimDisk, plan: &Plan) ->
         (core.model.clone(), core.history.start(disk.operations(), after))
     };
     let result = execute(db, &before, plan);
+    let number = db.snapshot().map_or(0, |snapshot| snapshot.commit());
     let mut core = core.lock().unwrap();
     match &result {
         Ok(()) => {
             core.model = core.history.states[index].clone();
             core.counts.commits += 1;
-            core.history.finish(disk.operations(), index);
+            core.history.finish(disk.operations(), index, number);
             if core.durability == Durability::Sync {
                 core.history.promise(disk.operations());
             }
         }
         // It may be there after reopening, and no other can be made before.
-        Err(Error::OutcomeUnknown { .. }) => core.stopped = true,
+        Err(Error::OutcomeUnknown { .. }) => core.stop(),
         Err(e) => {
-            core.stopped |= matches!(e, Error::WritesStopped { .. });
+            if matches!(e, Error::WritesStopped { .. }) {
+                core.stop();
+            }
             core.history.take_back(index);
         }
     }
