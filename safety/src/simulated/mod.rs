@@ -16,6 +16,7 @@ mod errors;
 mod history;
 mod model;
 mod read_only;
+mod scenarios;
 mod watch;
 mod workload;
 
@@ -97,6 +98,10 @@ fn crash(index: u64, seed: u64, tally: &mut Tally) {
         7 | 27 => return read_only::read_everywhere(&parameters(index / 7, seed), 1, 4, tally),
         17 => return backup::cut(seed, tally),
         37 => return backup::cut_after_dying(seed, tally),
+        8 | 28 | 48 => return scenarios::rot(&parameters(index / 9, seed), tally),
+        9 | 29 => return scenarios::stricter(&Parameters { seed, ..SYNC }, tally),
+        18 => return scenarios::moved(&parameters(index / 9, seed), tally),
+        19 | 39 => return scenarios::dropped(&Parameters { seed, ..SYNC }, tally),
         _ => {}
     }
     let p = Parameters { steps: if tally.short { 16 } else { 40 }, ..parameters(index, seed) };

@@ -187,9 +187,12 @@ pub fn execute(db: &Database, before: &Model, plan: &Plan) -> Result<()> {
 fn execute_ahead(db: &Database, changes: &[Change]) -> Result<()> {
     let ((), ticket) = db.write_async(|tx| apply_all(tx, changes))?;
     if let [Change::Put { to, document, .. }] = changes {
-        // A failure of the machine is the ticket's to tell.
-        if let Ok(inserted) = db.collection::<Document>(to).insert_one(document) {
-            panic!("{to} {} is inserted, and was put before", inserted.inserted_id);
+        match db.collection::<Document>(to).insert_one(document) {
+            Ok(inserted) => panic!("{to} {} is inserted, and was put before", inserted.inserted_id),
+            // Told of a duplicate, one may count on the commit that it rests on.
+            Err(Error::DuplicateId { .. }) => assert!(ticket.is_durable(), "a duplicate of what may not last is told"),
+            // A failure of the machine is the ticket's to tell.
+            Err(_) => {}
         }
     }
     ticket.wait()

@@ -12,7 +12,8 @@ use super::model::{contents, contents_of, document, execute, refused, Change, Ho
 use super::watch::Watch;
 use crate::lane::Tally;
 use nyro::testing::{self, Env, Rng, SimDisk, SimEnv, TestConfig};
-use nyro::{Database, Durability, Error, Id, Options, Result, Snapshot};
+use nyro::{Database, Document, Durability, Error, Id, Options, Result, Scan, Snapshot};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -101,6 +102,8 @@ impl Counts {
 
 struct Held {
     snapshot: Snapshot,
+    /// A cursor that was begun then, and the ids that it gave so far.
+    cursor: Option<(String, Scan<Document>, BTreeSet<Id>)>,
     model: Model,
     checkpoints: u64,
 }
@@ -378,10 +381,29 @@ impl Core {
         for held in std::mem::take(&mut self.held) {
             let found = contents_of(&held.snapshot)?;
             assert_eq!(found, held.model, "a snapshot changed:{}", held.model.difference(&found));
+            if let Some((name, scan, mut ids)) = held.cursor {
+                for document in scan {
+                    let id = document?.id().expect("a stored document has an id");
+                    assert!(ids.insert(id), "a cursor over {name} gave an id twice");
+                }
+                let expected = held.model.0.get(&name).map_or(0, |documents| documents.len());
+                assert_eq!(ids.len(), expected, "documents that a cursor over {name} gave");
+            }
             self.counts.snapshots += u64::from(checkpoints >= held.checkpoints + 2);
         }
         Ok(())
     }
+}
+
+/// Begins to scan a collection.
+fn begin_cursor(db: &Database, model: &Model) -> Result<Option<(String, Scan<Document>, BTreeSet<Id>)>> {
+    let Some(name) = model.0.keys().next_back() else { return Ok(None) };
+    let mut scan = db.collection::<Document>(name).scan()?;
+    let mut ids = BTreeSet::new();
+    for document in scan.by_ref().take(3) {
+        ids.insert(document?.id().expect("a stored document has an id"));
+    }
+    Ok(Some((name.clone(), scan, ids)))
 }
 
 /// Makes one commit and notes what was promised.
@@ -474,6 +496,19 @@ impl Session {
         }
     }
 
+    /// Makes one commit.
+    pub fn commit(&self, plan: &Plan) -> Result<()> {
+        commit(&self.db(), &self.core, &self.disk, plan)
+    }
+
+    /// Makes commits of which none may fail.
+    pub fn run_commits(&self, count: usize) {
+        for _ in 0..count {
+            let plan = self.core.lock().unwrap().plan();
+            self.commit(&plan).unwrap_or_else(|e| panic!("{e:?}\n{}", self.disk.trace()));
+        }
+    }
+
     /// Runs steps of which none may fail.
     pub fn run_strictly(&mut self, steps: usize) {
         self.run(steps, |session, e| panic!("{e:?}\n{}", session.disk.trace()));
@@ -516,7 +551,8 @@ impl Session {
                 let mut core = self.core.lock().unwrap();
                 let checkpoints = db.stats()?.checkpoints;
                 let (snapshot, model) = (db.snapshot()?, core.model.clone());
-                core.held.push(Held { snapshot, model, checkpoints });
+                let cursor = begin_cursor(&db, &model)?;
+                core.held.push(Held { snapshot, cursor, model, checkpoints });
                 drop(core);
                 self.watch.rules().hold();
                 Ok(())
