@@ -336,3 +336,31 @@ fn the_hook_is_called_with_no_lock_held() {
     assert!(stuck.is_empty(), "a lock is held while these are told: {stuck:?}");
     nyro::testing::abandon(db);
 }
+
+#[test]
+fn a_bad_meta_page_is_healed_from_the_other_and_told() {
+    let dir = TempDir::new().expect("a directory");
+    let path = dir.path().join("a.nyro");
+    let db = Database::open_with(&path, quick()).expect("opens");
+    db.collection::<Document>("c").put(&item(1, 1)).expect("puts");
+    db.close().expect("closes");
+    let whole = std::fs::read(&path).expect("the file");
+    for page in 0..2_usize {
+        for offset in [0, 9, 64, 200, 4000, 4095] {
+            let mut damaged = whole.clone();
+            damaged[page * 4096 + offset] ^= 4;
+            std::fs::write(&path, &damaged).expect("writes");
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let hook = told.clone();
+            let db = Database::open_with_events(&path, quick(), move |event| {
+                hook.lock().expect("a lock").push(format!("{event:?}"));
+            });
+            let db = db.expect("opens with one meta page");
+            assert_eq!(db.collection::<Document>("c").get(1).expect("reads"), Some(item(1, 1)));
+            db.close().expect("closes");
+            let told = told.lock().expect("a lock").join(" ");
+            assert!(told.contains("MetaHealed") && told.contains(&format!("page: {page}")), "{page} {offset}: {told}");
+            assert_eq!(std::fs::read(&path).expect("the file"), whole, "page {page} at {offset}");
+        }
+    }
+}
