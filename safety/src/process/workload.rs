@@ -1,9 +1,10 @@
 //! What the threads of the child do, as a function of seed, thread and number alone: so the parent knows
 //! the state after any number of operations without being told more than that number.
 
+use crate::lane::lost;
 use nyro::testing::Rng;
-use nyro::{doc, Database, Document, Durability, Options, Result};
-use std::collections::BTreeMap;
+use nyro::{doc, Database, Document, Durability, Options, ReadMode, Result, Ticket, Transaction};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Threads that write.
 pub const THREADS: u64 = 4;
@@ -31,7 +32,7 @@ impl Plan {
             durability,
             log_max_bytes: self.log_max_bytes,
             cache_bytes: 8 << 20,
-            read_mode: nyro::testing::read_mode(),
+            read_mode: if self.seed % 3 == 0 { ReadMode::Pread } else { ReadMode::Mapped },
             ..Options::default()
         }
     }
@@ -92,25 +93,34 @@ pub fn imagine(plan: &Plan, owned: &mut Owned, thread: u64, n: u64) {
     }
 }
 
-/// Applies operation `n` to the database; when this returns, it is acknowledged.
+/// Applies operation `n` to the database, by a call that acknowledges it.
 pub fn perform(plan: &Plan, db: &Database, thread: u64, n: u64) -> Result<()> {
-    let steps = steps(plan.seed, thread, n);
-    if let [step] = steps[..] {
-        let collection = db.collection::<Document>(COLLECTIONS[step.collection]);
-        if !step.delete || !collection.delete(step.id)? {
-            collection.put(&document(thread, n, &step))?;
-        }
-        return Ok(());
-    }
-    db.write(|tx| {
-        for step in &steps {
-            let collection = tx.collection::<Document>(COLLECTIONS[step.collection]);
+    match steps(plan.seed, thread, n)[..] {
+        [step] => {
+            let collection = db.collection::<Document>(COLLECTIONS[step.collection]);
             if !step.delete || !collection.delete(step.id)? {
-                collection.put(&document(thread, n, step))?;
+                collection.put(&document(thread, n, &step))?;
             }
+            Ok(())
         }
-        Ok(())
-    })
+        ref steps => db.write(|tx| apply(tx, thread, n, steps)),
+    }
+}
+
+/// Applies operation `n` to the database; visible when this returns, and acknowledged by the ticket.
+pub fn begin(plan: &Plan, db: &Database, thread: u64, n: u64) -> Result<Ticket> {
+    let steps = steps(plan.seed, thread, n);
+    db.write_async(|tx| apply(tx, thread, n, &steps)).map(|((), ticket)| ticket)
+}
+
+fn apply(tx: &Transaction<'_>, thread: u64, n: u64, steps: &[Step]) -> Result<()> {
+    for step in steps {
+        let collection = tx.collection::<Document>(COLLECTIONS[step.collection]);
+        if !step.delete || !collection.delete(step.id)? {
+            collection.put(&document(thread, n, step))?;
+        }
+    }
+    Ok(())
 }
 
 fn document(thread: u64, n: u64, step: &Step) -> Document {
@@ -118,24 +128,48 @@ fn document(thread: u64, n: u64, step: &Step) -> Document {
 }
 
 /// What the database holds, thread by thread. Every document must be whole.
-pub fn found(db: &Database) -> Result<Vec<Owned>> {
+pub fn found(db: &Database) -> Vec<Owned> {
+    read(db).unwrap_or_else(|e| lost(format!("reading: {e}")))
+}
+
+fn read(db: &Database) -> Result<Vec<Owned>> {
     let mut threads = vec![Owned::new(); THREADS as usize];
     let snapshot = db.snapshot()?;
     for (number, name) in COLLECTIONS.into_iter().enumerate() {
+        let by_id = snapshot.collection::<Document>(name)?;
         let mut documents = 0;
         for document in db.collection::<Document>(name).scan()? {
             let document = document?;
-            let id = document.get("_id").and_then(|v| v.as_u64()).expect("an id that we gave");
-            let n = document.get("n").and_then(|v| v.as_u64()).expect("a number");
-            let text = document.get("body").and_then(|v| v.as_str()).expect("a body");
+            let number_in = |field| document.get(field).and_then(|v| v.as_u64());
+            let text = document.get("body").and_then(|v| v.as_str());
+            let (Some(id), Some(n), Some(text)) = (number_in("_id"), number_in("n"), text) else {
+                lost(format!("{name} holds a document that nobody wrote"))
+            };
             let thread = id / 1000;
-            assert_eq!(text, body(thread, n, text.len()), "the document {id} of {name} is torn");
-            assert_eq!(snapshot.collection::<Document>(name)?.get(id)?.as_ref(), Some(&document), "{id} by its id");
-            let twice = threads[thread as usize].insert((number, id), (n, text.len()));
-            assert_eq!(twice, None, "the scan of {name} gives {id} twice");
+            if thread >= THREADS || text != body(thread, n, text.len()) {
+                lost(format!("the document {id} of {name} is torn"));
+            }
+            if by_id.get(id)?.as_ref() != Some(&document) {
+                lost(format!("the document {id} of {name} is another one by its id than in the scan"));
+            }
+            if threads[thread as usize].insert((number, id), (n, text.len())).is_some() {
+                lost(format!("the scan of {name} gives {id} twice"));
+            }
             documents += 1;
         }
-        assert_eq!(db.collection::<Document>(name).count_documents()?, documents, "the count of {name}");
+        if db.collection::<Document>(name).count_documents()? != documents {
+            lost(format!("the count of {name} is wrong"));
+        }
     }
     Ok(threads)
+}
+
+/// One place where the two differ: (collection, id), what is there, what should be.
+type Difference = ((usize, u64), Option<(u64, usize)>, Option<(u64, usize)>);
+
+/// Where the two differ; a few places.
+pub fn difference(found: &Owned, expected: &Owned) -> Vec<Difference> {
+    let keys: BTreeSet<_> = found.keys().chain(expected.keys()).collect();
+    let both = keys.into_iter().map(|k| (*k, found.get(k).copied(), expected.get(k).copied()));
+    both.filter(|(_, found, expected)| found != expected).take(6).collect()
 }

@@ -1,0 +1,111 @@
+//! What the parent knows of one database, and what must be there after an end.
+//!
+//! ```text
+//!   heard of a thread   17 18 19 20 21 (22)        (22): it may have been done and not been heard of
+//!   commits             40 44 45  -  52
+//!   the database says that its last commit is 47:  17 18 19 must be there, 20 may, 21 must not
+//! ```
+//!
+//! A *killed* process leaves everything that was visible. A *power cut* takes what was not durable, and only the newest
+//! of it: there is one number that all commits up to it are there and none beyond. What was acknowledged under `Sync`,
+//! or before a `sync` that returned, is not beyond it.
+
+use super::parent::Heard;
+use super::workload::{difference, found, imagine, Owned, Plan, THREADS};
+use crate::lane::lost;
+use nyro::{Database, Durability};
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Killed,
+    PowerCut,
+}
+
+/// What is known of one database.
+pub struct History {
+    pub plan: Plan,
+    /// For each thread: operations done, and the documents after them.
+    threads: Vec<(u64, Owned)>,
+    last_commit: u64,
+}
+
+/// What an end took.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Taken {
+    /// Operations that had been visible and are gone.
+    pub gone: u64,
+}
+
+impl History {
+    pub fn new(plan: Plan) -> History {
+        History { plan, threads: vec![(0, Owned::new()); THREADS as usize], last_commit: 0 }
+    }
+
+    pub fn done(&self) -> Vec<u64> {
+        self.threads.iter().map(|(n, _)| *n).collect()
+    }
+
+    /// Compares the database with what was heard before the end, and goes on from what it holds.
+    pub fn check(&mut self, db: &Database, heard: &Heard, end: End) -> Taken {
+        if let Err(e) = db.verify() {
+            lost(format!("verify: {e}; {}", heard.brief()));
+        }
+        let commit = db.stats().expect("stats").commit;
+        if commit < self.last_commit || commit < heard.durable {
+            let (last, durable) = (self.last_commit, heard.durable);
+            lost(format!("the last commit is {commit}, after {last} found before and {durable} promised"));
+        }
+        let mut taken = Taken::default();
+        for (thread, found) in found(db).iter().enumerate() {
+            let allowed = self.allowed(thread, heard, commit, end);
+            let (n, owned) = &mut self.threads[thread];
+            let (before, told) = (*n, heard.threads[thread].len() as u64);
+            while *n < before + allowed.0 {
+                imagine(&self.plan, owned, thread as u64, *n);
+                *n += 1;
+            }
+            while found != owned && *n < before + allowed.1 {
+                imagine(&self.plan, owned, thread as u64, *n);
+                *n += 1;
+            }
+            if found != owned {
+                lost(format!(
+                    "thread {thread}: operations {before} + {allowed:?} (told of {told}) end in another state than is \
+                     found at commit {commit}: {:?}; {}",
+                    difference(found, owned),
+                    heard.brief()
+                ));
+            }
+            taken.gone += (before + told).saturating_sub(*n);
+        }
+        self.last_commit = commit;
+        taken
+    }
+
+    /// How many of the thread's operations since the last check must be there, and may be.
+    fn allowed(&self, thread: usize, heard: &Heard, commit: u64, end: End) -> (u64, u64) {
+        let told = &heard.threads[thread];
+        let acknowledged_is_durable = self.plan.options().durability == Durability::Sync;
+        let must = |at: &usize| {
+            let told = &told[*at];
+            let is_durable = (told.acknowledged && acknowledged_is_durable) || heard.closed;
+            end == End::Killed || is_durable || (told.commit != 0 && told.commit <= commit)
+        };
+        let least = (0..told.len()).rev().find(must).map_or(0, |at| at as u64 + 1);
+        let beyond = told.iter().position(|told| told.commit > commit);
+        let next = self.threads[thread].0 + told.len() as u64;
+        // "Nothing was changed", or writing had stopped before.
+        let refused = heard.failed.iter().any(|(t, n, code)| (*t, *n) == (thread, next) && *code != 503);
+        let more = u64::from(heard.open && !heard.closed && !refused);
+        let most = beyond.map_or(told.len() as u64 + more, |at| at as u64);
+        if least > most {
+            lost(format!(
+                "thread {thread}: the database ends at commit {commit}, but {least} operations were promised: {:?}; {}",
+                told.iter().rev().take(6).collect::<Vec<_>>(),
+                heard.brief()
+            ));
+        }
+        (least, most)
+    }
+}
