@@ -9,15 +9,14 @@
 //! Half of the checks are made on a copy, so that the next child opens the file as the kill left it, and some children
 //! are killed while they do.
 
-use crate::lane::{lost, Lane, Tally};
+use crate::lane::{Lane, Tally};
 use crate::process::history::{End, History};
 use crate::process::parent::{run, Heard, Moment};
 use crate::process::workload::Plan;
 use crate::process::writer::Orders;
 use nyro::testing::{Rng, TempDir};
-use nyro::Database;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Kills of one database.
 const KILLS: u64 = 8;
@@ -92,12 +91,7 @@ fn torment(index: u64, seed: u64, tally: &mut Tally) {
         if !in_place {
             copy(dir.path(), aside.path());
         }
-        let start = Instant::now();
-        let db = Database::open_with(looked_at.join("a.nyro"), plan.options())
-            .unwrap_or_else(|e| lost(format!("opening after a kill: {e}; {}", heard.brief())));
-        opening = start.elapsed();
-        history.check(&db, &heard, End::Killed);
-        db.close().expect("close");
+        opening = history.check(&looked_at.join("a.nyro"), &heard, End::Killed).opening;
         clean = in_place;
     }
 }

@@ -13,7 +13,9 @@
 use super::parent::Heard;
 use super::workload::{difference, found, imagine, Owned, Plan, THREADS};
 use crate::lane::lost;
-use nyro::{Database, Durability};
+use nyro::{Database, Durability, Error, Options};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +32,11 @@ pub struct History {
     last_commit: u64,
 }
 
-/// What an end took.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Taken {
+/// What a check saw.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// How long opening took.
+    pub opening: Duration,
     /// Operations that had been visible and are gone.
     pub gone: u64,
 }
@@ -46,41 +50,67 @@ impl History {
         self.threads.iter().map(|(n, _)| *n).collect()
     }
 
-    /// Compares the database with what was heard before the end, and goes on from what it holds.
-    pub fn check(&mut self, db: &Database, heard: &Heard, end: End) -> Taken {
+    /// Opens the database, first for reading only, then for writing, and compares it with what was heard before the
+    /// end. Closes it, and goes on from what it holds.
+    pub fn check(&mut self, path: &Path, heard: &Heard, end: End) -> Seen {
+        let failed = |doing: &str, e: Error| -> ! { lost(format!("{doing}: {e}; {}", heard.brief())) };
+        let reader = Options { read_only: true, ..self.plan.options() };
+        // Who opens for writing goes on with higher commit numbers; a reader shows the last one that is there.
+        let (commit, read) = match Database::open_with(path, reader) {
+            Ok(db) => {
+                if let Err(e) = db.verify() {
+                    failed("verify, reading only", e)
+                }
+                let seen = (db.stats().expect("stats").commit, Some(found(&db)));
+                db.close().expect("close");
+                seen
+            }
+            // The file was being made.
+            Err(_) if self.last_commit == 0 && !heard.open => (0, None),
+            Err(e) => failed("opening for reading only", e),
+        };
+        let start = Instant::now();
+        let db = Database::open_with(path, self.plan.options()).unwrap_or_else(|e| failed("opening", e));
+        let opening = start.elapsed();
         if let Err(e) = db.verify() {
-            lost(format!("verify: {e}; {}", heard.brief()));
+            failed("verify", e)
         }
-        let commit = db.stats().expect("stats").commit;
+        let found = found(&db);
+        if read.is_some_and(|read| read != found) {
+            lost(format!("a reader and a writer find two states at commit {commit}; {}", heard.brief()));
+        }
+        let gone = self.compare(&found, heard, commit, end);
+        db.close().unwrap_or_else(|e| failed("closing", e));
+        Seen { opening, gone }
+    }
+
+    /// Compares what was found at `commit` with what was heard; gives the number of operations that are gone.
+    fn compare(&mut self, found: &[Owned], heard: &Heard, commit: u64, end: End) -> u64 {
         if commit < self.last_commit || commit < heard.durable {
             let (last, durable) = (self.last_commit, heard.durable);
             lost(format!("the last commit is {commit}, after {last} found before and {durable} promised"));
         }
-        let mut taken = Taken::default();
-        for (thread, found) in found(db).iter().enumerate() {
-            let allowed = self.allowed(thread, heard, commit, end);
+        let mut gone = 0;
+        for (thread, found) in found.iter().enumerate() {
+            let (least, most) = self.allowed(thread, heard, commit, end);
             let (n, owned) = &mut self.threads[thread];
             let (before, told) = (*n, heard.threads[thread].len() as u64);
-            while *n < before + allowed.0 {
-                imagine(&self.plan, owned, thread as u64, *n);
-                *n += 1;
-            }
-            while found != owned && *n < before + allowed.1 {
+            while *n < before + least || (found != owned && *n < before + most) {
                 imagine(&self.plan, owned, thread as u64, *n);
                 *n += 1;
             }
             if found != owned {
                 lost(format!(
-                    "thread {thread}: operations {before} + {allowed:?} (told of {told}) end in another state than is \
-                     found at commit {commit}: {:?}; {}",
+                    "thread {thread}: {least} to {most} operations from {before} on (told of {told}) don't make the \
+                     state that is found at commit {commit}: {:?}; {}",
                     difference(found, owned),
                     heard.brief()
                 ));
             }
-            taken.gone += (before + told).saturating_sub(*n);
+            gone += (before + told).saturating_sub(*n);
         }
         self.last_commit = commit;
-        taken
+        gone
     }
 
     /// How many of the thread's operations since the last check must be there, and may be.
