@@ -50,7 +50,7 @@ pub struct Tally {
     pub states: HashSet<u64>,
     /// The unit is to be short: a bug is hunted, and another lane waits for its turn.
     pub short: bool,
-    counters: BTreeMap<&'static str, u64>,
+    counters: BTreeMap<String, u64>,
     failures: Vec<Failure>,
 }
 
@@ -96,8 +96,16 @@ impl Tally {
     }
 
     /// Counts something that the lane met.
-    pub fn count(&mut self, what: &'static str, n: u64) {
-        *self.counters.entry(what).or_default() += n;
+    pub fn count(&mut self, what: &str, n: u64) {
+        match self.counters.get_mut(what) {
+            Some(counter) => *counter += n,
+            None => drop(self.counters.insert(what.to_owned(), n)),
+        }
+    }
+
+    /// All that the lane met, and how often.
+    pub fn counters(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.counters.iter().map(|(what, n)| (what.as_str(), *n))
     }
 
     /// How often the lane met something.
@@ -128,10 +136,10 @@ impl Tally {
 
     fn add(&mut self, other: Tally) {
         self.cases += other.cases;
-        self.states.extend(other.states);
-        for (what, n) in other.counters {
+        for (what, n) in other.counters() {
             self.count(what, n);
         }
+        self.states.extend(other.states);
         self.failures.extend(other.failures);
     }
 }

@@ -12,6 +12,7 @@
 //! Each lane is a process of its own, so that one that is killed by a signal is counted and the others go on. See
 //! `docs/safety.md` for what the lanes promise.
 
+mod full;
 mod kill;
 mod lane;
 mod planted;
@@ -31,7 +32,15 @@ use table::Row;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// All lanes, in the order of the table.
-static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &kill::KILL, &power::POWER, &planted::PLANTED];
+static LANES: &[&Lane] = &[
+    &simulated::CRASH,
+    &simulated::NESTED,
+    &simulated::IO_ERROR,
+    &kill::KILL,
+    &power::POWER,
+    &full::FULL,
+    &planted::PLANTED,
+];
 
 #[derive(Debug, Default)]
 struct Arguments {
@@ -149,6 +158,7 @@ fn spawn(lane: &Lane, arguments: &Arguments, seconds: Option<u64>, result: &Path
 fn run_child(role: &str, orders: &str) -> ExitCode {
     match role {
         process::writer::ROLE => process::writer::run(orders),
+        _ if full::run_child(role, orders) => {}
         _ => return ExitCode::from(2),
     }
     ExitCode::SUCCESS

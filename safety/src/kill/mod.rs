@@ -71,7 +71,7 @@ fn torment(index: u64, seed: u64, tally: &mut Tally) {
     let mut rng = Rng::new(seed);
     let dir = TempDir::new().expect("a directory");
     let log_max_bytes = *rng.pick(&[64 << 10, 256 << 10, 1 << 20]);
-    let plan = Plan { seed: rng.next_u64(), durability: index % 3, log_max_bytes };
+    let plan = Plan { seed: rng.next_u64(), durability: index % 3, log_max_bytes, ids: 40 };
     let mut history = History::new(plan);
     // How long opening took the parent last: the child's takes about as long.
     let mut opening = Duration::from_millis(6);

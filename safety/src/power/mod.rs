@@ -74,7 +74,7 @@ fn chain(index: u64, seed: u64, tally: &mut Tally) {
     let mount = MOUNTS[index as usize % MOUNTS.len()];
     let mut volume = Volume::ext4(IMAGE_BYTES, mount).expect("a file system");
     let log_max_bytes = *rng.pick(&[64 << 10, 256 << 10, 1 << 20]);
-    let plan = Plan { seed: rng.next_u64(), durability: index % 3, log_max_bytes };
+    let plan = Plan { seed: rng.next_u64(), durability: index % 3, log_max_bytes, ids: 40 };
     let mut history = History::new(plan);
     let mut opening = Duration::from_millis(20);
     let mut clean = true;

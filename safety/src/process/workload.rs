@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const THREADS: u64 = 4;
 /// The collections; a transaction writes to both.
 pub const COLLECTIONS: [&str; 2] = ["left", "right"];
-/// Ids of each thread.
-const IDS: u64 = 40;
+/// Ids of a thread begin at its number times this.
+const APART: u64 = 1000;
 
 /// Everything that a child is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Plan {
     pub seed: u64,
     pub durability: u64,
     pub log_max_bytes: u64,
+    /// Ids of each thread, at most 1 000.
+    pub ids: u64,
 }
 
 impl Plan {
@@ -51,14 +53,14 @@ struct Step {
 }
 
 /// Operation `n` of a thread: one step, or a transaction of several.
-fn steps(seed: u64, thread: u64, n: u64) -> Vec<Step> {
-    let mut rng = Rng::new(seed ^ thread << 56 ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+fn steps(plan: &Plan, thread: u64, n: u64) -> Vec<Step> {
+    let mut rng = Rng::new(plan.seed ^ thread << 56 ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let count = if rng.chance(0.2) { 2 + rng.below(4) } else { 1 };
     let mut steps: Vec<Step> = Vec::new();
     for i in 0..count {
         let step = Step {
             collection: (i + rng.below(2)) as usize % 2,
-            id: thread * 1000 + rng.below(IDS),
+            id: thread * APART + rng.below(plan.ids),
             delete: rng.chance(0.25),
             length: length(&mut rng),
         };
@@ -85,7 +87,7 @@ fn body(thread: u64, n: u64, length: usize) -> String {
 
 /// Applies operation `n` to what the parent knows.
 pub fn imagine(plan: &Plan, owned: &mut Owned, thread: u64, n: u64) {
-    for step in steps(plan.seed, thread, n) {
+    for step in steps(plan, thread, n) {
         let at = (step.collection, step.id);
         if !step.delete || owned.remove(&at).is_none() {
             owned.insert(at, (n, step.length));
@@ -95,7 +97,7 @@ pub fn imagine(plan: &Plan, owned: &mut Owned, thread: u64, n: u64) {
 
 /// Applies operation `n` to the database, by a call that acknowledges it.
 pub fn perform(plan: &Plan, db: &Database, thread: u64, n: u64) -> Result<()> {
-    match steps(plan.seed, thread, n)[..] {
+    match steps(plan, thread, n)[..] {
         [step] => {
             let collection = db.collection::<Document>(COLLECTIONS[step.collection]);
             if !step.delete || !collection.delete(step.id)? {
@@ -109,8 +111,18 @@ pub fn perform(plan: &Plan, db: &Database, thread: u64, n: u64) -> Result<()> {
 
 /// Applies operation `n` to the database; visible when this returns, and acknowledged by the ticket.
 pub fn begin(plan: &Plan, db: &Database, thread: u64, n: u64) -> Result<Ticket> {
-    let steps = steps(plan.seed, thread, n);
+    let steps = steps(plan, thread, n);
     db.write_async(|tx| apply(tx, thread, n, &steps)).map(|((), ticket)| ticket)
+}
+
+/// Applies operation `n` by one way to write or another; acknowledged when this returns.
+pub fn vary(plan: &Plan, db: &Database, thread: u64, n: u64) -> Result<()> {
+    match n % 3 {
+        0 => perform(plan, db, thread, n),
+        // What is acknowledged by the disk is not visible before.
+        2 if plan.options().durability != Durability::Sync => begin(plan, db, thread, n).map(|_| ()),
+        _ => begin(plan, db, thread, n)?.wait(),
+    }
 }
 
 fn apply(tx: &Transaction<'_>, thread: u64, n: u64, steps: &[Step]) -> Result<()> {
@@ -145,7 +157,7 @@ fn read(db: &Database) -> Result<Vec<Owned>> {
             let (Some(id), Some(n), Some(text)) = (number_in("_id"), number_in("n"), text) else {
                 lost(format!("{name} holds a document that nobody wrote"))
             };
-            let thread = id / 1000;
+            let thread = id / APART;
             if thread >= THREADS || text != body(thread, n, text.len()) {
                 lost(format!("the document {id} of {name} is torn"));
             }

@@ -36,20 +36,20 @@ pub struct Orders {
 
 impl Orders {
     pub fn encode(&self) -> String {
-        let Plan { seed, durability, log_max_bytes } = self.plan;
+        let Plan { seed, durability, log_max_bytes, ids } = self.plan;
         let close = self.close_after_ms.map_or(-1, |ms| ms as i64);
         let done: Vec<String> = self.done.iter().map(u64::to_string).collect();
-        format!("{seed} {durability} {log_max_bytes} {close} {} {}", done.join(","), self.path)
+        format!("{seed} {durability} {log_max_bytes} {ids} {close} {} {}", done.join(","), self.path)
     }
 
     fn decode(text: &str) -> Orders {
-        let parts: Vec<&str> = text.splitn(6, ' ').collect();
+        let parts: Vec<&str> = text.splitn(7, ' ').collect();
         let number = |i: usize| parts[i].parse::<u64>().expect("a number");
         Orders {
-            plan: Plan { seed: number(0), durability: number(1), log_max_bytes: number(2) },
-            close_after_ms: parts[3].parse().ok(),
-            done: parts[4].split(',').map(|n| n.parse().expect("a number")).collect(),
-            path: parts[5].to_owned(),
+            plan: Plan { seed: number(0), durability: number(1), log_max_bytes: number(2), ids: number(3) },
+            close_after_ms: parts[4].parse().ok(),
+            done: parts[5].split(',').map(|n| n.parse().expect("a number")).collect(),
+            path: parts[6].to_owned(),
         }
     }
 }
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn orders_arrive_as_they_were_given() {
-        let plan = Plan { seed: u64::MAX, durability: 1, log_max_bytes: 65536 };
+        let plan = Plan { seed: u64::MAX, durability: 1, log_max_bytes: 65536, ids: 40 };
         let orders = Orders { path: "/a dir/ä.nyro".into(), plan, close_after_ms: None, done: vec![0, 7, 12, 3] };
         assert_eq!(Orders::decode(&orders.encode()), orders);
     }

@@ -1,0 +1,184 @@
+//! Disks that are really full, and calls that are really interrupted.
+//!
+//! ```text
+//!   unit: a place, and children in it, one after another      what takes the space away       and gives it back
+//!     0  a file system in memory                               a ballast file                  it is removed
+//!     1  ext4 on a loop device                                 a ballast file                  it is removed
+//!     2  the temporary directory                               a limit on the length of files  it is raised
+//!     3  the temporary directory, or one in memory             a signal every millisecond      -
+//! ```
+//!
+//! 0 and 1 need root; elsewhere those units run as 2. A write that crosses the limit of 2 is done in part, which no full
+//! disk does so surely.
+
+mod fill;
+mod signals;
+
+use crate::lane::{lost, Lane, Tally};
+use crate::process::command;
+use crate::process::volume::{sweep, Volume};
+use nyro::testing::{Rng, TempDir};
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Children of a unit.
+const CASES: u64 = 5;
+
+/// How long a child may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Set by [`possible`]: a place may be a file system of our own.
+static MAY_MOUNT: AtomicBool = AtomicBool::new(false);
+
+/// Full disks.
+pub static FULL: Lane = Lane {
+    name: "full",
+    what: "disks that are really full, limits on files, interrupted calls",
+    unit,
+    standard: 60,
+    goal: 300,
+    weight: 2,
+    jobs: 3,
+    possible,
+    met,
+};
+
+/// The roles of this lane's children; false for another.
+pub fn run_child(role: &str, orders: &str) -> bool {
+    match role {
+        fill::ROLE => report(|met| fill::run(orders, met)),
+        signals::ROLE => report(|met| signals::run(orders, met)),
+        _ => return false,
+    }
+    true
+}
+
+/// Runs a child, and tells what it met and how it ended.
+fn report(work: impl FnOnce(&mut Tally)) {
+    let mut met = Tally::default();
+    let failure = crate::lane::attempt(|| work(&mut met));
+    for (what, n) in met.counters() {
+        println!("met {n} {what}");
+    }
+    match failure {
+        None => println!("ok"),
+        Some(failure) if failure.lost => println!("lost {}", failure.text),
+        Some(failure) => println!("crashed {}", failure.text),
+    }
+}
+
+fn possible() -> Result<(), String> {
+    sweep();
+    match Volume::memory(1 << 20).and_then(|_| Volume::ext4(24 << 20, "data=ordered")) {
+        Ok(_) => MAY_MOUNT.store(true, Ordering::Relaxed),
+        Err(e) => println!("full: without file systems of its own ({e}); limits and signals alone"),
+    }
+    Ok(())
+}
+
+fn met(tally: &Tally) -> Result<(), String> {
+    tally.at_least(&[
+        ("refused: limit", 100),
+        ("signals", 1_000),
+        ("interrupted work", 50),
+        ("went on in the same handle", 50),
+        ("reopened while full", 20),
+        ("backups refused", 5),
+        ("checkpoints refused", 20),
+    ])?;
+    if MAY_MOUNT.load(Ordering::Relaxed) {
+        tally.at_least(&[("refused: memory", 50), ("refused: ext4", 50)])?;
+    }
+    Ok(())
+}
+
+/// Where a unit's children write.
+enum Place {
+    Own(Volume),
+    Shared(TempDir),
+}
+
+impl Place {
+    fn path(&self) -> std::path::PathBuf {
+        match self {
+            Place::Own(volume) => volume.path(),
+            Place::Shared(directory) => directory.path().to_owned(),
+        }
+    }
+}
+
+fn unit(index: u64, seed: u64, tally: &mut Tally) {
+    let mut rng = Rng::new(seed);
+    let may_mount = MAY_MOUNT.load(Ordering::Relaxed);
+    let shared = || Place::Shared(TempDir::new().expect("a directory"));
+    let (place, space) = match index % 4 {
+        0 if may_mount => (Place::Own(Volume::memory(6 << 20).expect("a file system")), "memory"),
+        1 if may_mount => (Place::Own(Volume::ext4(24 << 20, "data=ordered").expect("a file system")), "ext4"),
+        3 if may_mount && index % 8 == 3 => (Place::Own(Volume::memory(512 << 20).expect("a file system")), "signals"),
+        3 => (shared(), "signals"),
+        _ => (shared(), "limit"),
+    };
+    for _ in 0..CASES {
+        let orders = format!("{} {space} {}", rng.next_u64(), place.path().display());
+        let role = if space == "signals" { signals::ROLE } else { fill::ROLE };
+        child(role, &orders, tally);
+        tally.cases += 1;
+        empty(&place.path());
+    }
+}
+
+/// Runs one child to its end.
+fn child(role: &str, orders: &str, tally: &mut Tally) {
+    let mut process = command(role, orders).spawn().expect("a child");
+    let mut out = process.stdout.take().expect("its output");
+    let said = std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = out.read_to_string(&mut text);
+        text
+    });
+    let status = wait(&mut process);
+    let said = said.join().expect("the listener");
+    let mut is_ok = false;
+    for line in said.lines() {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "met" => {
+                let (n, what) = rest.split_once(' ').expect("a number and a name");
+                tally.count(what, n.parse().expect("a number"));
+            }
+            "ok" => is_ok = true,
+            _ => {}
+        }
+    }
+    if let Some(at) = said.find("lost ").filter(|_| !is_ok) {
+        lost(format!("{}; {role} {orders}", &said[at..]));
+    }
+    assert!(is_ok, "{status:?} ({:?}), {said:?}; {role} {orders}", status.and_then(|status| status.signal()));
+}
+
+/// The child's end; `None` if it hung.
+fn wait(process: &mut Child) -> Option<std::process::ExitStatus> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(status) = process.try_wait().expect("wait") {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let _ = process.kill();
+    let _ = process.wait();
+    None
+}
+
+/// Removes the files of a case.
+fn empty(directory: &Path) {
+    for entry in std::fs::read_dir(directory).expect("the directory").flatten() {
+        if entry.path().is_file() {
+            std::fs::remove_file(entry.path()).expect("removes");
+        }
+    }
+}
