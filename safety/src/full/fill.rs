@@ -8,6 +8,7 @@
 //!     compare, and once more
 //! ```
 
+use super::ROUNDS;
 use crate::lane::{lost, Tally};
 use crate::process::workload::{difference, found, imagine, vary, Owned, Plan, THREADS};
 use nyro::testing::Rng;
@@ -21,9 +22,6 @@ use std::time::{Duration, Instant};
 
 /// The role of this child.
 pub const ROLE: &str = "fill";
-
-/// Fillings of one database.
-const ROUNDS: u64 = 3;
 
 /// Operations of a thread that was not refused before.
 const MOST: u64 = 4_000;

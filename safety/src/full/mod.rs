@@ -4,8 +4,8 @@
 //!   unit: a place, and children in it, one after another      what takes the space away       and gives it back
 //!     0  a file system in memory                               a ballast file                  it is removed
 //!     1  ext4 on a loop device                                 a ballast file                  it is removed
-//!     2  the temporary directory                               a limit on the length of files  it is raised
-//!     3  the temporary directory, or one in memory             a signal every millisecond      -
+//!     2  a large one in memory, or the temporary directory     a limit on the length of files  it is raised
+//!     3  a large one in memory, or the temporary directory     a signal every millisecond      -
 //! ```
 //!
 //! 0 and 1 need root; elsewhere those units run as 2. A write that crosses the limit of 2 is done in part, which no full
@@ -25,8 +25,16 @@ use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Children of a unit.
-const CASES: u64 = 5;
+/// Children of a unit, each with a database.
+const DATABASES: u64 = 5;
+
+/// Fillings of a database, or openings of one that is interrupted: the cases.
+const ROUNDS: u64 = 3;
+
+/// Sizes of file systems: two that are filled, one that is not.
+const SMALL_BYTES: u64 = 6 << 20;
+const IMAGE_BYTES: u64 = 24 << 20;
+const LARGE_BYTES: u64 = 512 << 20;
 
 /// How long a child may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,10 +47,10 @@ pub static FULL: Lane = Lane {
     name: "full",
     what: "disks that are really full, limits on files, interrupted calls",
     unit,
-    standard: 60,
-    goal: 300,
+    standard: 16,
+    goal: 240,
     weight: 2,
-    jobs: 3,
+    jobs: 4,
     possible,
     met,
 };
@@ -73,7 +81,7 @@ fn report(work: impl FnOnce(&mut Tally)) {
 
 fn possible() -> Result<(), String> {
     sweep();
-    match Volume::memory(1 << 20).and_then(|_| Volume::ext4(24 << 20, "data=ordered")) {
+    match Volume::memory(SMALL_BYTES).and_then(|_| Volume::ext4(IMAGE_BYTES, "data=ordered", true)) {
         Ok(_) => MAY_MOUNT.store(true, Ordering::Relaxed),
         Err(e) => println!("full: without file systems of its own ({e}); limits and signals alone"),
     }
@@ -86,7 +94,7 @@ fn met(tally: &Tally) -> Result<(), String> {
         ("signals", 1_000),
         ("interrupted work", 50),
         ("went on in the same handle", 50),
-        ("reopened while full", 20),
+        ("reopened while full", 10),
         ("backups refused", 5),
         ("checkpoints refused", 20),
     ])?;
@@ -114,19 +122,25 @@ impl Place {
 fn unit(index: u64, seed: u64, tally: &mut Tally) {
     let mut rng = Rng::new(seed);
     let may_mount = MAY_MOUNT.load(Ordering::Relaxed);
-    let shared = || Place::Shared(TempDir::new().expect("a directory"));
-    let (place, space) = match index % 4 {
-        0 if may_mount => (Place::Own(Volume::memory(6 << 20).expect("a file system")), "memory"),
-        1 if may_mount => (Place::Own(Volume::ext4(24 << 20, "data=ordered").expect("a file system")), "ext4"),
-        3 if may_mount && index % 8 == 3 => (Place::Own(Volume::memory(512 << 20).expect("a file system")), "signals"),
-        3 => (shared(), "signals"),
-        _ => (shared(), "limit"),
+    let own = |made: std::io::Result<Volume>| Place::Own(made.expect("a file system"));
+    let space = match index % 4 {
+        0 if may_mount => "memory",
+        1 if may_mount => "ext4",
+        3 => "signals",
+        _ => "limit",
     };
-    for _ in 0..CASES {
+    let place = match space {
+        "memory" => own(Volume::memory(SMALL_BYTES)),
+        "ext4" => own(Volume::ext4(IMAGE_BYTES, "data=ordered", true)),
+        // The disk of the temporary directory takes its time.
+        _ if may_mount && index % 16 < 12 => own(Volume::memory(LARGE_BYTES)),
+        _ => Place::Shared(TempDir::new().expect("a directory")),
+    };
+    for _ in 0..DATABASES {
         let orders = format!("{} {space} {}", rng.next_u64(), place.path().display());
         let role = if space == "signals" { signals::ROLE } else { fill::ROLE };
         child(role, &orders, tally);
-        tally.cases += 1;
+        tally.cases += ROUNDS;
         empty(&place.path());
     }
 }

@@ -5,6 +5,7 @@
 //!   writers, checkpoints, backups, compactions, closings, openings: no error, nothing lost, no end of trying
 //! ```
 
+use super::ROUNDS;
 use crate::lane::{lost, Tally};
 use crate::process::workload::{found, imagine, vary, Owned, Plan, THREADS};
 use nyro::testing::Rng;
@@ -17,9 +18,6 @@ pub const ROLE: &str = "signals";
 
 /// Operations of a thread before the database is closed.
 const OPERATIONS: u64 = 120;
-
-/// Openings of one database.
-const ROUNDS: u64 = 3;
 
 static SIGNALS: AtomicU64 = AtomicU64::new(0);
 

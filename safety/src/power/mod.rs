@@ -65,14 +65,14 @@ fn possible() -> Result<(), String> {
     if unsafe { libc::geteuid() } != 0 {
         return Err("needs root, to mount a file system of its own".to_owned());
     }
-    let volume = Volume::ext4(IMAGE_BYTES, MOUNTS[0]).map_err(|e| format!("no file system of its own: {e}"))?;
+    let volume = Volume::ext4(IMAGE_BYTES, MOUNTS[0], false).map_err(|e| format!("no file system of its own: {e}"))?;
     volume.cut(Cut::Nothing).map_err(|e| format!("its power can't be cut: {e}"))
 }
 
 fn chain(index: u64, seed: u64, tally: &mut Tally) {
     let mut rng = Rng::new(seed);
     let mount = MOUNTS[index as usize % MOUNTS.len()];
-    let mut volume = Volume::ext4(IMAGE_BYTES, mount).expect("a file system");
+    let mut volume = Volume::ext4(IMAGE_BYTES, mount, false).expect("a file system");
     let log_max_bytes = *rng.pick(&[64 << 10, 256 << 10, 1 << 20]);
     let plan = Plan { seed: rng.next_u64(), durability: index % 3, log_max_bytes, ids: 40 };
     let mut history = History::new(plan);

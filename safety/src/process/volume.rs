@@ -1,7 +1,7 @@
 //! File systems of our own, mounted for a test and gone with it.
 //!
 //! ```text
-//!   <temporary>/nyro-safety-volume-<pid>-<number>/
+//!   <temporary, or memory>/nyro-safety-volume-<pid>-<number>/
 //!     image    a sparse file, mkfs.ext4        ext4, on a loop device: its power can be cut
 //!     mount    the file system                 or one in memory (tmpfs) of so many bytes
 //! ```
@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PREFIX: &str = "nyro-safety-volume-";
+
+/// A directory in memory, on most systems.
+const MEMORY: &str = "/dev/shm";
 
 /// `EXT4_IOC_SHUTDOWN`: `_IOR('X', 125, __u32)`.
 const SHUTDOWN: u64 = 2 << 30 | 4 << 16 | (b'X' as u64) << 8 | 125;
@@ -41,9 +44,10 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// A new ext4 file system in an image of `bytes`, mounted.
-    pub fn ext4(bytes: u64, options: &str) -> io::Result<Volume> {
-        let mut volume = Volume::place()?;
+    /// A new ext4 file system in an image of `bytes`, mounted. The image lies on the disk or, where there is such a
+    /// place, in memory, so that syncs cost little.
+    pub fn ext4(bytes: u64, options: &str, in_memory: bool) -> io::Result<Volume> {
+        let mut volume = Volume::place(in_memory)?;
         let image = volume.place.join("image");
         File::create(&image)?.set_len(bytes)?;
         call(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0", "-J", "size=4"]).arg(&image))?;
@@ -53,16 +57,18 @@ impl Volume {
 
     /// A file system of `bytes` in memory.
     pub fn memory(bytes: u64) -> io::Result<Volume> {
-        let mut volume = Volume::place()?;
+        let mut volume = Volume::place(false)?;
         let options = format!("size={bytes}");
         call(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(volume.path()))?;
         volume.is_mounted = true;
         Ok(volume)
     }
 
-    fn place() -> io::Result<Volume> {
+    fn place(in_memory: bool) -> io::Result<Volume> {
         let (process, number) = (std::process::id(), SystemEnv::new().random());
-        let place = std::env::temp_dir().join(format!("{PREFIX}{process}-{number:016x}"));
+        let memory = PathBuf::from(MEMORY);
+        let parent = if in_memory && memory.is_dir() { memory } else { std::env::temp_dir() };
+        let place = parent.join(format!("{PREFIX}{process}-{number:016x}"));
         std::fs::create_dir_all(place.join("mount"))?;
         Ok(Volume { place, is_mounted: false })
     }
@@ -130,7 +136,8 @@ fn remove(place: &Path) {
 
 /// Removes what processes left behind that are dead.
 pub fn sweep() {
-    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+    let parents = [std::env::temp_dir(), PathBuf::from(MEMORY)];
+    for entry in parents.iter().flat_map(std::fs::read_dir).flatten().flatten() {
         let name = entry.file_name();
         let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
         let is_dead = process.is_some_and(|process| !Path::new("/proc").join(process).exists());
