@@ -67,6 +67,15 @@ pub fn lost(text: impl Display) -> ! {
     panic!("{text}")
 }
 
+/// How the text of [`crashed`] begins.
+const CRASHED: &str = "a child crashed: ";
+
+/// Ends the unit: a process that the unit started panicked in the library, hung, or was ended by the system.
+#[track_caller]
+pub fn crashed(text: impl Display) -> ! {
+    panic!("{CRASHED}{text}")
+}
+
 thread_local! {
     /// Where this thread panicked last, and the text with it.
     static LAST: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
@@ -81,12 +90,18 @@ pub fn keep_panics() {
     }));
 }
 
+/// True for a place in the code of this crate: what panics there is the harness, which found something.
+pub fn is_ours(place: &str) -> bool {
+    place.starts_with("safety/")
+}
+
 /// What came of calling something that may panic: an assertion of this crate, or one of the library's.
 pub fn attempt(work: impl FnOnce()) -> Option<Failure> {
     let _ = LAST.take();
     catch_unwind(AssertUnwindSafe(work)).err()?;
     let (place, text) = LAST.take().unwrap_or_default();
-    Some(Failure { lost: place.starts_with("safety/"), text: format!("{place}: {text}") })
+    let lost = is_ours(&place) && !text.starts_with(CRASHED);
+    Some(Failure { lost, text: format!("{place}: {text}") })
 }
 
 impl Tally {

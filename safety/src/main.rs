@@ -16,9 +16,9 @@ mod full;
 mod kill;
 mod lane;
 mod planted;
-mod rules;
 mod power;
 mod process;
+mod rules;
 mod simulated;
 mod table;
 

@@ -127,7 +127,11 @@ impl Rules {
         let bits = reached(meta, &visible).unwrap_or_else(|| panic!("a meta page names free space beyond the file"));
         for range in disk.unsynced(&self.name) {
             for page in (range.start as usize / PAGE).max(2)..(range.end as usize).div_ceil(PAGE) {
-                assert!(!has(bits, page), "a meta page is written that reaches page {page}, which is not durable\n{}", disk.trace());
+                assert!(
+                    !has(bits, page),
+                    "a meta page is written that reaches page {page}, which is not durable\n{}",
+                    disk.trace()
+                );
             }
         }
         self.metas_checked += 1;

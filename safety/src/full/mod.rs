@@ -14,15 +14,15 @@
 mod fill;
 mod signals;
 
-use crate::lane::{lost, Lane, Tally};
+use crate::lane::{crashed, is_ours, lost, Lane, Tally};
 use crate::process::command;
 use crate::process::volume::{sweep, Volume};
 use nyro::testing::{Rng, TempDir};
 use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Children of a unit, each with a database.
@@ -35,6 +35,9 @@ const ROUNDS: u64 = 3;
 const SMALL_BYTES: u64 = 6 << 20;
 const IMAGE_BYTES: u64 = 24 << 20;
 const LARGE_BYTES: u64 = 512 << 20;
+
+/// The last line of a child.
+const END: &str = "done";
 
 /// How long a child may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,28 +58,18 @@ pub static FULL: Lane = Lane {
     met,
 };
 
-/// The roles of this lane's children; false for another.
+/// The roles of this lane's children; false for another. A child that comes to its end tells what it met; one that
+/// does not has said why on its standard error.
 pub fn run_child(role: &str, orders: &str) -> bool {
+    let mut met = Tally::default();
     match role {
-        fill::ROLE => report(|met| fill::run(orders, met)),
-        signals::ROLE => report(|met| signals::run(orders, met)),
+        fill::ROLE => fill::run(orders, &mut met),
+        signals::ROLE => signals::run(orders, &mut met),
         _ => return false,
     }
+    met.counters().for_each(|(what, n)| println!("{n} {what}"));
+    println!("{END}");
     true
-}
-
-/// Runs a child, and tells what it met and how it ended.
-fn report(work: impl FnOnce(&mut Tally)) {
-    let mut met = Tally::default();
-    let failure = crate::lane::attempt(|| work(&mut met));
-    for (what, n) in met.counters() {
-        println!("met {n} {what}");
-    }
-    match failure {
-        None => println!("ok"),
-        Some(failure) if failure.lost => println!("lost {}", failure.text),
-        Some(failure) => println!("crashed {}", failure.text),
-    }
 }
 
 fn possible() -> Result<(), String> {
@@ -147,35 +140,35 @@ fn unit(index: u64, seed: u64, tally: &mut Tally) {
 
 /// Runs one child to its end.
 fn child(role: &str, orders: &str, tally: &mut Tally) {
-    let mut process = command(role, orders).spawn().expect("a child");
-    let mut out = process.stdout.take().expect("its output");
-    let said = std::thread::spawn(move || {
-        let mut text = String::new();
-        let _ = out.read_to_string(&mut text);
-        text
-    });
+    let mut process = command(role, orders).stderr(Stdio::piped()).env("RUST_BACKTRACE", "0").spawn().expect("a child");
+    let (out, error) = (listen(process.stdout.take()), listen(process.stderr.take()));
     let status = wait(&mut process);
-    let said = said.join().expect("the listener");
-    let mut is_ok = false;
-    for line in said.lines() {
-        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-        match word {
-            "met" => {
-                let (n, what) = rest.split_once(' ').expect("a number and a name");
-                tally.count(what, n.parse().expect("a number"));
-            }
-            "ok" => is_ok = true,
-            _ => {}
+    let (out, error) = (out.join().expect("a listener"), error.join().expect("a listener"));
+    if out.ends_with(&format!("{END}\n")) {
+        for (n, what) in out.lines().filter_map(|line| line.split_once(' ')) {
+            tally.count(what, n.parse().expect("a number"));
         }
+        return;
     }
-    if let Some(at) = said.find("lost ").filter(|_| !is_ok) {
-        lost(format!("{}; {role} {orders}", &said[at..]));
+    let text = format!("{status:?}; {role} {orders}\n{error}");
+    // The first panic says who found what.
+    match error.split_once("panicked at ") {
+        Some((_, place)) if is_ours(place) => lost(text),
+        _ => crashed(text),
     }
-    assert!(is_ok, "{status:?} ({:?}), {said:?}; {role} {orders}", status.and_then(|status| status.signal()));
+}
+
+fn listen(from: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    let mut from = from.expect("a pipe");
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = from.read_to_string(&mut text);
+        text
+    })
 }
 
 /// The child's end; `None` if it hung.
-fn wait(process: &mut Child) -> Option<std::process::ExitStatus> {
+fn wait(process: &mut Child) -> Option<ExitStatus> {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
         if let Some(status) = process.try_wait().expect("wait") {
