@@ -23,6 +23,7 @@ use nyro::testing::{Rng, TempDir};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -87,6 +88,7 @@ fn chain(index: u64, seed: u64, tally: &mut Tally) {
         };
         let close_after_ms = matches!(moment, Moment::Closing(_)).then(|| rng.below(150));
         let how = [Cut::Nothing, Cut::Nothing, Cut::Nothing, Cut::JournalOnly, Cut::Flush][rng.below(5) as usize];
+        let end = if rng.chance(0.7) { End::PowerCut } else { End::DiskGone };
         let path = volume.path().join("a.nyro");
         let orders =
             Orders { path: path.to_str().expect("UTF-8").to_owned(), plan, close_after_ms, done: history.done() };
@@ -94,9 +96,11 @@ fn chain(index: u64, seed: u64, tally: &mut Tally) {
         let heard = std::thread::scope(|scope| {
             let pushing = scope.spawn(|| push(&volume.path(), rng.clone(), &over));
             let heard = run(&orders, moment, |process| {
+                if end == End::PowerCut {
+                    stop(process);
+                }
                 volume.cut(how).expect("the power is cut");
-                // What a process does while its disk is gone is of no use to it.
-                std::thread::sleep(Duration::from_millis(index % 3 * 4));
+                std::thread::sleep(if end == End::PowerCut { Duration::ZERO } else { Duration::from_millis(5) });
                 let _ = process.kill();
                 over.store(true, Ordering::Relaxed);
             });
@@ -114,12 +118,18 @@ fn chain(index: u64, seed: u64, tally: &mut Tally) {
         if !in_place {
             copy(&volume.path(), aside.path());
         }
-        let seen = history.check(&looked_at.join("a.nyro"), &heard, End::PowerCut);
+        let seen = history.check(&looked_at.join("a.nyro"), &heard, end);
         opening = seen.opening;
         tally.count("cuts that took something", u64::from(seen.gone > 0));
         tally.count("visible operations that were gone", seen.gone);
         clean = in_place;
     }
+}
+
+/// Stops a process: of its threads, those inside of the system may come to the end of their call and no further.
+fn stop(process: &Child) {
+    // SAFETY: sends a signal to a child that was not waited for.
+    unsafe { libc::kill(process.id() as i32, libc::SIGSTOP) };
 }
 
 /// Pushes pages of the files below to the device, here and there, until it is over.

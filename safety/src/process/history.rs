@@ -21,7 +21,22 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     Killed,
+    /// Process and disk went off at one moment.
     PowerCut,
+    /// The disk went off, and the process went on for a while: what it acknowledged meanwhile is not counted. A sync
+    /// that is under way as ext4 goes off may say that all is well (another writer of the same pages has dropped them).
+    DiskGone,
+}
+
+impl End {
+    /// Of two facts, the one that holds: what was heard in time, or all.
+    fn of<T>(self, in_time: T, all: T) -> T {
+        if self == End::DiskGone {
+            in_time
+        } else {
+            all
+        }
+    }
 }
 
 /// What is known of one database.
@@ -86,9 +101,10 @@ impl History {
 
     /// Compares what was found at `commit` with what was heard; gives the number of operations that are gone.
     fn compare(&mut self, found: &[Owned], heard: &Heard, commit: u64, end: End) -> u64 {
-        if commit < self.last_commit || commit < heard.durable {
-            let (last, durable) = (self.last_commit, heard.durable);
-            lost(format!("the last commit is {commit}, after {last} found before and {durable} promised"));
+        let (last, durable) = (self.last_commit, end.of(heard.in_time.0, heard.durable));
+        if commit < last.max(durable) {
+            let heard = heard.brief();
+            lost(format!("the last commit is {commit}, after {last} found before and {durable} promised; {heard}"));
         }
         let mut gone = 0;
         for (thread, found) in found.iter().enumerate() {
@@ -119,7 +135,8 @@ impl History {
         let acknowledged_is_durable = self.plan.options().durability == Durability::Sync;
         let must = |at: &usize| {
             let told = &told[*at];
-            let is_durable = (told.acknowledged && acknowledged_is_durable) || heard.closed;
+            let acknowledged = end.of(told.in_time, told.acknowledged);
+            let is_durable = (acknowledged && acknowledged_is_durable) || end.of(heard.in_time.1, heard.closed);
             end == End::Killed || is_durable || (told.commit != 0 && told.commit <= commit)
         };
         let least = (0..told.len()).rev().find(must).map_or(0, |at| at as u64 + 1);

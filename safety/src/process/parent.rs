@@ -26,6 +26,8 @@ pub struct Told {
     /// 0: not known.
     pub commit: u64,
     pub acknowledged: bool,
+    /// Acknowledged before the end began.
+    pub in_time: bool,
 }
 
 /// What a child said before it died.
@@ -41,6 +43,8 @@ pub struct Heard {
     pub threads: Vec<Vec<Told>>,
     /// The last commit said to be durable.
     pub durable: u64,
+    /// [`Heard::durable`] and [`Heard::closed`] before the end began.
+    pub in_time: (u64, bool),
     /// Operations that gave an error: thread, number, code.
     pub failed: Vec<(usize, u64, u32)>,
     /// The first line about an error before the end.
@@ -56,22 +60,23 @@ impl Heard {
     /// The last lines of what was heard, for a message.
     pub fn brief(&self) -> String {
         let last: Vec<_> = self.threads.iter().map(|told| told.last()).collect();
-        let Heard { open, in_checkpoint, closing, closed, durable, failed, .. } = self;
+        let Heard { open, in_checkpoint, closing, closed, durable, in_time, failed, .. } = self;
         format!(
-            "open {open}, in a checkpoint {in_checkpoint}, closing {closing}, closed {closed}, durable {durable}, \
-             failed {failed:?}, last {last:?}"
+            "open {open}, in a checkpoint {in_checkpoint}, closing {closing}, closed {closed}, durable {durable} \
+             ({in_time:?} before the end began), failed {failed:?}, last {last:?}"
         )
     }
 
     /// Takes in a line; true when the parent may be waiting for it.
-    fn understand(&mut self, line: &str) -> bool {
+    fn understand(&mut self, line: &str, in_time: bool) -> bool {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |i: usize| words[i].parse::<u64>().expect("a number");
         match words[..] {
             ["opening"] => self.opening = true,
             ["open", _] => self.open = true,
             ["wrote" | "did", _, _, _] => {
-                let told = Told { n: number(2), commit: number(3), acknowledged: words[0] == "did" };
+                let acknowledged = words[0] == "did";
+                let told = Told { n: number(2), commit: number(3), acknowledged, in_time: acknowledged && in_time };
                 let thread = &mut self.threads[number(1) as usize];
                 match thread.last_mut() {
                     Some(last) if last.n == told.n => *last = told,
@@ -140,10 +145,14 @@ pub fn run(orders: &Orders, moment: Moment, end: impl FnOnce(&mut Child)) -> Hea
             let mut heard = Heard { threads: vec![Vec::new(); THREADS as usize], ..Heard::default() };
             for line in BufReader::new(out).lines() {
                 let Ok(line) = line else { break };
+                let in_time = !ending.load(Ordering::SeqCst);
                 // The parent only waits for some of them.
-                let tell = heard.understand(&line);
-                if is_error(&line) && !ending.load(Ordering::SeqCst) {
-                    heard.surprise.get_or_insert_with(|| line.clone());
+                let tell = heard.understand(&line, in_time);
+                if in_time {
+                    heard.in_time = (heard.durable, heard.closed);
+                    if is_error(&line) {
+                        heard.surprise.get_or_insert_with(|| line.clone());
+                    }
                 }
                 if tell {
                     let _ = told.send(line);

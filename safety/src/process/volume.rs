@@ -16,8 +16,12 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const PREFIX: &str = "nyro-safety-volume-";
+
+/// How long something may keep a file system busy.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A directory in memory, on most systems.
 const MEMORY: &str = "/dev/shm";
@@ -83,10 +87,15 @@ impl Volume {
         Ok(())
     }
 
-    /// Unmounts it; the image stays.
+    /// Unmounts it; the image stays. A program that another thread is just starting may hold a file for a moment.
     pub fn unmount(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.is_mounted) {
-            call(Command::new("umount").arg(self.path()))?;
+        let start = Instant::now();
+        while self.is_mounted {
+            match call(Command::new("umount").arg(self.path())) {
+                Err(e) if start.elapsed() > PATIENCE => return Err(e),
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+                Ok(()) => self.is_mounted = false,
+            }
         }
         Ok(())
     }
@@ -114,6 +123,7 @@ impl Volume {
 
 impl Drop for Volume {
     fn drop(&mut self) {
+        let _ = self.unmount();
         remove(&self.place);
     }
 }
