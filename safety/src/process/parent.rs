@@ -163,13 +163,10 @@ pub fn run(orders: &Orders, moment: Moment, end: impl FnOnce(&mut Child)) -> Hea
     });
     let deadline = Instant::now() + PATIENCE;
     let delay = loop {
-        match hear.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) if is_error(&line) => break None,
-            Ok(line) => match moment.has_come(&line) {
-                Some(delay) => break Some(delay),
-                None => {}
-            },
-            Err(_) => break None,
+        let Ok(line) = hear.recv_timeout(deadline.saturating_duration_since(Instant::now())) else { break None };
+        let delay = moment.has_come(&line);
+        if delay.is_some() || is_error(&line) {
+            break delay;
         }
     };
     if let Some(delay) = delay {
