@@ -152,7 +152,7 @@ pub fn run(orders: &str, met: &mut Tally) {
         seed: rng.next_u64(),
         durability: rng.below(3),
         log_max_bytes: *rng.pick(&[32 << 10, 64 << 10, 256 << 10, 1 << 20]),
-        ids: *rng.pick(&[40, 200, 900]),
+        ids: *rng.pick(&[40, 200, 400]),
     };
     let mut case = Case {
         path: directory.join("a.nyro"),

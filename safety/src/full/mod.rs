@@ -31,9 +31,9 @@ const DATABASES: u64 = 5;
 /// Fillings of a database, or openings of one that is interrupted: the cases.
 const ROUNDS: u64 = 3;
 
-/// Sizes of file systems: two that are filled, one that is not.
-const SMALL_BYTES: u64 = 6 << 20;
-const IMAGE_BYTES: u64 = 24 << 20;
+/// Sizes of file systems: two that are filled, and without their ballast have room for all; one that is not.
+const SMALL_BYTES: u64 = 32 << 20;
+const IMAGE_BYTES: u64 = 48 << 20;
 const LARGE_BYTES: u64 = 512 << 20;
 
 /// The last line of a child.
