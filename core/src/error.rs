@@ -322,9 +322,11 @@ impl Error {
         }
     }
 
-    /// An operating-system error, told apart into "disk full" and the rest.
+    /// An operating-system error, told apart into "disk full" and the rest. A quota, and a limit on the length of files,
+    /// are a full disk to those whom they bind.
     pub(crate) fn io(doing: &'static str, source: io::Error) -> Error {
-        if source.kind() == io::ErrorKind::StorageFull || source.raw_os_error() == Some(libc::ENOSPC) {
+        let no_room = matches!(source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG));
+        if no_room || source.kind() == io::ErrorKind::StorageFull {
             return Error::DiskFull { doing };
         }
         Error::Io { doing, source: Arc::new(source) }

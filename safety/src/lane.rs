@@ -50,7 +50,7 @@ pub struct Tally {
     pub states: HashSet<u64>,
     /// The unit is to be short: a bug is hunted, and another lane waits for its turn.
     pub short: bool,
-    counters: BTreeMap<&'static str, u64>,
+    counters: BTreeMap<String, u64>,
     failures: Vec<Failure>,
 }
 
@@ -67,6 +67,15 @@ pub fn lost(text: impl Display) -> ! {
     panic!("{text}")
 }
 
+/// How the text of [`crashed`] begins.
+const CRASHED: &str = "a child crashed: ";
+
+/// Ends the unit: a process that the unit started panicked in the library, hung, or was ended by the system.
+#[track_caller]
+pub fn crashed(text: impl Display) -> ! {
+    panic!("{CRASHED}{text}")
+}
+
 thread_local! {
     /// Where this thread panicked last, and the text with it.
     static LAST: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
@@ -75,10 +84,18 @@ thread_local! {
 /// Keeps what a panic says instead of printing it; [`attempt`] tells.
 pub fn keep_panics() {
     std::panic::set_hook(Box::new(|info| {
-        let text = info.payload_as_str().unwrap_or("a panic without a text").to_owned();
+        let payload = info.payload();
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let text = text.unwrap_or_else(|| "a panic without a text".to_owned());
         let place = info.location().map_or_else(String::new, |place| place.to_string());
         let _ = LAST.try_with(|last| *last.borrow_mut() = Some((place, text)));
     }));
+}
+
+/// True for a place in the code of this crate: what panics there is the harness, which found something.
+pub fn is_ours(place: &str) -> bool {
+    place.starts_with("safety/")
 }
 
 /// What came of calling something that may panic: an assertion of this crate, or one of the library's.
@@ -86,7 +103,8 @@ pub fn attempt(work: impl FnOnce()) -> Option<Failure> {
     let _ = LAST.take();
     catch_unwind(AssertUnwindSafe(work)).err()?;
     let (place, text) = LAST.take().unwrap_or_default();
-    Some(Failure { lost: place.starts_with("safety/"), text: format!("{place}: {text}") })
+    let lost = is_ours(&place) && !text.starts_with(CRASHED);
+    Some(Failure { lost, text: format!("{place}: {text}") })
 }
 
 impl Tally {
@@ -96,8 +114,16 @@ impl Tally {
     }
 
     /// Counts something that the lane met.
-    pub fn count(&mut self, what: &'static str, n: u64) {
-        *self.counters.entry(what).or_default() += n;
+    pub fn count(&mut self, what: &str, n: u64) {
+        match self.counters.get_mut(what) {
+            Some(counter) => *counter += n,
+            None => drop(self.counters.insert(what.to_owned(), n)),
+        }
+    }
+
+    /// All that the lane met, and how often.
+    pub fn counters(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.counters.iter().map(|(what, n)| (what.as_str(), *n))
     }
 
     /// How often the lane met something.
@@ -128,10 +154,10 @@ impl Tally {
 
     fn add(&mut self, other: Tally) {
         self.cases += other.cases;
-        self.states.extend(other.states);
-        for (what, n) in other.counters {
+        for (what, n) in other.counters() {
             self.count(what, n);
         }
+        self.states.extend(other.states);
         self.failures.extend(other.failures);
     }
 }

@@ -12,8 +12,12 @@
 //! Each lane is a process of its own, so that one that is killed by a signal is counted and the others go on. See
 //! `docs/safety.md` for what the lanes promise.
 
+mod full;
+mod kill;
 mod lane;
 mod planted;
+mod power;
+mod process;
 mod rules;
 mod simulated;
 mod table;
@@ -28,7 +32,15 @@ use table::Row;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// All lanes, in the order of the table.
-static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &planted::PLANTED];
+static LANES: &[&Lane] = &[
+    &simulated::CRASH,
+    &simulated::NESTED,
+    &simulated::IO_ERROR,
+    &kill::KILL,
+    &power::POWER,
+    &full::FULL,
+    &planted::PLANTED,
+];
 
 #[derive(Debug, Default)]
 struct Arguments {
@@ -142,7 +154,20 @@ fn spawn(lane: &Lane, arguments: &Arguments, seconds: Option<u64>, result: &Path
     }
 }
 
+/// This program as a child of one of its lanes.
+fn run_child(role: &str, orders: &str) -> ExitCode {
+    match role {
+        process::writer::ROLE => process::writer::run(orders),
+        _ if full::run_child(role, orders) => {}
+        _ => return ExitCode::from(2),
+    }
+    ExitCode::SUCCESS
+}
+
 fn main() -> ExitCode {
+    if let Some((role, orders)) = process::ordered() {
+        return run_child(&role, &orders);
+    }
     lane::keep_panics();
     let arguments = match Arguments::parse() {
         Ok(arguments) => arguments,

@@ -18,6 +18,7 @@
 //!   opening     reading only, network file systems, warming up
 //!   pread       reading without a mapping
 //!   fixtures    files kept from earlier
+//!   fork        a child of a process that has a database open
 //! ```
 //!
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
@@ -29,6 +30,7 @@ mod backup;
 mod bad_input;
 mod common;
 mod fixtures;
+mod fork;
 mod hostile;
 mod inspect;
 mod isolation;

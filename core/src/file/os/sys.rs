@@ -22,23 +22,33 @@ pub(super) fn store(map: &MmapRaw, data: &[u8], offset: usize) -> io::Result<()>
     Ok(())
 }
 
+/// The least that is allocated at once, however often it is interrupted.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const LEAST_PIECE: u64 = 64 << 10;
+
 /// Allocates `len` bytes from `offset` on, growing the file; false where the file system cannot.
+///
+/// A file system in memory gives up at a signal (Linux before 6.18) and undoes what it did: where signals come faster
+/// than it allocates, the whole would never be done, so each interruption halves what is asked for at once.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<bool> {
-    let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
-    let len = i64::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
-    loop {
+    let end = i64::try_from(offset + len).map_err(|_| io::ErrorKind::FileTooLarge)? as u64;
+    let (mut at, mut piece) = (offset, len);
+    while at < end {
+        let next = piece.min(end - at);
         // SAFETY: a system call on an open descriptor that `file` keeps open; no memory is passed.
-        if unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, len) } == 0 {
-            return Ok(true);
+        if unsafe { libc::fallocate(file.as_raw_fd(), 0, at as i64, next as i64) } == 0 {
+            at += next;
+            continue;
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
-            Some(libc::EINTR) => {}
+            Some(libc::EINTR) => piece = (piece / 2).max(LEAST_PIECE),
             Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS) => return Ok(false),
             _ => return Err(error),
         }
     }
+    Ok(true)
 }
 
 /// Other systems write zeros.

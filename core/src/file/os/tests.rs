@@ -245,3 +245,40 @@ fn stores_are_offered_only_where_blocks_are_overwritten_in_place() {
     }
     assert!(!sys::overwrites_in_place(&File::open("/proc/self/status").unwrap()), "an unknown file system");
 }
+
+/// A file system in memory gives up an allocation that a signal interrupts (Linux before 6.18), and undoes what it did:
+/// repeated as a whole it would never end.
+#[test]
+#[cfg(target_os = "linux")]
+fn signals_that_never_stop_do_not_keep_space_from_being_allocated() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let memory = Path::new("/dev/shm");
+    if !memory.is_dir() {
+        return;
+    }
+    // SAFETY: zeros are a valid `sigaction` without SA_RESTART, whose handler does nothing; the call reads it.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as *const () as usize;
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
+    }
+    let directory = memory.join(format!("nyro-test-{}", std::process::id()));
+    std::fs::create_dir(&directory).unwrap();
+    let file = OsDisk::new(directory.clone()).create("a").unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    let (told, tells) = std::sync::mpsc::channel();
+    let allocating = std::thread::spawn(move || {
+        // SAFETY: asks for the number of this thread.
+        told.send(unsafe { libc::pthread_self() }).unwrap();
+        file.allocate(64 << 20).map(|()| file.allocated_bytes().unwrap())
+    });
+    let thread = tells.recv().unwrap();
+    let start = std::time::Instant::now();
+    while !allocating.is_finished() {
+        assert!(start.elapsed().as_secs() < 20, "it never ends");
+        // SAFETY: the thread was not joined, so its number is valid.
+        unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
+    assert!(allocating.join().unwrap().unwrap() >= 64 << 20);
+}
