@@ -115,7 +115,7 @@ fn crash(index: u64, seed: u64, tally: &mut Tally) {
 }
 
 fn nested(index: u64, seed: u64, tally: &mut Tally) {
-    let p = Parameters { steps: if tally.short { 16 } else { 40 }, ..parameters(index, seed) };
+    let p = Parameters { steps: if tally.short { 10 } else { 40 }, ..parameters(index, seed) };
     let run = cut::record(&p, &mut Tally::default());
     cut::everywhere(&p, &run, Cutting { stride: 1, random: 1, nest: Some(400) }, tally);
 }
