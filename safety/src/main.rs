@@ -13,6 +13,7 @@
 //! `docs/safety.md` for what the lanes promise.
 
 mod lane;
+mod model;
 mod planted;
 mod rules;
 mod simulated;
@@ -28,7 +29,8 @@ use table::Row;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// All lanes, in the order of the table.
-static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &planted::PLANTED];
+static LANES: &[&Lane] =
+    &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &model::MODEL, &planted::PLANTED];
 
 #[derive(Debug, Default)]
 struct Arguments {
