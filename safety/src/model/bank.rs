@@ -1,7 +1,7 @@
 //! A bank: every snapshot shows the same sum, whatever goes on.
 //!
 //! ```text
-//!   tellers      move money between accounts, roll back, panic
+//!   tellers      move money between accounts, roll back, panic; all insert the same receipts: one of them succeeds
 //!   auditors     take snapshots and add up, now and again an old one
 //!   housekeeper  checkpoints, compactions
 //!   day          open, all of them at once, then close, drop or crash
@@ -19,6 +19,8 @@ const TELLERS: u64 = 2;
 const AUDITORS: u64 = 2;
 /// Transfers of each teller on a day.
 const TRANSFERS: u64 = 2000;
+/// Receipts of a day, each tried by each teller.
+const RECEIPTS: u64 = 500;
 
 #[derive(Default)]
 struct Counts {
@@ -26,6 +28,8 @@ struct Counts {
     transactions: AtomicU64,
     rolled_back: AtomicU64,
     compactions: AtomicU64,
+    /// Receipts that a teller was told are its own.
+    receipts: AtomicU64,
 }
 
 /// The payload of a panic in the middle of a transfer.
@@ -64,6 +68,25 @@ fn transfer(db: &Database, rng: &mut Rng, counts: &Counts) -> Result<()> {
     }
 }
 
+/// A day's work of a teller.
+fn work(db: &Database, rng: &mut Rng, counts: &Counts, day: u64) -> Result<()> {
+    let receipts = db.collection::<Document>("receipts");
+    for turn in 0..TRANSFERS {
+        transfer(db, rng, counts)?;
+        if turn % (TRANSFERS / RECEIPTS) != 0 {
+            continue;
+        }
+        let receipt = doc! { "_id": day * TRANSFERS + turn, "text": "r".repeat(rng.below(60) as usize) };
+        counts.calls.fetch_add(1, Ordering::Relaxed);
+        match receipts.insert_one(&receipt) {
+            Ok(_) => drop(counts.receipts.fetch_add(1, Ordering::Relaxed)),
+            Err(Error::DuplicateId { .. }) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
 /// Several days of one bank.
 pub fn unit(seed: u64, tally: &mut Tally) {
     let place = Place::new(seed);
@@ -80,7 +103,7 @@ pub fn unit(seed: u64, tally: &mut Tally) {
             let (db, counts) = (&db, &counts);
             let teller = |number: u64| -> Box<dyn FnMut() + Send + '_> {
                 let mut rng = Rng::new(seeds ^ number);
-                Box::new(move || (0..TRANSFERS).for_each(|_| transfer(db, &mut rng, counts).expect("a transfer")))
+                Box::new(move || work(db, &mut rng, counts, day).expect("transfers and receipts"))
             };
             let auditor = |_| -> Box<dyn FnMut() + Send + '_> {
                 let mut old: Option<(Snapshot, u64)> = None;
@@ -118,9 +141,9 @@ pub fn unit(seed: u64, tally: &mut Tally) {
             drop(attempt(|| testing::abandon(db)));
             return;
         }
-        // A day ends with a mark that the next one finds.
-        db.collection::<Document>("days").put(&doc! { "_id": day }).expect("put");
-        assert_eq!(db.collection::<Document>("days").count_documents().expect("count"), day + 1);
+        let receipts = db.collection::<Document>("receipts").count_documents().expect("count");
+        assert_eq!(receipts, (day + 1) * RECEIPTS, "receipts");
+        assert_eq!(counts.receipts.load(Ordering::Relaxed), receipts, "one teller was told of each receipt");
         end(db, &mut rng, tally);
     }
     tally.cases += counts.calls.into_inner();

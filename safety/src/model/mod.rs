@@ -48,8 +48,8 @@ const SHRINKING: Duration = Duration::from_secs(30);
 
 fn unit(index: u64, seed: u64, tally: &mut Tally) {
     match index % 20 {
-        9 => threads::unit(seed, tally),
-        19 => bank::unit(seed, tally),
+        1 => bank::unit(seed, tally),
+        10 => threads::unit(seed, tally),
         _ => list(seed, tally),
     }
 }
