@@ -104,6 +104,8 @@ fn list(seed: u64, tally: &mut Tally) {
 /// The failure, with the smallest list that was found to fail.
 fn explain(mut ops: Vec<Op>, setups: Vec<Setup>, seed: u64, at: usize, failure: &Failure) -> String {
     let mut text = format!("operation {at} of the list: {}\n", failure.text);
+    // Said at once: what is smaller may hang.
+    println!("model: seed {seed} fails and is made small: {text}");
     ops.truncate(at + 1);
     let case = Case { ops, setups, failure: String::new() };
     let mut tries = 0;
