@@ -38,7 +38,7 @@ test-interop: build-node build-python go-lib ## five languages take turns at one
 
 test-rust: ## unit, integration, documentation and layer tests; those of the public calls without a mapping, too
 	$(CARGO) test --workspace
-	NYRO_READ_MODE=pread $(CARGO) test -p nyro --test engine -- api a_disk_without_threads
+	NYRO_READ_MODE=pread $(CARGO) test -p nyro --test engine -- api
 
 test-examples: ## run the Rust quick start and the demo
 	$(CARGO) run --quiet -p nyro-cli --example quickstart

@@ -526,14 +526,18 @@ fn insert_ready(tx: &mut Transaction<'_>, tree: u32, name: &str, ready: &Ready<'
     Err(Error::DuplicateId { collection: name.to_owned(), id: id.to_string() })
 }
 
-/// Validates and puts.
-pub(crate) fn put(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
-    put_ready(tx, tree, name, &Ready::new(bytes, limit)?)
+/// Validates and puts. The collection is made only for a document that can be stored.
+pub(crate) fn put(tx: &mut Transaction<'_>, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
+    let ready = Ready::new(bytes, limit)?;
+    let tree = tx.resolve_or_create(name)?;
+    put_ready(tx, tree, name, &ready)
 }
 
-/// Validates and inserts.
-pub(crate) fn insert(tx: &mut Transaction<'_>, tree: u32, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
-    insert_ready(tx, tree, name, &Ready::new(bytes, limit)?)
+/// Validates and inserts, as [`put`] does.
+pub(crate) fn insert(tx: &mut Transaction<'_>, name: &str, bytes: &[u8], limit: usize) -> Result<Id> {
+    let ready = Ready::new(bytes, limit)?;
+    let tree = tx.resolve_or_create(name)?;
+    insert_ready(tx, tree, name, &ready)
 }
 
 /// The stored form of a document that replaces the one with `key`.

@@ -83,15 +83,13 @@ impl<T> TransactionCollection<'_, '_, T> {
     /// [`TransactionCollection::put`] for bytes that are already MessagePack.
     pub fn put_raw(&self, document: &RawDocument) -> Result<Id> {
         let mut inner = self.tx.inner.borrow_mut();
-        let tree = inner.resolve_or_create(&self.name)?;
-        collection::put(&mut inner, tree, &self.name, document.as_bytes(), self.tx.max_document_bytes)
+        collection::put(&mut inner, &self.name, document.as_bytes(), self.tx.max_document_bytes)
     }
 
     /// [`TransactionCollection::insert_one`] for bytes that are already MessagePack.
     pub fn insert_one_raw(&self, document: &RawDocument) -> Result<Id> {
         let mut inner = self.tx.inner.borrow_mut();
-        let tree = inner.resolve_or_create(&self.name)?;
-        collection::insert(&mut inner, tree, &self.name, document.as_bytes(), self.tx.max_document_bytes)
+        collection::insert(&mut inner, &self.name, document.as_bytes(), self.tx.max_document_bytes)
     }
 
     /// [`TransactionCollection::replace_one`] for bytes that are already MessagePack.
@@ -136,8 +134,7 @@ impl<T: Serialize + DeserializeOwned> TransactionCollection<'_, '_, T> {
     pub fn put(&self, document: &T) -> Result<Id> {
         collection::with_bytes(document, |bytes| {
             let mut inner = self.tx.inner.borrow_mut();
-            let tree = inner.resolve_or_create(&self.name)?;
-            collection::put(&mut inner, tree, &self.name, bytes, self.tx.max_document_bytes)
+            collection::put(&mut inner, &self.name, bytes, self.tx.max_document_bytes)
         })
     }
 
@@ -145,8 +142,7 @@ impl<T: Serialize + DeserializeOwned> TransactionCollection<'_, '_, T> {
     pub fn insert_one(&self, document: &T) -> Result<Id> {
         collection::with_bytes(document, |bytes| {
             let mut inner = self.tx.inner.borrow_mut();
-            let tree = inner.resolve_or_create(&self.name)?;
-            collection::insert(&mut inner, tree, &self.name, bytes, self.tx.max_document_bytes)
+            collection::insert(&mut inner, &self.name, bytes, self.tx.max_document_bytes)
         })
     }
 

@@ -15,6 +15,7 @@
 mod full;
 mod kill;
 mod lane;
+mod model;
 mod planted;
 mod power;
 mod process;
@@ -36,6 +37,7 @@ static LANES: &[&Lane] = &[
     &simulated::CRASH,
     &simulated::NESTED,
     &simulated::IO_ERROR,
+    &model::MODEL,
     &kill::KILL,
     &power::POWER,
     &full::FULL,

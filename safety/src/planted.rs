@@ -10,6 +10,7 @@
 //! rules about writes, which hold in every run.
 
 use crate::lane::{lost, Lane, Tally};
+use crate::model;
 use crate::simulated;
 use nyro::testing::{plant, Bug};
 use std::process::{Command, ExitCode, Stdio};
@@ -34,7 +35,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// The lanes that hunt, those most likely to find the bug first.
 fn hunters(bug: Bug) -> Vec<&'static Lane> {
-    let all: [&Lane; 3] = [&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR];
+    let all: [&Lane; 4] = [&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &model::MODEL];
     let likely: &[&str] = match bug {
         Bug::FailedSyncForgotten
         | Bug::UnitSwappedEarly

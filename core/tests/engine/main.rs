@@ -1,5 +1,5 @@
-//! The database through its public interface: what each call promises, bad input, hostile files, and a
-//! model under random operations.
+//! The database through its public interface: what each call promises, bad input, hostile files.
+//! Random operations against plain maps are the lane `model` of `safety/`.
 //!
 //! ```text
 //!   aging       snapshots with a largest age
@@ -11,7 +11,6 @@
 //!   inspect     what the inspectors tell of whole files, damaged ones and ones in use
 //!   limits      every limit at its edge and past it; memory; a snapshot that stays open
 //!   isolation   what a snapshot shows while others commit and sync
-//!   model       random operations of several threads against a plain map
 //!   watching    what `stats` counts and times, what the event hook is told
 //!   space       the bound of the file's size, what is given back, compaction
 //!   repair      thousands of damaged files, and what must be in the new one
@@ -35,7 +34,6 @@ mod hostile;
 mod inspect;
 mod isolation;
 mod limits;
-mod model;
 mod opening;
 mod pread;
 mod repair;

@@ -115,6 +115,23 @@ fn a_duplicate_within_a_transaction_leaves_it_usable() {
 
 /// Whatever needs the writer's turn would wait for itself.
 #[test]
+fn a_document_refused_within_a_transaction_makes_no_collection() {
+    let db = Db::memory();
+    let bad = doc! { "_id": 1.5 };
+    let raw = nyro::RawDocumentBuf::from_serialize(&bad).expect("a document");
+    db.write(|tx| {
+        let made = tx.collection::<Document>("made");
+        for refused in [made.put(&bad), made.put_raw(&raw), made.insert_one(&bad), made.insert_one_raw(&raw)] {
+            assert_eq!(refused.expect_err("a bad id").code(), 204);
+        }
+        tx.create_collection("other")?;
+        tx.rename_collection("other", "made")
+    })
+    .expect("commits: the name is free");
+    assert_eq!(db.collection_names().expect("names"), ["made"]);
+}
+
+#[test]
 fn what_would_wait_for_its_own_transaction_is_an_error() {
     let place = Place::new();
     let db = place.open();

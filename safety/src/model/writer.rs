@@ -1,27 +1,21 @@
-//! Random operations of several threads against plain maps, with reopenings, crashes of the process and
-//! held snapshots.
+//! A writer of the threaded units, and what it knows of what the database holds.
 //!
 //! ```text
-//!   writer t   own-t: nobody else writes it      -> documents, order and count are known exactly
-//!              shared: its ids end in t          -> its documents are known exactly
-//!              accounts: everybody moves money   -> the sum is known
-//!   reader     snapshots: sum of accounts, count = scan, documents whole
-//!   phase      open, run the threads, compare everything, then close, drop or crash
+//!   own-t      nobody else writes it      -> documents, order and count are known exactly
+//!   shared     its ids end in t           -> its documents are known exactly
+//!   accounts   everybody moves money      -> the sum is known
 //! ```
 //!
-//! 30 % of the transactions are rolled back, a few by a panic. Each writer holds snapshots; each is compared
-//! in full after three later checkpoints. A failing run is repeated with `NYRO_SEED` (with several
-//! threads: its choices, not their timing).
+//! 30 % of its transactions are rolled back, a few by a panic. It holds snapshots; each is compared in full after
+//! three later checkpoints.
 
-use crate::common::{Db, Place};
-use nyro::testing::{self, Rng, SimDisk, SimEnv, SimOptions, TestConfig};
-use nyro::{doc, Collection, Database, Document, Durability, Error, Id, Options, Result, Snapshot, Transaction};
+use super::threads::ACCOUNTS;
+use crate::lane::Tally;
+use nyro::testing::Rng;
+use nyro::{doc, Collection, Database, Document, Error, Id, Result, Snapshot, Transaction};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
-const ACCOUNTS: u64 = 40;
-const BALANCE: i64 = 1000;
 const ROLLED_BACK: f64 = 0.3;
 
 /// What one writer knows: its own collection, and its documents in the shared one.
@@ -36,12 +30,17 @@ struct Known {
 }
 
 /// One writer: its random choices, what it knows, and the snapshots it holds.
-struct Writer {
+pub struct Writer {
     number: u64,
     rng: Rng,
     known: Known,
     held: Vec<Held>,
     operations: u64,
+    transactions: u64,
+    rolled_back: u64,
+    /// Snapshots that were compared after three checkpoints.
+    compared: u64,
+    dropped: u64,
 }
 
 /// A snapshot with all that it showed when it was taken.
@@ -96,9 +95,38 @@ fn contents(snapshot: &Snapshot, name: &str) -> Result<Vec<Vec<u8>>> {
 }
 
 impl Writer {
-    fn new(number: u64, seed: u64) -> Writer {
+    pub fn new(number: u64, seed: u64) -> Writer {
         let rng = Rng::new(seed ^ (number + 1).wrapping_mul(0x9e37_79b9));
-        Writer { number, rng, known: Known::default(), held: Vec::new(), operations: 0 }
+        Writer {
+            number,
+            rng,
+            known: Known::default(),
+            held: Vec::new(),
+            operations: 0,
+            transactions: 0,
+            rolled_back: 0,
+            compared: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Documents of its own in the shared collection.
+    pub fn shared_documents(&self) -> usize {
+        self.known.shared.len()
+    }
+
+    /// True where it holds no snapshot.
+    pub fn holds_none(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Adds what it did to what the lane met.
+    pub fn tell(&self, tally: &mut Tally) {
+        tally.cases += self.operations;
+        tally.count("transactions", self.transactions);
+        tally.count("rolled back", self.rolled_back);
+        tally.count("after three checkpoints", self.compared);
+        tally.count("collections dropped", self.dropped);
     }
 
     fn own_name(&self) -> String {
@@ -155,7 +183,7 @@ impl Writer {
     }
 
     /// One transaction, or one call outside of any.
-    fn turn(&mut self, db: &Database) -> Result<()> {
+    pub fn turn(&mut self, db: &Database) -> Result<()> {
         match self.rng.below(100) {
             0..=24 => self.single(db)?,
             25 => self.rename_or_drop(db)?,
@@ -172,11 +200,14 @@ impl Writer {
         self.check_held(db)
     }
 
-    fn check_held(&mut self, db: &Database) -> Result<()> {
+    pub fn check_held(&mut self, db: &Database) -> Result<()> {
         let mut held = std::mem::take(&mut self.held);
         let mut failed = None;
         held.retain_mut(|held| match held.check(db) {
-            Ok(done) => !done,
+            Ok(done) => {
+                self.compared += u64::from(done);
+                !done
+            }
             Err(e) => {
                 failed = Some(e);
                 true
@@ -265,7 +296,7 @@ impl Writer {
                 db.rename_collection(&moved, &own)?;
             }
         } else {
-            db.drop_collection(&own)?;
+            self.dropped += u64::from(db.drop_collection(&own)?);
             self.known.own.clear();
             self.known.largest = 0;
         }
@@ -279,6 +310,8 @@ impl Writer {
             true if self.rng.chance(0.1) => End::Panic,
             true => End::RollBack,
         };
+        self.transactions += 1;
+        self.rolled_back += u64::from(end != End::Commit);
         let steps = 1 + self.rng.below(12);
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             db.write(|tx| {
@@ -381,7 +414,7 @@ impl Writer {
     }
 
     /// Compares all that this writer knows with what a snapshot shows.
-    fn compare(&self, snapshot: &Snapshot) -> Result<()> {
+    pub fn compare(&self, snapshot: &Snapshot) -> Result<()> {
         let own = snapshot.collection::<Document>(&self.own_name())?;
         let mut expected: Vec<_> = self.known.own.values().cloned().collect();
         expected.sort_by_key(|(write, _)| *write);
@@ -432,196 +465,9 @@ fn text(number: u64, size: usize) -> String {
     pattern.chars().cycle().take(size).collect()
 }
 
-fn assert_whole(document: &Document) {
+pub fn assert_whole(document: &Document) {
     let number = document["number"].as_u64().expect("a number");
     let size = document["size"].as_u64().expect("a size") as usize;
     assert_eq!(document["text"].as_str().map(str::len), Some(size));
     assert_eq!(document["text"].as_str(), Some(text(number, size).as_str()));
-}
-
-/// What holds in every snapshot.
-fn check_invariants(snapshot: &Snapshot, rng: &mut Rng) -> Result<()> {
-    let accounts = snapshot.collection::<Document>("accounts")?;
-    let balances = accounts.scan().map(|account| account.map(|a| a["balance"].as_i64().expect("a number")));
-    let balances: Vec<i64> = balances.collect::<Result<_>>()?;
-    assert_eq!(balances.len() as u64, ACCOUNTS);
-    assert_eq!(balances.iter().sum::<i64>(), ACCOUNTS as i64 * BALANCE, "money came or went");
-    let shared = snapshot.collection::<Document>("shared")?;
-    for _ in 0..20 {
-        if let Some(document) = shared.get(rng.below(3200))? {
-            assert_whole(&document);
-        }
-    }
-    let mut count = 0;
-    for document in shared.scan() {
-        assert_whole(&document?);
-        count += 1;
-    }
-    assert_eq!(shared.count_documents()?, count);
-    Ok(())
-}
-
-fn open_accounts(db: &Database) -> Result<()> {
-    db.write(|tx| {
-        let accounts = tx.collection::<Document>("accounts");
-        for id in 0..ACCOUNTS {
-            accounts.put(&doc! { "_id": id, "balance": BALANCE })?;
-        }
-        Ok(())
-    })
-}
-
-/// Runs writers and a reader until the writers have done `turns` each.
-fn run_phase(db: &Database, writers: &mut [Writer], turns: u64) {
-    let stop = AtomicBool::new(false);
-    let snapshots = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let mut rng = Rng::new(1);
-            while !stop.load(Ordering::Relaxed) {
-                let snapshot = db.snapshot().expect("snapshot");
-                check_invariants(&snapshot, &mut rng).expect("invariants");
-                snapshots.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        let threads: Vec<_> = writers
-            .iter_mut()
-            .map(|writer| {
-                scope.spawn(move || {
-                    for _ in 0..turns {
-                        writer.turn(db).expect("a turn");
-                    }
-                })
-            })
-            .collect();
-        let failed: Vec<_> = threads.into_iter().filter_map(|thread| thread.join().err()).collect();
-        stop.store(true, Ordering::Relaxed);
-        reader.join().expect("the reader");
-        if let Some(panic) = failed.into_iter().next() {
-            std::panic::resume_unwind(panic);
-        }
-    });
-    assert!(snapshots.into_inner() > 0);
-    finish_phase(db, writers);
-}
-
-/// Compares everything, and lets each held snapshot see its three checkpoints.
-fn finish_phase(db: &Database, writers: &mut [Writer]) {
-    let snapshot = db.snapshot().expect("snapshot");
-    for writer in writers.iter() {
-        writer.compare(&snapshot).expect("compare");
-    }
-    let shared = snapshot.collection::<Document>("shared").expect("shared");
-    let known: usize = writers.iter().map(|writer| writer.known.shared.len()).sum();
-    assert_eq!(shared.count_documents().expect("count"), known as u64);
-    drop(snapshot);
-    for round in 0..3 {
-        db.collection::<Document>("rounds").put(&doc! { "_id": "round", "n": round }).expect("put");
-        db.checkpoint().expect("checkpoint");
-        for writer in writers.iter_mut() {
-            writer.check_held(db).expect("held snapshots");
-        }
-    }
-    assert!(writers.iter().all(|writer| writer.held.is_empty()), "each saw three checkpoints");
-}
-
-fn options(durability: Durability) -> Options {
-    Options {
-        durability,
-        log_max_bytes: 1 << 20,
-        cache_bytes: 4 << 20,
-        read_mode: nyro::testing::read_mode(),
-        ..Options::default()
-    }
-}
-
-/// Real files, background threads, several writers and a reader.
-fn run_on_files(durability: Durability, writers: u64, phases: u64, turns: u64) {
-    let seed = testing::seed(0x0d1e_5eed);
-    let place = Place::new();
-    let mut rng = Rng::new(seed);
-    let mut writers: Vec<_> = (0..writers).map(|number| Writer::new(number, seed)).collect();
-    let start = std::time::Instant::now();
-    let mut checkpoints = 0;
-    for phase in 0..phases {
-        let db = place.open_with(options(durability));
-        if phase == 0 {
-            open_accounts(&db).expect("accounts");
-        }
-        let snapshot = db.snapshot().expect("snapshot");
-        writers.iter().for_each(|writer| writer.compare(&snapshot).expect("after reopening"));
-        drop(snapshot);
-        run_phase(&db, &mut writers, turns);
-        checkpoints += db.stats().expect("stats").checkpoints;
-        match rng.below(3) {
-            0 => db.close().expect("closes"),
-            1 => drop(db),
-            _ => db.abandon(),
-        }
-    }
-    let operations: u64 = writers.iter().map(|writer| writer.operations).sum();
-    println!("{durability:?}: {operations} operations, {checkpoints} checkpoints, {:?}", start.elapsed());
-    assert!(checkpoints > 3 * phases, "checkpoints ran meanwhile");
-    drop(place.open());
-}
-
-#[test]
-fn random_operations_agree_with_a_map_when_commits_are_synced() {
-    run_on_files(Durability::Sync, 4, 6, 2500);
-}
-
-#[test]
-fn random_operations_agree_with_a_map_when_the_log_is_synced_at_intervals() {
-    run_on_files(Durability::Interval(5), 3, 8, 4000);
-}
-
-#[test]
-fn random_operations_agree_with_a_map_when_nothing_is_synced() {
-    run_on_files(Durability::Manual, 2, 8, 6000);
-}
-
-#[test]
-fn random_operations_agree_with_a_map_on_a_disk_without_threads() {
-    let seed = testing::seed(0x51d0);
-    let mut rng = Rng::new(seed);
-    let disk = SimDisk::new(SimOptions { file_capacity: 64 << 20, seed });
-    let mut writers = vec![Writer::new(0, seed)];
-    let mut operations = 0;
-    for phase in 0..12 {
-        let durability = *rng.pick(&[Durability::Sync, Durability::Interval(5), Durability::Manual]);
-        let options = Options {
-            durability,
-            log_max_bytes: 64 << 10,
-            cache_bytes: 1 << 20,
-            read_mode: nyro::testing::read_mode(),
-            ..Options::default()
-        };
-        let config = TestConfig { options, ..TestConfig::default() };
-        let env = Arc::new(SimEnv::new(seed + phase));
-        let db = Db::new(testing::open(Arc::new(disk.clone()), env, "a", &config).expect("opens"));
-        if phase == 0 {
-            open_accounts(&db).expect("accounts");
-        }
-        for turn in 0..6_000 {
-            writers[0].turn(&db).expect("a turn");
-            if rng.chance(0.05) {
-                testing::step(&db).expect("a step");
-            }
-            if turn % 100 == 0 {
-                check_invariants(&db.snapshot().expect("snapshot"), &mut rng).expect("invariants");
-            }
-        }
-        finish_phase(&db, &mut writers);
-        if phase % 3 == 0 {
-            db.verify().expect("verify");
-        }
-        match rng.below(3) {
-            0 => db.close().expect("closes"),
-            1 => drop(db),
-            _ => db.abandon(),
-        }
-        operations = writers[0].operations;
-    }
-    println!("{operations} operations");
-    assert!(operations > 100_000);
 }
