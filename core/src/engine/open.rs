@@ -194,8 +194,7 @@ impl Engine {
     /// durable before anything else is changed (Invariant 16).
     fn rewrite(&self, found: &FoundMeta) -> Result<()> {
         let page = found.meta.encode();
-        let first = if planted(Bug::OtherMetaFirst) { 1 - found.slot } else { found.slot };
-        for slot in [first, 1 - first] {
+        for slot in [found.slot, 1 - found.slot] {
             let written = self.file.write_at(&page, slot * PAGE_BYTES as u64).and_then(|()| self.file.sync_data());
             written.map_err(|e| Error::io("writing a meta page", e))?;
         }
@@ -378,9 +377,7 @@ pub(super) fn choose_meta(pages: &[u8], name: &str) -> Result<FoundMeta> {
     };
     match (read(0), read(1)) {
         (Ok(a), Ok(b)) if a == b => Ok(FoundMeta { meta: a, slot: 0, twin: true, durable: false }),
-        (Ok(a), Ok(b)) if (a.sequence >= b.sequence) != planted(Bug::OlderMetaChosen) => {
-            Ok(FoundMeta { meta: a, slot: 0, twin: false, durable: false })
-        }
+        (Ok(a), Ok(b)) if a.sequence >= b.sequence => Ok(FoundMeta { meta: a, slot: 0, twin: false, durable: false }),
         (Ok(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false, durable: false }),
         (Ok(a), Err(_)) => Ok(FoundMeta { meta: a, slot: 0, twin: false, durable: false }),
         (Err(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false, durable: false }),

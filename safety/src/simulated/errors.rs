@@ -77,7 +77,7 @@ fn fail_at(p: &Parameters, operation: u64, error: SimError, persist: Persist, rn
     let mut looked = Tally::default();
     for round in 0..4 {
         // What a failed sync left visible and not durable is cut again, behind the next recovery.
-        let nest = round == 0 && rng.below(RECUT) == 0;
+        let nest = round == 0 && rng.below(RECUT) == 0 && !tally.short;
         look(p, &format!("{what}; image {round}"), &session, round == 0, nest, rng, &mut looked);
     }
     tally.count("images", looked.total());

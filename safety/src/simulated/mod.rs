@@ -126,6 +126,6 @@ fn io_error(index: u64, seed: u64, tally: &mut Tally) {
         17 => return backup::fail_elsewhere(tally),
         _ => {}
     }
-    let p = Parameters { steps: if tally.short { 14 } else { 30 }, ..parameters(index, seed) };
+    let p = Parameters { steps: if tally.short { 8 } else { 30 }, ..parameters(index, seed) };
     errors::everywhere(&p, if p.shape == Shape::Mixed { 1 } else { 3 }, tally);
 }
