@@ -100,6 +100,12 @@ impl Tally {
         self.failures.push(failure);
     }
 
+    /// What failed so far.
+    #[cfg(test)]
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+
     /// Fails unless each of these was met at least so often.
     pub fn at_least(&self, wanted: &[(&str, u64)]) -> Result<(), String> {
         let few = wanted.iter().filter(|(what, n)| self.counted(what) < *n);

@@ -12,7 +12,15 @@
 //! Each lane is a process of its own, so that one that is killed by a signal is counted and the others go on. See
 //! `docs/safety.md` for what the lanes promise.
 
+#[path = "../../core/tests/engine/allocator.rs"]
+mod allocator;
+mod damaged;
+#[allow(dead_code, reason = "the tests of the engine use all of it")]
+#[path = "../../core/tests/engine/files.rs"]
+mod files;
 mod lane;
+#[path = "../../core/tests/engine/repair/layout.rs"]
+mod layout;
 mod simulated;
 mod table;
 
@@ -26,7 +34,11 @@ use table::Row;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// All lanes, in the order of the table.
-static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR];
+static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &damaged::DAMAGED];
+
+/// Counts what each thread takes, for the lane of damaged files.
+#[global_allocator]
+static ALLOCATOR: allocator::Counting = allocator::Counting;
 
 #[derive(Debug, Default)]
 struct Arguments {
