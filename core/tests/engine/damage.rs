@@ -8,9 +8,9 @@
 //! a few, so that a mistake shows before that runs.
 
 use crate::allocator;
-use crate::files::{self, Files, PAGE};
-use nyro::testing::Rng;
-use nyro::{Document, Error, Result, VerifyReport};
+use crate::files::{self, Files, NAME, PAGE};
+use nyro::testing::{self, Rng, SimDisk, SimOptions};
+use nyro::{doc, Document, Error, Result, Value, VerifyReport};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -107,4 +107,46 @@ fn a_flipped_byte_of_a_used_page_is_reported() {
     }
     bench.finish();
     assert_eq!(noticed, report.used_pages, "pages in which a flip was noticed");
+}
+
+/// Where an older meta page stands in place of the last ones (a file that was restored in part), the pages of its
+/// checkpoint may be used for others by now. They are whole, and of the same kind.
+#[test]
+fn an_older_meta_page_shows_its_own_checkpoint_or_an_error_and_nothing_in_between() {
+    let disk = SimDisk::new(SimOptions { file_capacity: 8 << 20, seed: 0 });
+    let mut metas = Vec::new();
+    let rounds = 20_u64;
+    for round in 0..rounds {
+        let db = files::open(&disk).expect("opens");
+        for id in 0..30_u64 {
+            let document = doc! { "_id": id, "round": round, "text": "x".repeat((id * round) as usize % 300) };
+            db.collection::<Document>("c").put(&document).expect("puts");
+        }
+        db.create_collection(&format!("of round {round}")).expect("creates");
+        db.close().expect("closes");
+        metas.push(disk.read_file(NAME)[..2 * PAGE].to_vec());
+    }
+    let newest = disk.read_file(NAME);
+    let mut refused = 0;
+    for (round, older) in metas.iter().enumerate() {
+        let mut bytes = newest.clone();
+        bytes[..2 * PAGE].copy_from_slice(older);
+        let disk = Files(vec![(NAME.to_owned(), bytes)]).on_disk();
+        let Ok(db) = files::open(&disk) else { continue };
+        match db.collection_names() {
+            Ok(names) => assert_eq!(names.len(), round + 2, "names of another checkpoint than that of round {round}"),
+            Err(e) => assert!(matches!(e, Error::Corrupt(_)), "{e}"),
+        }
+        for id in 0..30_u64 {
+            match db.collection::<Document>("c").get(id) {
+                Ok(document) => assert_eq!(document.expect("it was there")["round"], Value::from(round as u64)),
+                Err(e) => {
+                    refused += 1;
+                    assert!(matches!(e, Error::Corrupt(_)), "{e}");
+                }
+            }
+        }
+        testing::abandon(db);
+    }
+    assert!(refused > 100, "{refused} errors: no page was used again");
 }

@@ -15,8 +15,9 @@ use super::fork::Case;
 use super::look::{Damaged, Expect};
 use super::pages::damaged;
 use super::worlds::{World, Worlds};
-use crate::files::{frames, Files};
+use crate::files::{u32_at, u64_at, Files};
 use nyro::testing::Rng;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 const HEADER: usize = 512;
 
@@ -92,23 +93,54 @@ pub fn sealed<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
         let at = 8 + rng.below(60) as usize;
         files.0[segment].1[at] = value;
         let bytes = &mut files.0[segment].1;
-        let sum = xxhash_rust::xxh3::xxh3_64_with_seed(&bytes[..HEADER - 8], log_seed(&world.files));
+        let sum = xxh3_64_with_seed(&bytes[..HEADER - 8], log_seed(&world.files));
         bytes[HEADER - 8..HEADER].copy_from_slice(&sum.to_le_bytes());
         format!("segment {segment} header offset {at}: {value:#x}, sealed")
     } else {
         let (at, size) = *rng.pick(&found);
         let offset = 8 + rng.below(size as u64 - 8) as usize;
         files.0[segment].1[at + offset] = value;
-        files.reseal_frames(segment, at);
+        reseal_frames(&mut files, segment, at);
         format!("segment {segment} frame at {at} offset {offset}: {value:#x}, sealed")
     };
     damaged(world, what, files, Expect::Hostile, rng).case()
 }
 
+/// Makes the checksums of all frames of a segment right, and each name the one before, from the frame at `from` on.
+fn reseal_frames(files: &mut Files, segment: usize, from: usize) {
+    let seed = log_seed(files);
+    let bytes = &mut files.0[segment].1;
+    let mut previous: Option<[u8; 8]> = None;
+    for (at, size) in frames(bytes) {
+        if at >= from {
+            if let Some(previous) = previous {
+                bytes[at + 40..at + 48].copy_from_slice(&previous);
+            }
+            let sum = xxh3_64_with_seed(&bytes[at + 8..at + size], seed);
+            bytes[at..at + 8].copy_from_slice(&sum.to_le_bytes());
+        }
+        previous = Some(u64_at(bytes, at).to_le_bytes());
+    }
+}
+
+/// Places and sizes of the frames of a segment.
+fn frames(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let (mut at, mut found) = (HEADER, Vec::new());
+    while at + 48 <= bytes.len() && (1..=3).contains(&bytes[at + 12]) {
+        let size = 48 + (u32_at(bytes, at + 8) as usize).next_multiple_of(8);
+        if at + size > bytes.len() {
+            break;
+        }
+        found.push((at, size));
+        at += size;
+    }
+    found
+}
+
 /// The seed of the checksums of the log that the meta page names.
 fn log_seed(files: &Files) -> u64 {
     let meta = files.bytes();
-    xxhash_rust::xxh3::xxh3_64(&[&meta[32..48], &meta[96..104]].concat())
+    xxh3_64(&[&meta[32..48], &meta[96..104]].concat())
 }
 
 /// The log of a closed file is of no use to it, whatever it is.

@@ -13,7 +13,7 @@ use super::fork::{Case, Mark, Marks};
 use super::pages::wrong_content;
 use super::worlds::{disk_of, World, Worlds};
 use crate::files::{Files, NAME, PAGE};
-use crate::layout::{key_of, Role};
+use crate::layout::{key_of, Place, Role};
 use crate::lane::lost;
 use nyro::testing::{self, Disk, Rng, SimEnv, TestConfig};
 use nyro::{Control, Database, Document, Error, RepairOptions, RepairReport, Result};
@@ -136,12 +136,17 @@ fn account(
     for (name, held) in &state.collections {
         let tree = world.layout.names.iter().find(|(_, known)| *known == name).map(|(tree, _)| *tree);
         let spare = format!("recovered-{}", tree.unwrap_or(0));
+        // Where its name was lost it may have an older one.
+        let named_by = |place: &&Place| place.tree == 0 && place.key.ends_with(name.as_bytes());
+        let name_lost = world.layout.documents.iter().find(named_by).is_some_and(|place| !place.pages.is_disjoint(damaged));
+        let anywhere = |key: &[u8], hash: u64| found.values().any(|documents| documents.get(key) == Some(&hash));
         let got = found.get(name).or_else(|| found.get(&spare));
         for (key, stored) in held {
             let place = world.layout.documents.iter().find(|place| Some(place.tree) == tree && place.key == *key);
             let is_hit = place.is_some_and(|place| !place.pages.is_disjoint(damaged));
             match got.and_then(|got| got.get(key)) {
                 Some(hash) if *hash == stored.hash => {}
+                _ if name_lost && anywhere(key, stored.hash) => {}
                 other if !is_hit => lost(format!("{name} {key:x?}: {other:?}, and its pages are whole; {report:?}")),
                 _ => missing += 1,
             }

@@ -375,9 +375,7 @@ fn worn(seed: u64) -> Builder {
         }
         b.checkpoint();
         b.keep();
-        if round % 3 == 1 {
-            b.reopen(&config);
-        }
+        b.reopen(&config);
     }
     b
 }
