@@ -14,10 +14,12 @@
 
 #[path = "../../core/tests/engine/allocator.rs"]
 mod allocator;
+mod batch;
 mod damaged;
 #[allow(dead_code, reason = "the tests of the engine use all of it")]
 #[path = "../../core/tests/engine/files.rs"]
 mod files;
+mod fuzz;
 mod lane;
 #[path = "../../core/tests/engine/repair/layout.rs"]
 mod layout;
@@ -34,7 +36,8 @@ use table::Row;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// All lanes, in the order of the table.
-static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &damaged::DAMAGED];
+static LANES: &[&Lane] = 
+    &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &damaged::DAMAGED, &fuzz::FUZZ];
 
 /// Counts what each thread takes, for the lane of damaged files.
 #[global_allocator]

@@ -11,7 +11,7 @@
 //!
 //! A frame that nothing behind it claims was durable may be the torn end of the log, so a flip in it costs it.
 
-use super::fork::Case;
+use crate::batch::Case;
 use super::look::{Damaged, Expect};
 use super::pages::damaged;
 use super::worlds::{World, Worlds};

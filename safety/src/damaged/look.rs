@@ -10,7 +10,7 @@
 //! Where checksums were made right again over wrong content (*hostile* files) no answer is promised, only that there is
 //! one: no panic, no hang, no huge allocation.
 
-use super::fork::{Case, Mark, Marks};
+use crate::batch::{Case, Mark, Marks};
 use super::worlds::{digest_of, disk_of, open, Held, State, Way, World};
 use crate::files::Files;
 use crate::lane::lost;

@@ -4,21 +4,20 @@
 //!   worlds.rs   small files of different character, and what they held after each commit
 //!      |  pages.rs, logs.rs: one kind of damage each, from a number
 //!      v
-//!   fork.rs     batches of cases in children: crashes, hangs and memory are told by the name of the case
+//!   batch.rs    batches of cases in children: crashes, hangs and memory are told by the name of the case
 //!      |  look.rs: open, read all, verify, work, open again      repairs.rs: repair, account for all documents
 //!      v
 //!   tally
 //! ```
 
-mod fork;
 mod logs;
 mod look;
 mod pages;
 mod repairs;
 mod worlds;
 
+use crate::batch::{self, Case};
 use crate::lane::{Lane, Tally};
-use fork::Case;
 use nyro::testing::Rng;
 use worlds::Worlds;
 
@@ -112,7 +111,7 @@ fn batch(index: u64, seed: u64, tally: &mut Tally) {
             let case = (kind.case)(&worlds, first + at, &mut rng);
             Case { name: format!("{} {}: {}", kind.name, first + at, case.name), ..case }
         };
-        fork::run(count, &case, tally);
+        batch::run(count, &case, tally);
         tally.count(kind.name, count);
         return;
     }

@@ -6,7 +6,7 @@
 //!   nothing wrong      meta pages of an older copy
 //! ```
 
-use super::fork::Case;
+use crate::batch::Case;
 use super::look::{Damaged, Expect};
 use super::worlds::{Way, World, Worlds};
 use crate::files::{u64_at, Files, PAGE};

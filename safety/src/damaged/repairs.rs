@@ -9,7 +9,7 @@
 //!
 //! The tests of `core/tests/engine/repair` check more of the report, on fewer files.
 
-use super::fork::{Case, Mark, Marks};
+use crate::batch::{Case, Mark, Marks};
 use super::pages::wrong_content;
 use super::worlds::{disk_of, World, Worlds};
 use crate::files::{Files, NAME, PAGE};

@@ -42,9 +42,10 @@ pub enum Mark {
     WorkedOn,
     Saved,
     Lost,
+    Deep,
 }
 
-const MARKS: [(Mark, &str); 7] = [
+const MARKS: [(Mark, &str); 8] = [
     (Mark::Reported, "damage reported"),
     (Mark::Whole, "answers whole"),
     (Mark::OlderState, "older states"),
@@ -52,6 +53,7 @@ const MARKS: [(Mark, &str); 7] = [
     (Mark::WorkedOn, "worked on"),
     (Mark::Saved, "documents saved"),
     (Mark::Lost, "documents lost and told"),
+    (Mark::Deep, "inputs that were taken"),
 ];
 
 /// One case.
@@ -173,7 +175,10 @@ pub fn run<'a>(count: u64, case: &dyn Fn(u64) -> Case<'a>, tally: &mut Tally) {
     }
     tally.cases += shared.done.load(SeqCst);
     for (at, (_, name)) in MARKS.iter().enumerate() {
-        tally.count(name, shared.marks[at].load(SeqCst));
+        let n = shared.marks[at].load(SeqCst);
+        if n > 0 {
+            tally.count(name, n);
+        }
     }
     let (failures, more) = shared.told();
     failures.into_iter().for_each(|failure| tally.fail(failure));
@@ -314,7 +319,7 @@ mod tests {
             3 => panic!("three"),
             5 => std::process::abort(),
             // SAFETY: sends a signal to this very process.
-            6 => drop(unsafe { libc::raise(libc::SIGBUS) }),
+            6 => drop(unsafe { libc::raise(libc::SIGKILL) }),
             7 => loop {
                 std::hint::spin_loop();
             },
@@ -323,9 +328,9 @@ mod tests {
         });
         texts.sort();
         assert_eq!(cases, 17, "{texts:?}");
-        assert!(texts[0].starts_with("case 3: three (safety/src/damaged/fork.rs"), "{texts:?}");
+        assert!(texts[0].starts_with("case 3: three (safety/src/batch.rs"), "{texts:?}");
         assert!(texts[1].starts_with("case 5: ended by signal 6"), "{texts:?}");
-        assert!(texts[2].starts_with("case 6: ended by signal 7"), "{texts:?}");
+        assert!(texts[2].starts_with("case 6: ended by signal 9"), "{texts:?}");
         assert!(texts[3].starts_with("case 7: hangs"), "{texts:?}");
         assert!(texts[4].starts_with("case 9: took"), "{texts:?}");
         assert_eq!(texts.len(), 5);
