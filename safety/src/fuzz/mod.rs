@@ -20,7 +20,7 @@ use targets::TARGETS;
 /// Mutations of a unit.
 const CASES: u64 = 1_000;
 /// Units of a target.
-const UNITS: u64 = 6;
+const UNITS: u64 = 5;
 /// Longest input.
 const MOST_BYTES: usize = 64 << 10;
 

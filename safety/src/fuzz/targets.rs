@@ -295,7 +295,7 @@ pub fn document(input: &[u8]) -> bool {
     let pretty = raw.to_json_pretty().expect("a valid document has a JSON form");
     same_value(&document, &Document::from_json(&pretty).unwrap_or_else(|e| panic!("{e}: {pretty}")));
     let written = RawDocumentBuf::from_serialize(&document).expect("values of a document make one");
-    assert_eq!(written.to_document().expect("is valid"), document_of(&written), "reading twice gives two documents");
+    same_value(&written.to_document().expect("is valid"), &document_of(&written));
     let (fields, again): (Vec<_>, Vec<_>) = (raw.iter().collect(), written.iter().collect());
     assert_eq!(fields.len(), again.len());
     for (i, (name, value)) in fields.iter().enumerate() {
