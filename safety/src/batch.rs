@@ -81,6 +81,8 @@ struct Shared {
     next: AtomicU64,
     done: AtomicU64,
     failures: AtomicU64,
+    /// Those of them that broke a promise about content.
+    lost: AtomicU64,
     marks: [AtomicU64; MARKS.len()],
     slots: [Slot; CHILDREN],
     texts: [Text; TEXTS],
@@ -132,6 +134,7 @@ impl Drop for Page {
 
 impl Shared {
     fn fail(&self, lost: bool, text: &str) {
+        self.lost.fetch_add(u64::from(lost), SeqCst);
         let place = self.failures.fetch_add(1, SeqCst) as usize;
         let Some(slot) = self.texts.get(place) else { return };
         let bytes = &text.as_bytes()[..text.len().min(TEXT_BYTES)];
@@ -140,16 +143,21 @@ impl Shared {
         slot.kind.store(if lost { 2 } else { 1 }, SeqCst);
     }
 
-    /// The failures, and how many had no room.
-    fn told(&self) -> (Vec<Failure>, u64) {
+    /// The failures; those that had no room are counted.
+    fn told(&self) -> Vec<Failure> {
         let told = self.texts.iter().filter(|text| text.kind.load(SeqCst) != 0).map(|text| {
             let length = text.length.load(SeqCst) as usize;
             let bytes: Vec<u8> = text.bytes[..length].iter().map(|byte| byte.load(SeqCst)).collect();
             Failure { lost: text.kind.load(SeqCst) == 2, text: String::from_utf8_lossy(&bytes).into_owned() }
         });
-        let told: Vec<Failure> = told.collect();
-        let more = self.failures.load(SeqCst).saturating_sub(told.len() as u64);
-        (told, more)
+        let mut told: Vec<Failure> = told.collect();
+        let lost = self.lost.load(SeqCst);
+        let mut lost_more = lost.saturating_sub(told.iter().filter(|failure| failure.lost).count() as u64);
+        while (told.len() as u64) < self.failures.load(SeqCst) {
+            told.push(Failure { lost: lost_more > 0, text: "one more".to_owned() });
+            lost_more = lost_more.saturating_sub(1);
+        }
+        told
     }
 }
 
@@ -180,11 +188,7 @@ pub fn run<'a>(count: u64, case: &dyn Fn(u64) -> Case<'a>, tally: &mut Tally) {
             tally.count(name, n);
         }
     }
-    let (failures, more) = shared.told();
-    failures.into_iter().for_each(|failure| tally.fail(failure));
-    for _ in 0..more {
-        tally.fail(Failure { lost: false, text: "one more".to_owned() });
-    }
+    shared.told().into_iter().for_each(|failure| tally.fail(failure));
 }
 
 struct Child {

@@ -79,6 +79,13 @@ pub fn cut<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
             format!("segment {segment} cut to {to} bytes")
         }
     };
+    let (name, was) = &world.files.0[segment];
+    let is_shorter = files.0.get(segment).is_none_or(|(left, bytes)| left != name || bytes.len() < was.len());
+    // A segment with commits was durable in its whole length before it had the first: this is no torn end.
+    let holds_commits = world.frames.iter().any(|frame| frame.segment == *name && frame.state > world.base);
+    if is_shorter && holds_commits {
+        return damaged(world, what, files, Expect::Reported(world.last()), rng).case();
+    }
     with_log_of(world, what, files, rng).case()
 }
 

@@ -35,9 +35,10 @@ pub static FUZZ: Lane = Lane {
     jobs: 1,
     possible: || Ok(()),
     met: |tally| {
-        let targets: Vec<(&str, u64)> = TARGETS.iter().map(|(name, _)| (*name, UNITS * CASES)).collect();
+        let targets: Vec<(&str, u64)> = TARGETS.iter().map(|(name, _, _)| (*name, UNITS * CASES)).collect();
         tally.at_least(&targets)?;
-        tally.at_least(&[("inputs that were taken", 8_000)])
+        let taken: Vec<(&str, u64)> = TARGETS.iter().map(|(_, taken, _)| (*taken, 1_000)).collect();
+        tally.at_least(&taken)
     },
 };
 
@@ -54,7 +55,7 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 fn mutations(index: u64, seed: u64, tally: &mut Tally) {
-    let (name, target) = TARGETS[(index % TARGETS.len() as u64) as usize];
+    let (name, taken, target) = TARGETS[(index % TARGETS.len() as u64) as usize];
     let corpus = corpus(name);
     assert!(!corpus.is_empty(), "the corpus of {name} is empty");
     // The first unit of a target begins with the corpus itself.
@@ -75,6 +76,7 @@ fn mutations(index: u64, seed: u64, tally: &mut Tally) {
     };
     batch::run(count, &case, tally);
     tally.count(name, count);
+    tally.count(taken, tally.counted("inputs that were taken"));
 }
 
 /// A few changes of the kinds that libFuzzer makes.
