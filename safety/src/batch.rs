@@ -166,7 +166,8 @@ pub fn run<'a>(count: u64, case: &dyn Fn(u64) -> Case<'a>, tally: &mut Tally) {
     let page = Page::new();
     let shared = page.shared();
     let processors = std::thread::available_parallelism().map_or(1, |n| n.get()).min(CHILDREN);
-    let mut children: Vec<Option<Child>> = (0..processors).map(|slot| Some(Child::start(slot, shared, count, case))).collect();
+    let mut children: Vec<Option<Child>> =
+        (0..processors).map(|slot| Some(Child::start(slot, shared, count, case))).collect();
     while children.iter().any(Option::is_some) {
         std::thread::sleep(Duration::from_millis(3));
         for (slot, place) in children.iter_mut().enumerate() {

@@ -109,8 +109,7 @@ impl Tally {
     /// Fails unless each of these was met at least so often.
     pub fn at_least(&self, wanted: &[(&str, u64)]) -> Result<(), String> {
         let few = wanted.iter().filter(|(what, n)| self.counted(what) < *n);
-        let few: Vec<String> =
-            few.map(|(what, n)| format!("{what}: {} of at least {n}", self.counted(what))).collect();
+        let few: Vec<String> = few.map(|(what, n)| format!("{what}: {} of at least {n}", self.counted(what))).collect();
         if few.is_empty() {
             Ok(())
         } else {

@@ -36,8 +36,7 @@ use table::Row;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// All lanes, in the order of the table.
-static LANES: &[&Lane] = 
-    &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &damaged::DAMAGED, &fuzz::FUZZ];
+static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &damaged::DAMAGED, &fuzz::FUZZ];
 
 /// Counts what each thread takes, for the lane of damaged files.
 #[global_allocator]

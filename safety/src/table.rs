@@ -24,7 +24,8 @@ impl Row {
     pub fn json(&self) -> String {
         let Row { lane, cases, lost, crashed, seconds, why } = self;
         let why = why.as_ref().map_or_else(String::new, |why| {
-            let plain: String = why.chars().map(|c| if c == '"' || c == '\\' || c.is_control() { ' ' } else { c }).collect();
+            let plain: String =
+                why.chars().map(|c| if c == '"' || c == '\\' || c.is_control() { ' ' } else { c }).collect();
             format!(r#", "not_run": "{plain}""#)
         });
         format!(

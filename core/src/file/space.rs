@@ -252,7 +252,13 @@ impl Space {
         // Whoever took them for free would write over them.
         let (metas, got) = ((1 << super::meta::META_PAGES) - 1, chunk.used[0]);
         if index == 0 && got & metas != metas {
-            return Err(Error::corrupt("space chunk (meta page marked free)", at.0, BODY_AT as u32, metas, got & metas));
+            return Err(Error::corrupt(
+                "space chunk (meta page marked free)",
+                at.0,
+                BODY_AT as u32,
+                metas,
+                got & metas,
+            ));
         }
         self.chunks.insert(index, chunk);
         Ok(())

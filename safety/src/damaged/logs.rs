@@ -11,10 +11,10 @@
 //!
 //! A frame that nothing behind it claims was durable may be the torn end of the log, so a flip in it costs it.
 
-use crate::batch::Case;
 use super::look::{Damaged, Expect};
 use super::pages::damaged;
 use super::worlds::{World, Worlds};
+use crate::batch::Case;
 use crate::files::{u32_at, u64_at, Files};
 use nyro::testing::Rng;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};

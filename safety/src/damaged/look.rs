@@ -10,8 +10,8 @@
 //! Where checksums were made right again over wrong content (*hostile* files) no answer is promised, only that there is
 //! one: no panic, no hang, no huge allocation.
 
-use crate::batch::{Case, Mark, Marks};
 use super::worlds::{digest_of, disk_of, open, Held, State, Way, World};
+use crate::batch::{Case, Mark, Marks};
 use crate::files::Files;
 use crate::lane::lost;
 use nyro::testing::{OsDisk, Rng, SimDisk, SimEnv, SystemEnv, TempDir};
@@ -215,7 +215,9 @@ impl<'w> Damaged<'w> {
             lost(format!("the collections are {names:?}"));
         }
         for (name, hashes, whole) in found {
-            let Some(held) = state.collections.get(*name) else { lost(format!("a collection {name:?} that never was")) };
+            let Some(held) = state.collections.get(*name) else {
+                lost(format!("a collection {name:?} that never was"))
+            };
             let mut wanted: Vec<u64> = held.values().map(|stored| stored.hash).collect();
             let mut hashes = hashes.clone();
             wanted.sort_unstable();

@@ -6,9 +6,9 @@
 //!   nothing wrong      meta pages of an older copy
 //! ```
 
-use crate::batch::Case;
 use super::look::{Damaged, Expect};
 use super::worlds::{Way, World, Worlds};
+use crate::batch::Case;
 use crate::files::{u64_at, Files, PAGE};
 use nyro::testing::Rng;
 use nyro::ReadMode;

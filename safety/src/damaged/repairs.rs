@@ -9,12 +9,12 @@
 //!
 //! The tests of `core/tests/engine/repair` check more of the report, on fewer files.
 
-use crate::batch::{Case, Mark, Marks};
 use super::pages::wrong_content;
 use super::worlds::{disk_of, World, Worlds};
+use crate::batch::{Case, Mark, Marks};
 use crate::files::{Files, NAME, PAGE};
-use crate::layout::{key_of, Place, Role};
 use crate::lane::lost;
+use crate::layout::{key_of, Place, Role};
 use nyro::testing::{self, Disk, Rng, SimEnv, TestConfig};
 use nyro::{Control, Database, Document, Error, RepairOptions, RepairReport, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,10 +73,14 @@ fn damage(files: &mut Files, damaged: &mut BTreeSet<usize>, rng: &mut Rng) -> St
 fn check(world: &World, files: &Files, damaged: Option<&BTreeSet<usize>>, n: u64, marks: &Marks<'_>) {
     let disk = disk_of(files);
     let (old, new): (Arc<dyn Disk>, Arc<dyn Disk>) = (Arc::new(disk.clone()), Arc::new(disk.clone()));
-    let options =
-        RepairOptions { cache_bytes: 1 << 20, trust_unchecked: damaged.is_none() && n % 2 == 0, ..RepairOptions::default() };
+    let options = RepairOptions {
+        cache_bytes: 1 << 20,
+        trust_unchecked: damaged.is_none() && n % 2 == 0,
+        ..RepairOptions::default()
+    };
     let config = TestConfig { segment_bytes: 64 << 10, ..TestConfig::default() };
-    let done = testing::repair((old, NAME), (new.clone(), NEW), Arc::new(SimEnv::new(5)), &config, &options, Control::new());
+    let done =
+        testing::repair((old, NAME), (new.clone(), NEW), Arc::new(SimEnv::new(5)), &config, &options, Control::new());
     for (name, bytes) in &files.0 {
         if disk.read_file(name) != *bytes {
             lost(format!("{name} was written to"));
@@ -138,7 +142,8 @@ fn account(
         let spare = format!("recovered-{}", tree.unwrap_or(0));
         // Where its name was lost it may have an older one.
         let named_by = |place: &&Place| place.tree == 0 && place.key.ends_with(name.as_bytes());
-        let name_lost = world.layout.documents.iter().find(named_by).is_some_and(|place| !place.pages.is_disjoint(damaged));
+        let name_lost =
+            world.layout.documents.iter().find(named_by).is_some_and(|place| !place.pages.is_disjoint(damaged));
         let anywhere = |key: &[u8], hash: u64| found.values().any(|documents| documents.get(key) == Some(&hash));
         let got = found.get(name).or_else(|| found.get(&spare));
         for (key, stored) in held {

@@ -171,7 +171,16 @@ impl Builder {
         let disk = SimDisk::new(SimOptions { file_capacity: 4 << 20, seed: 0 });
         let db = testing::open(Arc::new(disk.clone()), Arc::new(SimEnv::new(seed)), NAME, config).expect("opens");
         let states = vec![State::default()];
-        Builder { name, disk, db, rng: Rng::new(seed), now: BTreeMap::new(), states, commits: vec![0], older: Vec::new() }
+        Builder {
+            name,
+            disk,
+            db,
+            rng: Rng::new(seed),
+            now: BTreeMap::new(),
+            states,
+            commits: vec![0],
+            older: Vec::new(),
+        }
     }
 
     /// One commit with these documents.
@@ -297,7 +306,10 @@ fn commits_of(files: &Files, commits: &[u64]) -> Vec<Frame> {
         let start = u64_at(bytes, 40);
         let mut at = 512;
         // Frames of an earlier use of the segment name other places.
-        while at + 48 <= bytes.len() && (1..=3).contains(&bytes[at + 12]) && u64_at(bytes, at + 16) == start + at as u64 - 512 {
+        while at + 48 <= bytes.len()
+            && (1..=3).contains(&bytes[at + 12])
+            && u64_at(bytes, at + 16) == start + at as u64 - 512
+        {
             let size = 48 + (u32_at(bytes, at + 8) as usize).next_multiple_of(8);
             let state = commits.iter().position(|commit| *commit == u64_at(bytes, at + 24));
             let end_lsn = start + (at + size) as u64 - 512;

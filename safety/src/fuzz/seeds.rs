@@ -17,7 +17,10 @@ fn documents() -> Vec<(&'static str, Document)> {
         ("id-alone", doc! { "_id": 1 }),
         ("id-behind", doc! { "a": 1, "_id": "key", "b": [1, 2.5, "x"] }),
         ("numbers", doc! { "_id": (-1), "a": (u64::MAX), "b": (i64::MIN), "c": 0.1, "d": (f64::NAN), "e": (-0.0) }),
-        ("types", doc! { "_id": (&[1_u8, 2]), "t": (Timestamp::from_millis(1)), "n": null, "b": true, "x": (Value::Ext(5, vec![1, 2])) }),
+        (
+            "types",
+            doc! { "_id": (&[1_u8, 2]), "t": (Timestamp::from_millis(1)), "n": null, "b": true, "x": (Value::Ext(5, vec![1, 2])) },
+        ),
         ("words", doc! { "_id": 2, "$date": 1, "$$x": { "$binary": "no" }, "": "" }),
         ("nested", nested),
     ]
@@ -42,7 +45,8 @@ fn make_the_corpus() {
     }
     write("open_file", "raw", &[&[0xff][..], b"NyroDB\x1a\x0a"].concat());
     let ordinal = [0x80, 0x80, 0x04];
-    let changes = [put(1, &doc! { "_id": 5, "n": 1 }), vec![2, 1, 2, 0xa1, b'x'], vec![3, 2], put(9, &doc! { "_id": "new" })];
+    let changes =
+        [put(1, &doc! { "_id": 5, "n": 1 }), vec![2, 1, 2, 0xa1, b'x'], vec![3, 2], put(9, &doc! { "_id": "new" })];
     for (at, change) in changes.iter().enumerate() {
         let one = frame(0, &[&ordinal[..], change].concat());
         write("log", &format!("change-{at}"), &[&[0x20][..], &one].concat());

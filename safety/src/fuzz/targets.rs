@@ -12,8 +12,8 @@
 
 use nyro::testing::{self, CrashPolicy, SimDisk, SimEnv, SimOptions, TestConfig};
 use nyro::{
-    compare, compare_raw, doc, Database, Document, Durability, Error, Id, Options, RawDocument, RawDocumentBuf, ReadMode,
-    Result, Snapshot, Value,
+    compare, compare_raw, doc, Database, Document, Durability, Error, Id, Options, RawDocument, RawDocumentBuf,
+    ReadMode, Result, Snapshot, Value,
 };
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -131,7 +131,8 @@ pub fn open_file(input: &[u8]) -> bool {
         let length = usize::from(input.byte()) % 64;
         let file = &mut files[at].1;
         // Both meta pages: one alone would only say that the other counts.
-        let places = if page < 2 && file.len() % PAGE == 0 { vec![0, PAGE] } else { vec![page * PAGE % file.len().max(1)] };
+        let places =
+            if page < 2 && file.len() % PAGE == 0 { vec![0, PAGE] } else { vec![page * PAGE % file.len().max(1)] };
         let bytes = input.bytes(length);
         for place in places {
             let place = (place + offset).min(file.len());
@@ -293,7 +294,12 @@ fn seal_log(bytes: &mut [u8]) {
 /// MessagePack, or JSON where it is text.
 pub fn document(input: &[u8]) -> bool {
     let unchecked = RawDocument::unvalidated(input);
-    let _ = (unchecked.iter().count(), unchecked.id(), unchecked.get("_id").is_some(), unchecked.get_path("a.b.0").is_some());
+    let _ = (
+        unchecked.iter().count(),
+        unchecked.id(),
+        unchecked.get("_id").is_some(),
+        unchecked.get_path("a.b.0").is_some(),
+    );
     let _ = (unchecked.to_json(), unchecked.to_document(), unchecked.to_json_pretty());
     let as_text = std::str::from_utf8(input).is_ok_and(json);
     let Ok(raw) = RawDocument::from_bytes(input) else { return as_text };
@@ -311,7 +317,11 @@ pub fn document(input: &[u8]) -> bool {
         let other = again.iter().find(|(known, _)| known == name).expect("each field is in both");
         assert_eq!(compare_raw(*value, other.1), Ordering::Equal, "field {name}");
         for (_, second) in &fields[..i.min(20)] {
-            assert_eq!(compare_raw(*value, *second), compare_raw(*second, *value).reverse(), "an order has two directions");
+            assert_eq!(
+                compare_raw(*value, *second),
+                compare_raw(*second, *value).reverse(),
+                "an order has two directions"
+            );
         }
     }
     store(raw);
@@ -426,7 +436,8 @@ impl Run {
             }
             13 => {
                 let there = self.now.get(&name).and_then(|held| held.get(&id)).copied();
-                let replaced = self.db.collection::<Document>(&name).replace_one(key, &with_id(id, size)).expect("replaces");
+                let replaced =
+                    self.db.collection::<Document>(&name).replace_one(key, &with_id(id, size)).expect("replaces");
                 assert_eq!(replaced, there.is_some());
                 if replaced {
                     self.now.entry(name).or_default().insert(id, size);
@@ -458,8 +469,7 @@ impl Run {
     /// Several changes; all of them, or none.
     fn transaction(&mut self, input: &mut Input<'_>, changes: u8, end: usize) {
         let mut then = self.now.clone();
-        let changes: Vec<[u8; 3]> =
-            (0..changes % 12).map(|_| [input.byte(), input.byte(), input.byte()]).collect();
+        let changes: Vec<[u8; 3]> = (0..changes % 12).map(|_| [input.byte(), input.byte(), input.byte()]).collect();
         let done = self.db.write(|tx| {
             for [what, id, size] in &changes {
                 let name = format!("collection {}", what >> 6);

@@ -10,9 +10,9 @@
 //! ```
 
 use super::cut::look;
-use crate::lane::{lost, Tally};
 use super::model::{contents, Model};
 use super::workload::{Parameters, Session, NAME};
+use crate::lane::{lost, Tally};
 use nyro::testing::{CrashPolicy, Persist, Rng, SimDisk, SimError, SimOptions};
 use nyro::Error;
 
@@ -83,7 +83,16 @@ fn fail_at(p: &Parameters, operation: u64, error: SimError, persist: Persist, rn
             0 => history.after_process_crash(at + 1),
             _ => history.after_power_cut(at + 1),
         };
-        look(p, &format!("{what}; image {round}"), &session.disk, &history.states, allowed, image, rng, &mut Tally::default());
+        look(
+            p,
+            &format!("{what}; image {round}"),
+            &session.disk,
+            &history.states,
+            allowed,
+            image,
+            rng,
+            &mut Tally::default(),
+        );
     }
     if !stopped {
         writing_works(&mut session, &what);

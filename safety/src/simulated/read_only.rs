@@ -6,9 +6,9 @@
 //! ```
 
 use super::cut::{record, Recorded};
-use crate::lane::Tally;
 use super::model::contents;
 use super::workload::{Parameters, NAME};
+use crate::lane::Tally;
 use nyro::testing::{self, CrashPolicy, Rng, SimDisk, SimEnv, TestConfig};
 use nyro::{Database, Error, Options, ReadMode, Result};
 use std::sync::Arc;
