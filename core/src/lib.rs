@@ -40,6 +40,7 @@ pub(crate) mod memory;
 pub(crate) mod meter;
 #[cfg(not(loom))]
 pub(crate) mod options;
+pub(crate) mod plant;
 pub(crate) mod record;
 #[cfg(not(loom))]
 pub(crate) mod repair;

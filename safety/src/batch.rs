@@ -15,7 +15,7 @@
 //! clock, too.
 
 use crate::allocator;
-use crate::lane::{attempt, Failure, Tally};
+use crate::lane::{attempt, keep_panics, Failure, Tally};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
@@ -248,17 +248,9 @@ fn ending(status: i32) -> String {
     }
 }
 
-thread_local! {
-    /// Where the last panic was.
-    static PLACE: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
-}
-
 /// The child: takes cases until none is left.
 fn work<'a>(slot: usize, shared: &Shared, count: u64, case: &dyn Fn(u64) -> Case<'a>) {
-    // A failure is told with its case, and with the place of the panic, by the parent.
-    std::panic::set_hook(Box::new(|info| {
-        PLACE.set(info.location().map(|at| format!(" ({}:{})", at.file(), at.line())).unwrap_or_default());
-    }));
+    keep_panics();
     let place = &shared.slots[slot];
     loop {
         let index = shared.next.fetch_add(1, SeqCst);
@@ -273,7 +265,7 @@ fn work<'a>(slot: usize, shared: &Shared, count: u64, case: &dyn Fn(u64) -> Case
         let failure = attempt(|| run(&Marks(shared)));
         let peak = allocator::peak_since(held);
         if let Some(failure) = failure {
-            shared.fail(failure.lost, &format!("{name}: {}{}", failure.text, PLACE.take()));
+            shared.fail(failure.lost, &format!("{name}: {}", failure.text));
         }
         if peak > MEMORY_BYTES + bytes {
             shared.fail(false, &format!("{name}: took {peak} bytes of memory"));
@@ -333,7 +325,7 @@ mod tests {
         });
         texts.sort();
         assert_eq!(cases, 17, "{texts:?}");
-        assert!(texts[0].starts_with("case 3: three (safety/src/batch.rs"), "{texts:?}");
+        assert!(texts[0].starts_with("case 3: safety/src/batch.rs:") && texts[0].ends_with(": three"), "{texts:?}");
         assert!(texts[1].starts_with("case 5: ended by signal 6"), "{texts:?}");
         assert!(texts[2].starts_with("case 6: ended by signal 9"), "{texts:?}");
         assert!(texts[3].starts_with("case 7: hangs"), "{texts:?}");

@@ -6,15 +6,16 @@
 //!        +-- Tally: cases, distinct states, counters      a panic in a unit is a failure of that unit
 //!
 //!   standard run: units 0..standard, the same each time     extended: until the time is over
-//!   hunt:         until the first failure                   one unit: to repeat a failure
+//!   one unit:     to repeat a failure                       short units: for the lane `planted`
 //! ```
 //!
-//! A failure that is *lost* broke a promise about content (a commit missing, a wrong answer, a file that can't be
-//! opened); all others (a panic of the library, a broken rule about writes, a hang) are *crashed*.
+//! A failure is *lost* if the harness found it: content that was promised is missing or other, a file does not open, a
+//! rule about writes was broken. It is *crashed* if the library itself panicked, hung, or ended the process.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
-use std::panic::{catch_unwind, panic_any, AssertUnwindSafe};
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -47,6 +48,8 @@ pub struct Tally {
     pub cases: u64,
     /// Cases that count once for each digest.
     pub states: HashSet<u64>,
+    /// The unit is to be short: a bug is hunted, and another lane waits for its turn.
+    pub short: bool,
     counters: BTreeMap<&'static str, u64>,
     failures: Vec<Failure>,
 }
@@ -58,25 +61,34 @@ pub struct Failure {
     pub text: String,
 }
 
-/// The payload of a panic that says that content was lost or wrong.
-struct Lost(String);
-
-/// Ends the unit: content that was promised is not there, or is another.
+/// Ends the unit: a promise is broken.
+#[track_caller]
 pub fn lost(text: impl Display) -> ! {
-    panic_any(Lost(text.to_string()))
+    panic!("{text}")
 }
 
-/// What came of calling something that may panic.
+thread_local! {
+    /// Where this thread panicked last, and the text with it.
+    static LAST: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
+}
+
+/// Keeps what a panic says instead of printing it; [`attempt`] tells.
+pub fn keep_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let text = info.payload().downcast_ref::<String>().cloned();
+        let text = text.or_else(|| info.payload().downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let text = text.unwrap_or_else(|| "a panic without a text".to_owned());
+        let place = info.location().map_or_else(String::new, |place| place.to_string());
+        let _ = LAST.try_with(|last| *last.borrow_mut() = Some((place, text)));
+    }));
+}
+
+/// What came of calling something that may panic: an assertion of this crate, or one of the library's.
 pub fn attempt(work: impl FnOnce()) -> Option<Failure> {
-    let payload = catch_unwind(AssertUnwindSafe(work)).err()?;
-    Some(match payload.downcast::<Lost>() {
-        Ok(lost) => Failure { lost: true, text: lost.0 },
-        Err(other) => {
-            let text = other.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| other.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-            Failure { lost: false, text: text.unwrap_or_else(|| "a panic without a text".to_owned()) }
-        }
-    })
+    let _ = LAST.take();
+    catch_unwind(AssertUnwindSafe(work)).err()?;
+    let (place, text) = LAST.take().unwrap_or_default();
+    Some(Failure { lost: place.starts_with("safety/"), text: format!("{place}: {text}") })
 }
 
 impl Tally {
@@ -117,6 +129,11 @@ impl Tally {
         }
     }
 
+    /// The first that failed.
+    pub fn first_failure(&self) -> Option<&Failure> {
+        self.failures.first()
+    }
+
     fn add(&mut self, other: Tally) {
         self.cases += other.cases;
         self.states.extend(other.states);
@@ -134,8 +151,6 @@ pub enum Extent {
     Standard,
     /// New units until the time is over.
     For(Duration),
-    /// Until a unit fails or the time is over.
-    Hunt(Duration),
     /// One unit.
     Unit(u64),
 }
@@ -164,9 +179,6 @@ impl Lane {
             Extent::Standard => index < self.standard,
             Extent::Unit(_) => index == 0,
             Extent::For(time) => start.elapsed() < time,
-            Extent::Hunt(time) => {
-                start.elapsed() < time && total.lock().expect("no panic while it is held").failures.is_empty()
-            }
         };
         std::thread::scope(|scope| {
             for _ in 0..jobs {
@@ -196,11 +208,20 @@ impl Lane {
         Outcome { cases: tally.total(), lost, crashed, seconds: start.elapsed().as_secs_f64() }
     }
 
-    fn unit(&self, index: u64, seed: u64) -> Tally {
-        let mut tally = Tally::default();
+    /// Does a short unit, and tells nobody.
+    pub fn try_unit(&self, index: u64, seed: u64) -> Tally {
+        self.do_unit(index, seed, Tally { short: true, ..Tally::default() })
+    }
+
+    fn do_unit(&self, index: u64, seed: u64, mut tally: Tally) -> Tally {
         if let Some(failure) = attempt(|| (self.unit)(index, seed.wrapping_add(index), &mut tally)) {
             tally.fail(failure);
         }
+        tally
+    }
+
+    fn unit(&self, index: u64, seed: u64) -> Tally {
+        let tally = self.do_unit(index, seed, Tally::default());
         for failure in tally.failures.iter().take(SHOWN) {
             let kind = if failure.lost { "LOST" } else { "CRASHED" };
             println!("{}: {kind} in unit {index} (--lane {} --seed {seed} --unit {index})", self.name, self.name);

@@ -23,6 +23,8 @@ mod fuzz;
 mod lane;
 #[path = "../../core/tests/engine/repair/layout.rs"]
 mod layout;
+mod planted;
+mod rules;
 mod simulated;
 mod table;
 
@@ -36,7 +38,8 @@ use table::Row;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// All lanes, in the order of the table.
-static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &damaged::DAMAGED, &fuzz::FUZZ];
+static LANES: &[&Lane] =
+    &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &damaged::DAMAGED, &fuzz::FUZZ, &planted::PLANTED];
 
 /// Counts what each thread takes, for the lane of damaged files.
 #[global_allocator]
@@ -50,6 +53,8 @@ struct Arguments {
     unit: Option<u64>,
     json: bool,
     list: bool,
+    /// This process hunts a bug.
+    plant: Option<String>,
     /// This process is the lane itself; the file to write the row to.
     result: Option<String>,
 }
@@ -67,6 +72,7 @@ impl Arguments {
                 "--seconds" => arguments.seconds = Some(number(value()?)?),
                 "--unit" => arguments.unit = Some(number(value()?)?),
                 "--result" => arguments.result = Some(value()?),
+                "--plant" => arguments.plant = Some(value()?),
                 "--json" => arguments.json = true,
                 "--list" => arguments.list = true,
                 other => return Err(format!("{other} is no argument; see the head of safety/src/main.rs")),
@@ -152,6 +158,7 @@ fn spawn(lane: &Lane, arguments: &Arguments, seconds: Option<u64>, result: &Path
 }
 
 fn main() -> ExitCode {
+    lane::keep_panics();
     let arguments = match Arguments::parse() {
         Ok(arguments) => arguments,
         Err(text) => {
@@ -159,6 +166,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(bug) = &arguments.plant {
+        return planted::hunt(bug, arguments.seed());
+    }
     let chosen = arguments.chosen();
     if arguments.list {
         for lane in &chosen {

@@ -29,6 +29,7 @@ use crate::file::page::{self, PageBuf, PageKind, PageNo, PageSink, PageSource, P
 use crate::file::tree::Cursor;
 use crate::int_map::IntSet;
 use crate::log::Lsn;
+use crate::plant::{planted, Bug};
 use crate::record::block::ClosedBlock;
 use crate::record::extent::{self, HeapExtent};
 use crate::sync::{Arc, Ordering};
@@ -263,9 +264,13 @@ impl Engine {
         self.space.lock().begin_checkpoint();
         let folded = self.fold_all(work, &old, order);
         let synced = folded.and_then(|(meta, outcome)| {
+            if planted(Bug::UnitSwappedEarly) {
+                outcome.adopted.iter().for_each(|(page, pages)| self.pages.unit_written(*page, *pages));
+            }
             self.sync_data()?;
-            if let (Some(log), true) = (self.log.get(), self.config.durable()) {
-                log.sync_through(Lsn(work.lsn))?;
+            match self.log.get() {
+                Some(log) if self.config.durable() && !planted(Bug::LogNotSynced) => log.sync_through(Lsn(work.lsn))?,
+                _ => {}
             }
             Ok((meta, outcome))
         });
@@ -276,7 +281,14 @@ impl Engine {
                 return Err(e);
             }
         };
-        meta.clean = order.clean;
+        meta.clean = order.clean || planted(Bug::CleanTooEarly);
+        if planted(Bug::GrowthNotDurable) {
+            self.grow_to(self.pages.len() + 1)?;
+            meta.file_pages = self.pages.len();
+        }
+        if let (Some(log), true) = (self.log.get(), planted(Bug::LogReleasedEarly)) {
+            log.release_before(Lsn(work.lsn))?;
+        }
         let meta = self.install_meta(meta)?;
         let retired = self.space.lock().finish_checkpoint();
         Ok(Done { meta, outcome, retired })
@@ -337,7 +349,8 @@ impl Engine {
     fn write_heap(&self, sink: &mut Sink<'_>, heap: &Heap, outcome: &Outcome) -> Result<()> {
         let adopted: std::collections::HashSet<PageNo> = outcome.adopted.iter().map(|(page, _)| *page).collect();
         for block in heap.blocks.iter().filter(|block| adopted.contains(&block.page)) {
-            sink.copy(block.page, block.unit.bytes(), page::seal)?;
+            let seal = if planted(Bug::BlockNotSealed) { |_: &mut [u8], _, _| {} } else { page::seal };
+            sink.copy(block.page, block.unit.bytes(), seal)?;
         }
         for extent in heap.extents.iter().filter(|extent| adopted.contains(&extent.page)) {
             sink.copy(extent.page, extent.unit.bytes(), extent::seal)?;
@@ -359,7 +372,7 @@ impl Engine {
     }
 
     fn sync_data(&self) -> Result<()> {
-        if !self.config.durable() {
+        if !self.config.durable() || planted(Bug::DataNotSynced) {
             return Ok(());
         }
         // Invariant 6: the system may have dropped what it failed to write, lengths included, and will not tell
@@ -393,7 +406,12 @@ impl Engine {
         moved.hold(&writer.state.active);
         let held: IntSet<PageNo> = moved.held.iter().map(|(page, _)| *page).collect();
         let moved = (!moved.is_empty()).then(|| Arc::new(moved));
-        let state = State::new(writer.state.number + 1, meta.clone(), None, writer.state.active.clone());
+        let active = match planted(Bug::NewestDeltaLost) {
+            true => Arc::new(Delta::new(&self.pool, work.commit, Room::default())),
+            false => writer.state.active.clone(),
+        };
+        let state = State::new(writer.state.number + 1, meta.clone(), None, active);
+        let moved = moved.filter(|_| !planted(Bug::RelocationUnknown));
         let state = state.with_moves(Moves { active: moved, frozen: None });
         writer.state = Arc::new(state);
         self.published.publish(writer.state.clone());
@@ -402,6 +420,14 @@ impl Engine {
         let mut list = self.retired.lock();
         let before = work.moved.iter().flat_map(|moved| moved.held.iter().copied());
         let now = retired.into_iter().filter(|(page, _)| !held.contains(page));
+        let discarded = match planted(Bug::HeapPageReleasedEarly) {
+            true => {
+                let mut space = self.space.lock();
+                discarded.iter().for_each(|(page, pages)| space.unpin(*page, *pages));
+                Vec::new()
+            }
+            false => discarded,
+        };
         let pages = now.chain(discarded.iter().copied()).chain(before);
         list.extend(pages.map(|(page, pages)| (number, Retired::Pages(page, pages))));
         list.extend(work.heap.blocks.into_iter().map(|block| (number, Retired::Block(block))));
@@ -570,6 +596,7 @@ impl Engine {
     pub fn let_go(&self) {
         let _hold = self.pages.hold();
         let oldest = self.published.let_go();
+        let oldest = if planted(Bug::SnapshotNotHeld) { u64::MAX } else { oldest };
         let mut list = self.retired.lock();
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut *list).into_iter().partition(|(n, _)| *n <= oldest);
         *list = kept;
@@ -604,8 +631,13 @@ impl Engine {
             let page = meta.encode();
             for slot in 0..crate::file::meta::META_PAGES {
                 let offset = slot * PAGE_BYTES as u64;
-                let written = self.file.write_at(&page, offset).and_then(|()| self.file.sync_data());
+                let later = planted(Bug::MetasInOneSync) && slot == 0;
+                let sync = || if later { Ok(()) } else { self.file.sync_data() };
+                let written = self.file.write_at(&page, offset).and_then(|()| sync());
                 written.map_err(|e| self.latch(e))?;
+                if planted(Bug::SecondMetaLeftOut) {
+                    break;
+                }
             }
         }
         let meta = Arc::new(meta);

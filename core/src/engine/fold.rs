@@ -26,6 +26,7 @@ use crate::file::pages::Pages;
 use crate::file::tree::{self, TreeRoot};
 use crate::hash::{self, KeyHash};
 use crate::int_map::{IntMap, IntSet};
+use crate::plant::{planted, Bug};
 use crate::record::block;
 use crate::record::directory::{Entry, EntryBuilder};
 use std::collections::BTreeMap;
@@ -323,8 +324,8 @@ fn kill(
         return Err(Error::corrupt("directory entry (slot is not live)", page, slot, 1, 0));
     }
     match record.large.then(|| record.extent()).flatten() {
-        Some((page, _)) => retire_extent(sink, page),
-        None => Ok(()),
+        Some((page, _)) if !planted(Bug::LargeDocumentNotFreed) => retire_extent(sink, page),
+        _ => Ok(()),
     }
 }
 

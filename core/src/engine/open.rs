@@ -46,6 +46,7 @@ use crate::file::space::Space;
 use crate::log::{self, Log, LogConfig, Lsn, ReplayEnd, ReplayStart};
 use crate::memory::Pool;
 use crate::meter::{Meter, Timer};
+use crate::plant::{planted, Bug};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 use std::io;
 use std::sync::OnceLock;
@@ -193,7 +194,8 @@ impl Engine {
     /// durable before anything else is changed (Invariant 16).
     fn rewrite(&self, found: &FoundMeta) -> Result<()> {
         let page = found.meta.encode();
-        for slot in [found.slot, 1 - found.slot] {
+        let first = if planted(Bug::OtherMetaFirst) { 1 - found.slot } else { found.slot };
+        for slot in [first, 1 - first] {
             let written = self.file.write_at(&page, slot * PAGE_BYTES as u64).and_then(|()| self.file.sync_data());
             written.map_err(|e| Error::io("writing a meta page", e))?;
         }
@@ -232,7 +234,7 @@ impl Engine {
         let end = {
             let mut writer = self.writer.lock(Duration::MAX)?;
             let end = self.replay(meta, &mut writer)?;
-            writer.tip += JUMP;
+            writer.tip += if planted(Bug::NumbersReused) { 0 } else { JUMP };
             writer.next_ordinal += JUMP;
             self.published.publish_commit(writer.tip);
             self.catalog_commit.store(writer.tip, Ordering::Release);
@@ -242,6 +244,10 @@ impl Engine {
         // A length that is only visible may never become durable, where a sync failed: what the
         // checkpoint does not reach goes, so that growing is growing again.
         let reached = meta.file_pages * PAGE_BYTES as u64;
+        let reached = if planted(Bug::TailKept) { u64::MAX } else { reached };
+        if planted(Bug::LogRemovedBeforeRecovery) {
+            log::remove_segments(&*self.disk, &self.name, None)?;
+        }
         if self.file.len().map_err(|e| Error::io("reading the file's length", e))? > reached {
             self.file.truncate(reached).map_err(|e| Error::io("cutting the file", e))?;
         }
@@ -372,7 +378,9 @@ pub(super) fn choose_meta(pages: &[u8], name: &str) -> Result<FoundMeta> {
     };
     match (read(0), read(1)) {
         (Ok(a), Ok(b)) if a == b => Ok(FoundMeta { meta: a, slot: 0, twin: true, durable: false }),
-        (Ok(a), Ok(b)) if a.sequence >= b.sequence => Ok(FoundMeta { meta: a, slot: 0, twin: false, durable: false }),
+        (Ok(a), Ok(b)) if (a.sequence >= b.sequence) != planted(Bug::OlderMetaChosen) => {
+            Ok(FoundMeta { meta: a, slot: 0, twin: false, durable: false })
+        }
         (Ok(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false, durable: false }),
         (Ok(a), Err(_)) => Ok(FoundMeta { meta: a, slot: 0, twin: false, durable: false }),
         (Err(_), Ok(b)) => Ok(FoundMeta { meta: b, slot: 1, twin: false, durable: false }),

@@ -18,6 +18,7 @@ use super::writer_lock::WriterGuard;
 use super::{pace, Committed, Durability, Engine};
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
+use crate::plant::{planted, Bug};
 use crate::record::key;
 use crate::sync::Ordering;
 use std::cell::RefCell;
@@ -272,7 +273,14 @@ impl<'e> Transaction<'e> {
             Some(own) => (own.tip, own.put),
             None => {
                 let tip = self.writer.state.tip(&self.engine.pages, tree, key, hash)?;
-                (tip, tip.live().is_some())
+                let exists = match planted(Bug::PublishedTip) {
+                    true => {
+                        let at = self.engine.published.commit();
+                        self.writer.state.document(&self.engine.pages, at, tree, key)?.is_some()
+                    }
+                    false => tip.live().is_some(),
+                };
+                (tip, exists)
             }
         };
         if !wanted(exists)? {
@@ -353,7 +361,8 @@ impl<'e> Transaction<'e> {
         engine.active_bytes.store(memory, Ordering::Relaxed);
         engine.count_commit(changed);
         // Invariant 14: under `Sync` the sync publishes.
-        if engine.config.durability == Durability::Sync && engine.config.durable() {
+        let waits = engine.config.durability == Durability::Sync && !planted(Bug::ToldBeforeDurable);
+        if waits && engine.config.durable() {
             engine.published.set_applied(commit);
         } else {
             engine.published.publish_commit(commit);

@@ -21,6 +21,7 @@ use crate::file::space::Space;
 use crate::hash::KeyHash;
 use crate::log::Log;
 use crate::memory::Pool;
+use crate::plant::{planted, Bug};
 use crate::record::block::{self, ClosedBlock, OpenBlock};
 use crate::record::extent::{self, HeapExtent};
 use crate::record::key;
@@ -186,7 +187,8 @@ impl Writer {
                 order += 1;
             }
             let page = context.space.lock().give(context.pages, order)?;
-            let open = OpenBlock::new(context.pool, page, order, tree.into(), ordinal);
+            let named = if planted(Bug::TreeNotNamed) { CATALOG } else { tree };
+            let open = OpenBlock::new(context.pool, page, order, named.into(), ordinal);
             // SAFETY: the block's memory lives in `heap` and then in the checkpoint's and the retire
             // list, which free it only when no state that could reach it is left.
             unsafe { context.pages.put_heap(page, PageKind::Block, order, open.memory())? };
@@ -215,7 +217,8 @@ impl Writer {
         stub.extend_from_slice(key);
         let mut tail = [0; block::STUB_TAIL_BYTES];
         put_u48(&mut tail, 0, page.0);
-        put_u32(&mut tail, 6, document.len() as u32);
+        let sixteen = |length: u32| if planted(Bug::LengthOfSixteenBits) { length & 0xffff } else { length };
+        put_u32(&mut tail, 6, sixteen(document.len() as u32));
         stub.extend_from_slice(&tail);
         Ok(stub)
     }
@@ -232,7 +235,9 @@ impl Writer {
                     if let Some(frozen) = &self.state.frozen {
                         frozen.kill(version.index, commit);
                     }
-                    active.mark(old, commit);
+                    if !planted(Bug::DeathsForgotten) {
+                        active.mark(old, commit);
+                    }
                 }
                 Tip::Base(_) => active.mark(old, commit),
                 Tip::Absent => {}
@@ -358,7 +363,9 @@ impl Writer {
     fn replay_op(&mut self, context: Context<'_>, commit: u64, ahead: Ahead<'_>) -> Result<()> {
         let document = match ahead.op {
             frame::Op::Put { document, .. } => Some(document),
+            frame::Op::Delete { .. } if planted(Bug::DeleteNotReplayed) => return Ok(()),
             frame::Op::Delete { .. } => None,
+            frame::Op::DropTree { .. } if planted(Bug::DropNotReplayed) => return Ok(()),
             frame::Op::DropTree { tree } => {
                 self.saw_tree(tree);
                 self.drop_tree(tree);

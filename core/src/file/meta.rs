@@ -16,6 +16,7 @@ use super::page::{get_u32, get_u64, put_u32, put_u64, PageBuf, PAGE_BYTES};
 use super::space::SpaceRoot;
 use super::tree::TreeRoot;
 use crate::error::{Error, Result};
+use crate::plant::{planted, Bug};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The first eight bytes of every NyroDB file.
@@ -134,6 +135,11 @@ pub struct Meta {
     pub backups: Backups,
 }
 
+/// What the checksum covers: all that stands before it.
+fn covered(page: &[u8]) -> &[u8] {
+    &page[..if planted(Bug::MetaChecksumShort) { NEXT_ORDINAL_AT } else { CHECKSUM_AT }]
+}
+
 impl Meta {
     /// Seed of all unit checksums of this file.
     pub fn seed(&self) -> u64 {
@@ -167,7 +173,7 @@ impl Meta {
         put_u64(b, BLOCK_PAGES_AT, self.block_pages);
         put_u64(b, BLOCK_LIVE_BYTES_AT, self.block_live_bytes);
         self.backups.encode(&mut b[BACKUPS_AT..CHECKSUM_AT]);
-        let sum = xxh3_64(&b[..CHECKSUM_AT]);
+        let sum = xxh3_64(covered(b));
         put_u64(b, CHECKSUM_AT, sum);
         page
     }
@@ -180,7 +186,7 @@ impl Meta {
         // The version is looked at before the checksum: another version may keep its checksum elsewhere.
         let version = get_u32(b, VERSION_AT);
         let features = get_u64(b, REQUIRED_AT);
-        let expected = xxh3_64(&b[..CHECKSUM_AT]);
+        let expected = xxh3_64(covered(b));
         let got = get_u64(b, CHECKSUM_AT);
         if expected != got {
             if version != FORMAT_VERSION && version != 0 && version < 1 << 16 {

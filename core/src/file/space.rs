@@ -30,6 +30,7 @@ pub mod survey;
 use super::page::{self, get_u16, get_u48, get_u64, put_u16, put_u48, put_u64};
 use super::page::{PageBuf, PageKind, PageNo, PageSource, UnitHeader, PAGE_BYTES};
 use crate::error::{Error, Result};
+use crate::plant::{planted, Bug};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pages that one chunk of the bitmap covers.
@@ -443,6 +444,10 @@ impl Space {
         if !self.is_used(page, pages) {
             return Err(Error::corrupt("space chunk (page in use and marked free)", page.0, 0, 1, 0));
         }
+        if planted(Bug::PageReusedEarly) {
+            self.set_used(page, pages, false);
+            return Ok(());
+        }
         self.set_busy(page, pages, true);
         self.set_used(page, pages, false);
         self.note(page, pages, Change::Retired);
@@ -585,6 +590,9 @@ impl Space {
     pub fn abort_checkpoint(&mut self) {
         self.journaling = false;
         let journal = std::mem::take(&mut self.journal);
+        if planted(Bug::AbortForgotten) {
+            return;
+        }
         for (page, pages, change) in journal.into_iter().rev() {
             match change {
                 Change::Taken => self.set_used(page, pages, false),

@@ -20,6 +20,7 @@ use super::segment::UNIT_BYTES;
 use super::{list_segments, segment_name, Lsn};
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
+use crate::plant::{planted, Bug};
 use std::io;
 use std::sync::Arc;
 
@@ -81,7 +82,8 @@ pub fn replay(
     let log = EpochFiles::list(disk, base_name, start)?;
     let mut segment = log.find_start(start)?;
     let mut end = ReplayEnd { end: start.lsn, chain: start.chain, last_commit: None, frames: 0, dropped_bytes: 0 };
-    while let Some(frame) = segment.frame_at(end.end, log.seed).filter(|f| f.header.previous == end.chain) {
+    let follows = |frame: &RawFrame<'_>, chain| frame.header.previous == chain || planted(Bug::ChainNotChecked);
+    while let Some(frame) = segment.frame_at(end.end, log.seed).filter(|frame| follows(frame, end.chain)) {
         let lsn = end.end;
         end.end = Lsn(lsn.0 + frame.size());
         end.chain = frame.checksum;
@@ -174,7 +176,8 @@ impl<'a> EpochFiles<'a> {
         }
         let segment = self.load(sequence)?;
         segment.check_length(end.end)?;
-        let fits = |header: &SegmentHeader| header.start == end.end && header.chain == end.chain;
+        let follows = |header: &SegmentHeader| header.chain == end.chain || planted(Bug::ChainNotChecked);
+        let fits = |header: &SegmentHeader| header.start == end.end && follows(header);
         Ok(segment.header.as_ref().is_some_and(fits).then_some(segment))
     }
 
@@ -284,7 +287,7 @@ impl Loaded {
                 continue;
             }
             dropped = dropped.max(used.min(at + frame.size() as usize));
-            if frame.header.claim <= bad {
+            if frame.header.claim <= bad || planted(Bug::ClaimsIgnored) {
                 continue;
             }
             let within_budget = frame.size() <= budget;

@@ -21,6 +21,7 @@ use super::format::{seed_of, SegmentHeader, HEADER_BYTES};
 use super::{list_segments, remove_if_there, segment_name, Lsn};
 use crate::error::{Error, Result};
 use crate::file::disk::{Disk, DiskFile};
+use crate::plant::{planted, Bug};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -172,8 +173,15 @@ impl Maker {
 
     fn rename(&self, spare: &Segment, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         self.disk.rename(&spare.name, name)?;
-        self.disk.sync_dir()?;
+        self.sync_dir()?;
         Ok(spare.file.clone())
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        if planted(Bug::HeaderNotDurable) {
+            return Ok(());
+        }
+        self.disk.sync_dir()
     }
 
     fn make(&self, name: &str, length: u64) -> io::Result<Arc<dyn DiskFile>> {
@@ -184,7 +192,7 @@ impl Maker {
             file.allocate(length)?;
         }
         file.sync_data()?;
-        self.disk.sync_dir()?;
+        self.sync_dir()?;
         if !self.syncs_zeros {
             write_zeros(&*file, length)?;
         }

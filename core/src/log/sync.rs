@@ -19,6 +19,7 @@ use super::writer::Log;
 use super::Lsn;
 use crate::error::{Error, Result};
 use crate::file::disk::DiskFile;
+use crate::plant::{planted, Bug};
 use crate::signal::Signal;
 use crate::sync::{MutexGuard, Ordering};
 use std::collections::VecDeque;
@@ -211,7 +212,12 @@ impl Log {
         for segment in unsynced.iter().filter(|segment| current.as_ref().is_none_or(|c| !Arc::ptr_eq(c, segment))) {
             segment.file.end_stores();
         }
-        let result = self.timer.time(|| unsynced.iter().try_for_each(|segment| segment.file.sync_data()));
+        let sync = |segment: &Arc<Segment>| match planted(Bug::SyncLeftOut) {
+            true => Ok(()),
+            false => segment.file.sync_data(),
+        };
+        let result = self.timer.time(|| unsynced.iter().try_for_each(sync));
+        let result = result.or_else(|e| if planted(Bug::FailedSyncForgotten) { Ok(()) } else { Err(e) });
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut state = self.sync.lock();
         // Those whom this sync covers, and those who came meanwhile.

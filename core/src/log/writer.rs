@@ -18,6 +18,7 @@ use super::Lsn;
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
 use crate::meter::Timer;
+use crate::plant::{planted, Bug};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
 use std::fmt;
 use std::io;
@@ -314,6 +315,9 @@ impl Log {
     /// power cut the frame could otherwise be there and the zeros over it not.
     fn erase(&self, a: &Appender, failure: io::Error) -> Error {
         let file = &a.segment.file;
+        if planted(Bug::ShortFrameKept) {
+            return Error::io("writing to the log", failure);
+        }
         let erased = self.write_at(a, &[0; FRAME_HEADER_BYTES]).and_then(|()| self.sync_alone(&**file));
         match erased {
             Ok(()) => Error::io("writing to the log", failure),

@@ -15,6 +15,7 @@ use super::block::HeapUnit;
 use crate::file::page::{put_u32, put_u64, PageKind, PageNo, UnitHeader, PAGE_BYTES};
 use crate::file::pages::{extent_data_at, EXTENT_HEADER_BYTES, EXTENT_LENGTH_AT, EXTENT_PAGES_AT, EXTENT_PIECE_BYTES};
 use crate::memory::Pool;
+use crate::plant::{planted, Bug};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Pages that an extent for a document of `length` bytes has.
@@ -46,7 +47,9 @@ impl HeapExtent {
         let mut head = [0; EXTENT_HEADER_BYTES];
         UnitHeader { page, kind: PageKind::Extent, order: 0, generation: 0, tree }.encode(&mut head);
         put_u32(&mut head, EXTENT_PAGES_AT, pages as u32);
-        put_u32(&mut head, EXTENT_LENGTH_AT, document.len() as u32);
+        let length = document.len() as u32;
+        let length = if planted(Bug::LengthOfSixteenBits) { length & 0xffff } else { length };
+        put_u32(&mut head, EXTENT_LENGTH_AT, length);
         unit.write(0, &head);
         unit.clear(EXTENT_HEADER_BYTES, start);
         unit.write(start, document);

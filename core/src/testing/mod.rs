@@ -33,6 +33,7 @@ pub use crate::env_sim::{seed, Rng, SimEnv};
 pub use crate::file::disk::{Disk, DiskFile, Holder, LockError};
 pub use crate::file::os::OsDisk;
 pub use crate::file::sim::{is_power_cut, CrashPolicy, Observer, Persist, Replay, SimDisk, SimError, SimOptions};
+pub use crate::plant::{plant, Bug};
 pub use hooked::HookedDisk;
 pub use temp::TempDir;
 

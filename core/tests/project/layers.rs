@@ -5,7 +5,7 @@
 //!   3  engine
 //!   2  log  record  hash            document: record::key and error only; used by 4 only
 //!   1  file
-//!   0  control  error  sync  env  events  fork  int_map  memory  meter  signal
+//!   0  control  error  sync  env  events  fork  int_map  memory  meter  plant  signal
 //! ```
 //!
 //! The check reads the sources: every path that begins with `crate::`, and every chain of `super::` that
@@ -20,7 +20,7 @@ use std::path::Path;
 fn height(module: &str) -> u32 {
     match module {
         "control" | "error" | "sync" | "env" | "env_sim" | "events" | "fork" | "int_map" | "memory" | "meter"
-        | "signal" => 0,
+        | "plant" | "signal" => 0,
         "file" => 1,
         "log" | "record" | "hash" => 2,
         "engine" => 3,

@@ -28,14 +28,19 @@ pub struct Cutting {
     pub nest: Option<u64>,
 }
 
-/// At one place at most so many changes that are not durable are kept alone, and as many lost alone.
+/// At one place at most so many changes that are not durable are kept alone, lost alone, and torn alone; fewer where
+/// recoveries are cut, of which there are many.
 const ONE_BY_ONE: u64 = 24;
+const ONE_BY_ONE_NESTED: u64 = 4;
 
 /// How far behind a recovery its run is cut, too.
 const BEHIND_RECOVERY: u64 = 25;
 
+/// Steps on each image: more than twenty operations.
+const STEPS: usize = 10;
+
 /// One in so many recoveries of recoveries is cut, too.
-const DEEPER: u64 = 100;
+const DEEPER: u64 = 250;
 
 /// A run on its disk, recorded.
 pub struct Recorded {
@@ -55,7 +60,8 @@ pub fn record(p: &Parameters, tally: &mut Tally) -> Recorded {
     }
     session.compare(&session.db()).unwrap();
     session.close().unwrap();
-    tally.count("segments", session.watch.counted().1);
+    tally.count("segments", session.watch.segments());
+    tally.count("meta pages checked", session.watch.rules().metas_checked);
     let (history, counts) = session.end();
     counts.tell(tally);
     Recorded { disk, history }
@@ -70,6 +76,8 @@ struct Case<'a> {
     /// The oldest state allowed if the power is cut before the opening returns.
     promised: usize,
     states: &'a [Model],
+    /// The last commit number that somebody was told of.
+    given_out: u64,
     /// Count what a cut of its recovery gives; how deep it lies.
     nest: bool,
     depth: u32,
@@ -101,13 +109,20 @@ fn writes_of_metas(run: &SimDisk) -> HashSet<u64> {
 }
 
 /// All ways in which the power may go at this place that are tried: everything lost or kept, each change that is
-/// not durable kept alone and lost alone, and random ones.
-fn policies(pending: u64, random: u64, rng: &mut Rng) -> Vec<CrashPolicy> {
+/// not durable kept alone and lost alone, and random ones, as many as there is to choose from.
+fn policies(pending: u64, one_by_one: u64, random: u64, rng: &mut Rng) -> Vec<CrashPolicy> {
     let mut policies = vec![CrashPolicy::LoseAll, CrashPolicy::KeepAll];
-    let first = rng.below(pending.saturating_sub(ONE_BY_ONE) + 1);
-    for change in first..pending.min(first + ONE_BY_ONE) {
+    let random = match pending {
+        0 => return vec![CrashPolicy::LoseAll],
+        1 | 2 => random.div_ceil(3),
+        3..8 => random,
+        _ => 2 * random,
+    };
+    let first = rng.below(pending.saturating_sub(one_by_one) + 1);
+    for change in first..pending.min(first + one_by_one) {
         policies.push(CrashPolicy::LoseOne(change as usize));
         policies.push(CrashPolicy::KeepOne(change as usize));
+        policies.push(CrashPolicy::TearOne(change as usize, rng.next_u64()));
     }
     policies.extend((0..random).map(|_| CrashPolicy::Random(rng.next_u64())));
     policies
@@ -132,6 +147,7 @@ pub fn everywhere(p: &Parameters, run: &Recorded, how: Cutting, tally: &mut Tall
             allowed,
             promised: run.history.after_power_cut(operation).0,
             states: &run.history.states,
+            given_out: run.history.given_out(operation),
             nest: how.nest.is_some(),
             depth: 0,
             run: &run.disk,
@@ -139,7 +155,8 @@ pub fn everywhere(p: &Parameters, run: &Recorded, how: Cutting, tally: &mut Tall
         };
         let power = run.history.after_power_cut(operation);
         // A torn meta page is rare among random images, and what matters most.
-        for policy in policies(disk.pending() as u64, if meta { how.random + 12 } else { how.random }, &mut rng) {
+        let random = if meta { how.random + 12 } else { how.random };
+        for policy in policies(disk.pending() as u64, ONE_BY_ONE, random, &mut rng) {
             if how.nest.is_none_or(|share| rng.below(share) == 0) {
                 check(&case(format!("{policy:?}"), power), disk.crash_image(policy), &mut seen, &mut rng, tally);
             }
@@ -179,30 +196,36 @@ fn matched(case: &Case<'_>, db: &Database) -> usize {
 /// Opens the image, compares, works on it, reopens, compares again.
 fn check(case: &Case<'_>, image: SimDisk, seen: &mut Seen, rng: &mut Rng, tally: &mut Tally) {
     let digest = image.digest();
+    tally.count("images", 1);
     if !case.nest || case.depth > 0 {
         tally.states.insert(digest);
     }
-    // The same bytes with the same promise were looked at already; all of them durable, that is.
-    if !seen.insert((digest, case.allowed)) && image.pending() == 0 {
+    // The same bytes with the same promise were looked at already; what was durable of them may differ.
+    if !seen.insert((digest, case.allowed)) && (image.pending() == 0 || rng.below(4) > 0) {
         return;
     }
+    tally.count("images opened", 1);
     let cut_it = case.nest && (case.depth == 0 || case.depth == 1 && rng.below(DEEPER) == 0);
     if cut_it {
         image.record();
     }
     let begun = image.operations();
-    let p = Parameters { seed: rng.next_u64(), steps: 20, ..*case.p };
+    let p = Parameters { seed: rng.next_u64(), light: true, ..*case.p };
     let first = case.states[case.allowed.1].clone();
     let mut session = Session::begin(&p, image.clone(), first);
     session.open().unwrap_or_else(|e| lost(format!("it does not open: {e:?}; {}", case.trace())));
     let state = matched(case, &session.db());
+    let number = session.db().snapshot().unwrap_or_else(|e| lost(format!("{e:?}; {}", case.trace()))).commit();
+    if number < case.given_out {
+        lost(format!("commit {} was given out, and may be again after {number}; {}", case.given_out, case.trace()));
+    }
     let opened = image.operations();
     {
         let mut core = session.core.lock().unwrap();
         core.model = case.states[state].clone();
         core.history = History::new(case.states[state].clone());
     }
-    session.run_strictly(if cut_it { 5 } else { 20 });
+    session.run_strictly(if cut_it { 5 } else { STEPS });
     if session.db.is_none() {
         session.open().unwrap_or_else(|e| lost(format!("opening later: {e:?}; {}", case.trace())));
     }
@@ -221,28 +244,29 @@ fn check(case: &Case<'_>, image: SimDisk, seen: &mut Seen, rng: &mut Rng, tally:
     }
 }
 
-/// Looks at an image of a run that is known otherwise.
-#[allow(clippy::too_many_arguments)]
-pub fn look(
-    p: &Parameters,
-    what: &str,
-    run: &SimDisk,
-    states: &[Model],
-    allowed: (usize, usize),
-    image: SimDisk,
-    rng: &mut Rng,
-    tally: &mut Tally,
-) {
+/// Looks at what a run left that is known otherwise: after a power cut, or (`died`) the death of the process. With
+/// `nest` what the next process does is cut, too.
+pub fn look(p: &Parameters, what: &str, session: &Session, died: bool, nest: bool, rng: &mut Rng, tally: &mut Tally) {
+    let disk = &session.disk;
+    let history = session.core.lock().unwrap().history.clone();
+    let operation = disk.operations();
+    let power = history.after_power_cut(operation + 1);
+    let (image, allowed) = match died {
+        true => (disk.process_crash_image(), history.after_process_crash(operation + 1)),
+        false if rng.below(3) == 0 => (disk.crash_image(CrashPolicy::LoseAll), power),
+        false => (disk.crash_image(CrashPolicy::Random(rng.next_u64())), power),
+    };
     let case = Case {
         p,
         what: what.to_owned(),
         allowed,
-        promised: allowed.0,
-        states,
-        nest: false,
+        promised: power.0,
+        states: &history.states,
+        given_out: history.given_out(operation),
+        nest,
         depth: 0,
-        run,
-        operation: run.operations(),
+        run: disk,
+        operation,
     };
     check(&case, image, &mut Seen::default(), rng, tally);
 }
@@ -256,7 +280,7 @@ fn cut_recovery(case: &Case<'_>, run: &Recorded, recovery: Range<u64>, rng: &mut
             return;
         }
         let disk = replay.disk();
-        for policy in policies(disk.pending() as u64, 3, rng).into_iter().map(Some).chain([None]) {
+        for policy in policies(disk.pending() as u64, ONE_BY_ONE_NESTED, 3, rng).into_iter().map(Some).chain([None]) {
             let died = policy.is_none();
             let image = policy.map_or_else(|| disk.process_crash_image(), |policy| disk.crash_image(policy));
             // Nothing was shown to anyone before the opening returned.
@@ -266,7 +290,9 @@ fn cut_recovery(case: &Case<'_>, run: &Recorded, recovery: Range<u64>, rng: &mut
                 let history = &run.history;
                 (history.after_power_cut(operation), history.after_process_crash(operation), &history.states[..])
             };
+            let given_out = case.given_out.max(run.history.given_out(operation));
             let deeper = Case {
+                given_out,
                 p: case.p,
                 what: format!("{}; then operation {operation}, {policy:?}", case.what),
                 allowed: if died { process } else { power },

@@ -12,12 +12,15 @@
 use super::cut::look;
 use super::model::{contents, Model};
 use super::workload::{Parameters, Session, NAME};
-use crate::lane::{lost, Tally};
-use nyro::testing::{CrashPolicy, Persist, Rng, SimDisk, SimError, SimOptions};
+use crate::lane::Tally;
+use nyro::testing::{Persist, Rng, SimDisk, SimError, SimOptions};
 use nyro::Error;
 
 /// Steps that are tried after the first failure.
 const STEPS_AFTER: usize = 12;
+
+/// After one in so many failures the process dies, and the next one is cut at each of its operations.
+const RECUT: u64 = 250;
 
 fn begin(p: &Parameters) -> Session {
     let disk = SimDisk::new(SimOptions { seed: p.seed, ..SimOptions::default() });
@@ -71,29 +74,14 @@ fn fail_at(p: &Parameters, operation: u64, error: SimError, persist: Persist, rn
     let what = format!("{what}; told: {}", told.join("\n"));
     let stopped = session.core.lock().unwrap().stopped;
     tally.count("handles stopped", u64::from(stopped));
-    let at = session.disk.operations();
+    let mut looked = Tally::default();
     for round in 0..4 {
-        let image = match round {
-            0 => session.disk.process_crash_image(),
-            1 => session.disk.crash_image(CrashPolicy::LoseAll),
-            _ => session.disk.crash_image(CrashPolicy::Random(rng.next_u64())),
-        };
-        let history = session.core.lock().unwrap().history.clone();
-        let allowed = match round {
-            0 => history.after_process_crash(at + 1),
-            _ => history.after_power_cut(at + 1),
-        };
-        look(
-            p,
-            &format!("{what}; image {round}"),
-            &session.disk,
-            &history.states,
-            allowed,
-            image,
-            rng,
-            &mut Tally::default(),
-        );
+        // What a failed sync left visible and not durable is cut again, behind the next recovery.
+        let nest = round == 0 && rng.below(RECUT) == 0;
+        look(p, &format!("{what}; image {round}"), &session, round == 0, nest, rng, &mut looked);
     }
+    tally.count("images", looked.total());
+    tally.count("recoveries cut", looked.counted("recoveries cut"));
     if !stopped {
         writing_works(&mut session, &what);
     }
@@ -105,7 +93,7 @@ fn expected(e: &Error, session: &mut Session, what: &str) {
     match e {
         Error::Io { .. } | Error::DiskFull { .. } | Error::Full { .. } => {}
         Error::OutcomeUnknown { .. } | Error::WritesStopped { .. } => {
-            session.core.lock().unwrap().stopped = true;
+            session.core.lock().unwrap().stop();
         }
         e => panic!("{what}: {e:?}\n{}", session.disk.trace()),
     }

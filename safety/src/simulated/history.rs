@@ -10,6 +10,10 @@ pub struct History {
     started: Vec<(u64, usize)>,
     done: Vec<(u64, usize)>,
     durable: Vec<(u64, usize)>,
+    /// Commit numbers that somebody was told, with the disk operations.
+    numbers: Vec<(u64, u64)>,
+    /// A sync failed: what only the system's cache holds may be gone when the process is.
+    doubted: bool,
 }
 
 fn last(list: &[(u64, usize)], holds: impl Fn(u64) -> bool) -> usize {
@@ -19,7 +23,14 @@ fn last(list: &[(u64, usize)], holds: impl Fn(u64) -> bool) -> usize {
 impl History {
     /// Begins with a content that is durable.
     pub fn new(first: Model) -> History {
-        History { states: vec![first], started: Vec::new(), done: Vec::new(), durable: Vec::new() }
+        History {
+            states: vec![first],
+            started: Vec::new(),
+            done: Vec::new(),
+            durable: Vec::new(),
+            numbers: Vec::new(),
+            doubted: false,
+        }
     }
 
     /// A commit begins that would lead to `state`.
@@ -36,9 +47,15 @@ impl History {
         self.started.retain(|(_, state)| *state < index);
     }
 
-    /// It was acknowledged.
-    pub fn finish(&mut self, operation: u64, index: usize) {
+    /// It was acknowledged, with this commit number.
+    pub fn finish(&mut self, operation: u64, index: usize, number: u64) {
         self.done.push((operation, index));
+        self.numbers.push((operation, number));
+    }
+
+    /// The last commit number that somebody was told before a disk operation.
+    pub fn given_out(&self, operation: u64) -> u64 {
+        self.numbers.iter().rev().find(|(at, _)| *at <= operation).map_or(0, |(_, number)| *number)
     }
 
     /// Everything acknowledged is promised to survive a power cut from here on.
@@ -47,8 +64,14 @@ impl History {
         self.durable.push((operation, done));
     }
 
+    /// A call said that writing has stopped.
+    pub fn doubt(&mut self) {
+        self.doubted = true;
+    }
+
     /// A reopening found this state: it is the present, and durable; later ones never were.
     pub fn resume(&mut self, operation: u64, index: usize) {
+        self.doubted = false;
         self.states.truncate(index + 1);
         self.done.push((operation, index));
         self.durable.push((operation, index));
@@ -67,7 +90,7 @@ impl History {
 
     /// The states allowed after the process died behind disk operation `operation`.
     pub fn after_process_crash(&self, operation: u64) -> (usize, usize) {
-        let low = last(&self.done, |o| o <= operation);
+        let low = last(if self.doubted { &self.durable } else { &self.done }, |o| o <= operation);
         (low, self.newest(operation).max(low))
     }
 

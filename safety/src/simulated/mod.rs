@@ -55,7 +55,7 @@ pub static NESTED: Lane = Lane {
     name: "nested",
     what: "the recovery after a crash is cut, too, and the recovery after that",
     unit: nested,
-    standard: 24,
+    standard: 20,
     goal: 30_000,
     weight: 3,
     jobs: 0,
@@ -68,8 +68,8 @@ pub static IO_ERROR: Lane = Lane {
     name: "io_error",
     what: "every disk operation fails in turn, once or from then on; then on, dead, or cut",
     unit: io_error,
-    standard: 16,
-    goal: 20_000,
+    standard: 20,
+    goal: 8_000,
     weight: 4,
     jobs: 0,
     possible: || Ok(()),
@@ -77,7 +77,7 @@ pub static IO_ERROR: Lane = Lane {
 };
 
 const SYNC: Parameters =
-    Parameters { seed: 0, shape: Shape::Mixed, steps: 40, durability: Durability::Sync, tight: false };
+    Parameters { seed: 0, shape: Shape::Mixed, steps: 40, durability: Durability::Sync, tight: false, light: false };
 
 /// The kinds of workload, one after another.
 fn parameters(index: u64, seed: u64) -> Parameters {
@@ -93,22 +93,34 @@ fn parameters(index: u64, seed: u64) -> Parameters {
 }
 
 fn crash(index: u64, seed: u64, tally: &mut Tally) {
-    let p = parameters(index, seed);
+    match index % 50 {
+        7 | 27 => return read_only::read_everywhere(&parameters(index / 7, seed), 1, 4, tally),
+        17 => return backup::cut(seed, tally),
+        37 => return backup::cut_after_dying(seed, tally),
+        _ => {}
+    }
+    let p = Parameters { steps: if tally.short { 16 } else { 40 }, ..parameters(index, seed) };
     let run = cut::record(&p, tally);
     let stride = match p.shape {
         Shape::Mixed => 1,
         Shape::Waves | Shape::Churn => 4,
     };
-    cut::everywhere(&p, &run, Cutting { stride, random: 10, nest: None }, tally);
+    let random = if tally.short { 3 } else { 9 };
+    cut::everywhere(&p, &run, Cutting { stride, random, nest: None }, tally);
 }
 
 fn nested(index: u64, seed: u64, tally: &mut Tally) {
-    let p = parameters(index, seed);
+    let p = Parameters { steps: if tally.short { 16 } else { 40 }, ..parameters(index, seed) };
     let run = cut::record(&p, &mut Tally::default());
-    cut::everywhere(&p, &run, Cutting { stride: 1, random: 1, nest: Some(60) }, tally);
+    cut::everywhere(&p, &run, Cutting { stride: 1, random: 1, nest: Some(400) }, tally);
 }
 
 fn io_error(index: u64, seed: u64, tally: &mut Tally) {
-    let p = Parameters { steps: 30, ..parameters(index, seed) };
+    match index {
+        7 => return backup::fail(tally),
+        17 => return backup::fail_elsewhere(tally),
+        _ => {}
+    }
+    let p = Parameters { steps: if tally.short { 14 } else { 30 }, ..parameters(index, seed) };
     errors::everywhere(&p, if p.shape == Shape::Mixed { 1 } else { 3 }, tally);
 }

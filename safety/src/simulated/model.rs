@@ -6,7 +6,7 @@
 //! ```
 
 use nyro::testing::Rng;
-use nyro::{doc, Database, Document, Error, Id, RawDocument, RawDocumentBuf, Result, Snapshot};
+use nyro::{doc, Database, Document, Error, Id, RawDocument, RawDocumentBuf, Result, Snapshot, Transaction};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ pub enum How {
     Many,
     /// A transaction; or `put_many`, where that does the same and their number is even.
     Transaction,
+    /// Without waiting for the sync: what comes next must see it all the same.
+    Ahead,
 }
 
 /// A commit to be made.
@@ -157,6 +159,7 @@ pub fn execute(db: &Database, before: &Model, plan: &Plan) -> Result<()> {
             let strict = plan.how == How::Strict;
             plan.changes.iter().try_for_each(|change| execute_one(db, before, change, strict))
         }
+        How::Ahead => execute_ahead(db, &plan.changes),
         How::Many => {
             let mut name = "";
             let mut documents = Vec::new();
@@ -181,6 +184,17 @@ pub fn execute(db: &Database, before: &Model, plan: &Plan) -> Result<()> {
     }
 }
 
+fn execute_ahead(db: &Database, changes: &[Change]) -> Result<()> {
+    let ((), ticket) = db.write_async(|tx| apply_all(tx, changes))?;
+    if let [Change::Put { to, document, .. }] = changes {
+        // A failure of the machine is the ticket's to tell.
+        if let Ok(inserted) = db.collection::<Document>(to).insert_one(document) {
+            panic!("{to} {} is inserted, and was put before", inserted.inserted_id);
+        }
+    }
+    ticket.wait()
+}
+
 /// The documents, if the changes are puts into one collection and nothing else.
 fn puts_into_one(changes: &[Change]) -> Option<(&str, Vec<&Document>)> {
     let puts = changes.iter().map(|change| match change {
@@ -193,18 +207,20 @@ fn puts_into_one(changes: &[Change]) -> Option<(&str, Vec<&Document>)> {
 }
 
 fn execute_in_transaction(db: &Database, changes: &[Change]) -> Result<()> {
-    db.write(|tx| {
-        for change in changes {
-            match change {
-                Change::Put { to, document, .. } => drop(tx.collection::<Document>(to).put(document)?),
-                Change::Delete { from, id } => drop(tx.collection::<Document>(from).delete(id)?),
-                Change::Create(name) => tx.create_collection(name)?,
-                Change::Rename(from, to) => tx.rename_collection(from, to)?,
-                Change::Drop(name) => drop(tx.drop_collection(name)?),
-            }
+    db.write(|tx| apply_all(tx, changes))
+}
+
+fn apply_all(tx: &Transaction<'_>, changes: &[Change]) -> Result<()> {
+    for change in changes {
+        match change {
+            Change::Put { to, document, .. } => drop(tx.collection::<Document>(to).put(document)?),
+            Change::Delete { from, id } => drop(tx.collection::<Document>(from).delete(id)?),
+            Change::Create(name) => tx.create_collection(name)?,
+            Change::Rename(from, to) => tx.rename_collection(from, to)?,
+            Change::Drop(name) => drop(tx.drop_collection(name)?),
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 fn execute_one(db: &Database, before: &Model, change: &Change, strict: bool) -> Result<()> {

@@ -28,8 +28,17 @@ fn open(p: &Parameters, image: &SimDisk, read_only: bool, read_mode: ReadMode) -
     testing::open(Arc::new(image.clone()), Arc::new(SimEnv::new(p.seed)), NAME, &config)
 }
 
-fn check(p: &Parameters, run: &Recorded, what: &str, allowed: (usize, usize), image: &SimDisk, met: &mut Met) {
+fn check(
+    p: &Parameters,
+    run: &Recorded,
+    what: &str,
+    allowed: (usize, usize),
+    image: &SimDisk,
+    met: &mut Met,
+    tally: &mut Tally,
+) {
     let (operations, digest) = (image.operations(), image.digest());
+    tally.states.insert(digest);
     let read_mode = if met.images % 2 == 0 { ReadMode::Mapped } else { ReadMode::Pread };
     met.images += 1;
     let seen = match open(p, image, true, read_mode) {
@@ -64,9 +73,8 @@ fn check(p: &Parameters, run: &Recorded, what: &str, allowed: (usize, usize), im
 }
 
 /// Opens what a crash at each operation leaves.
-pub fn read_everywhere(p: &Parameters, stride: u64, random: u64) {
-    let start = std::time::Instant::now();
-    let run = record(p, &mut Tally::default());
+pub fn read_everywhere(p: &Parameters, stride: u64, random: u64, tally: &mut Tally) {
+    let run = record(p, tally);
     let mut rng = Rng::new(p.seed ^ 0x4EAD);
     let mut met = Met::default();
     let mut replay = run.disk.replay().expect("recorded");
@@ -80,12 +88,12 @@ pub fn read_everywhere(p: &Parameters, stride: u64, random: u64) {
         for policy in policies {
             let what = format!("seed {}, operation {operation}, {policy:?}", p.seed);
             let allowed = run.history.after_power_cut(operation);
-            check(p, &run, &what, allowed, &disk.crash_image(policy), &mut met);
+            check(p, &run, &what, allowed, &disk.crash_image(policy), &mut met, tally);
         }
         let what = format!("seed {}, operation {operation}, process died", p.seed);
         let allowed = run.history.after_process_crash(operation);
-        check(p, &run, &what, allowed, &disk.process_crash_image(), &mut met);
+        check(p, &run, &what, allowed, &disk.process_crash_image(), &mut met, tally);
     }
-    println!("read only | {met:?} | {:.1} s", start.elapsed().as_secs_f64());
-    assert!(met.unfinished > 0 && met.replayed > met.images / 3, "{met:?}");
+    tally.count("read only, nothing yet", met.unfinished);
+    tally.count("read only, replayed", met.replayed);
 }

@@ -6,20 +6,14 @@
 //!                    commits      commits   commits   commits   commits   commits
 //! ```
 //!
-//! **No page that a durable checkpoint reaches is written.** After each sync the meta pages are read from
-//! what would survive a power cut, and the used bits of their free-space chunk are taken as forbidden.
+//! The rules are those of `rules`.
 
 use super::workload::{commit, Core, NAME};
+use crate::rules::Rules;
 use nyro::testing::{Observer, SimDisk};
 use nyro::Database;
-use std::sync::{Arc, Mutex};
-
-const PAGE: usize = 4096;
-/// Places in a meta page and in a chunk of the free space, as the file format has them.
-const SEQUENCE_AT: usize = 64;
-const SPACE_AT: usize = 168;
-const BITS_AT: usize = 64;
-const BITS: usize = 16_384;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// See the module's text.
 pub struct Watch {
@@ -28,6 +22,7 @@ pub struct Watch {
     /// The database during a checkpoint.
     armed: Mutex<Option<(Database, u64)>>,
     rules: Mutex<Rules>,
+    segments: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -36,19 +31,16 @@ struct Parts {
     core: Arc<Mutex<Core>>,
 }
 
-#[derive(Default)]
-struct Rules {
-    metas: Vec<u8>,
-    forbidden: Vec<u8>,
-    protected: u64,
-    segments: u64,
-}
-
 impl Watch {
     pub fn new(disk: SimDisk, core: Arc<Mutex<Core>>) -> Arc<Watch> {
-        let rules = Mutex::new(Rules::default());
-        let watch = Watch { parts: Mutex::new(Some(Parts { disk, core })), armed: Mutex::new(None), rules };
-        watch.look_at_metas();
+        let mut rules = Rules::new(NAME);
+        rules.look(&disk);
+        let watch = Watch {
+            parts: Mutex::new(Some(Parts { disk, core })),
+            armed: Mutex::new(None),
+            rules: Mutex::new(rules),
+            segments: AtomicU64::new(0),
+        };
         Arc::new(watch)
     }
 
@@ -85,59 +77,43 @@ impl Watch {
         *self.armed.lock().unwrap() = Some((db, commits));
     }
 
-    /// Takes the used bits of the durable checkpoints.
-    fn look_at_metas(&self) {
-        let Some(parts) = self.parts.lock().unwrap().clone() else { return };
-        let Some(file) = parts.disk.durable(NAME) else { return };
-        let mut rules = self.rules.lock().unwrap();
-        if file.len() < 2 * PAGE || rules.metas == file[..2 * PAGE] {
-            return;
-        }
-        rules.metas = file[..2 * PAGE].to_vec();
-        rules.forbidden = vec![0; BITS / 8];
-        for slot in 0..2 {
-            let meta = &file[slot * PAGE..][..PAGE];
-            let sequence = u64::from_le_bytes(meta[SEQUENCE_AT..][..8].try_into().unwrap());
-            let mut chunk = [0; 8];
-            chunk[..6].copy_from_slice(&meta[SPACE_AT..][..6]);
-            let at = u64::from_le_bytes(chunk) as usize * PAGE;
-            // The first meta pages are those of a file still being made.
-            if &meta[..6] != b"NyroDB" || sequence <= 1 || at + PAGE > file.len() {
-                continue;
-            }
-            for (bits, byte) in rules.forbidden.iter_mut().zip(&file[at + BITS_AT..][..BITS / 8]) {
-                *bits |= byte;
-            }
-            rules.protected += 1;
-        }
+    fn disk(&self) -> Option<SimDisk> {
+        self.parts.lock().unwrap().as_ref().map(|parts| parts.disk.clone())
     }
 
-    /// How often the forbidden pages were taken anew, and how many log segments were begun.
-    pub fn counted(&self) -> (u64, u64) {
-        let rules = self.rules.lock().unwrap();
-        (rules.protected, rules.segments)
+    /// The rules, for what only the workload knows.
+    pub fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap()
+    }
+
+    /// How many log segments were begun.
+    pub fn segments(&self) -> u64 {
+        self.segments.load(Ordering::Relaxed)
     }
 }
 
 impl Observer for Watch {
-    fn before_write(&self, name: &str, offset: u64, len: u64) {
+    fn before_write(&self, name: &str, offset: u64, data: &[u8]) {
         if name != NAME {
-            self.rules.lock().unwrap().segments += u64::from(offset == 0 && len < PAGE as u64);
+            let begins = offset == 0 && data.len() < 4096;
+            self.segments.fetch_add(u64::from(begins), Ordering::Relaxed);
             return;
         }
-        {
-            let rules = self.rules.lock().unwrap();
-            for page in (offset / PAGE as u64).max(2)..(offset + len).div_ceil(PAGE as u64) {
-                let byte = rules.forbidden.get(page as usize / 8).copied().unwrap_or(0);
-                assert!(byte >> (page % 8) & 1 == 0, "page {page} is written, and a durable checkpoint reaches it");
-            }
+        if let Some(disk) = self.disk() {
+            self.rules().before_write(&disk, offset, data);
+            self.commit_inside();
         }
-        self.commit_inside();
+    }
+
+    fn before_truncate(&self, name: &str, len: u64) {
+        if let (true, Some(disk)) = (name == NAME, self.disk()) {
+            self.rules().before_truncate(&disk, len);
+        }
     }
 
     fn after_sync(&self, name: &str) {
-        if name == NAME {
-            self.look_at_metas();
+        if let (true, Some(disk)) = (name == NAME, self.disk()) {
+            self.rules().look(&disk);
             self.commit_inside();
         }
     }

@@ -40,6 +40,8 @@ pub struct Parameters {
     pub durability: Durability,
     /// The least limits: checkpoints come by themselves, inside commits.
     pub tight: bool,
+    /// Fewer checkpoints and compactions: what is done on each of many images.
+    pub light: bool,
 }
 
 impl Parameters {
@@ -112,6 +114,7 @@ pub struct Core {
     pub counts: Counts,
     pub shape: Shape,
     pub durability: Durability,
+    light: bool,
     /// The handle said that it writes no more.
     pub stopped: bool,
     version: u64,
@@ -157,6 +160,7 @@ impl Core {
             counts: Counts::default(),
             shape: p.shape,
             durability: p.durability,
+            light: p.light,
             stopped: false,
             version: 0,
             wave: 0,
@@ -164,6 +168,12 @@ impl Core {
             peak_folded: false,
             held: Vec::new(),
         }
+    }
+
+    /// A call said that this handle writes no more.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+        self.history.doubt();
     }
 
     fn next_document(&mut self, id: &Id, bytes: usize) -> nyro::Document {
@@ -238,10 +248,12 @@ impl Core {
         if self.shape == Shape::Churn && self.rng.below(8) > 0 {
             return self.plan_of_churn();
         }
-        let how = *self.rng.pick(&[How::One, How::One, How::Strict, How::Transaction, How::Many]);
+        let how = *self.rng.pick(&[How::One, How::One, How::Strict, How::Transaction, How::Many, How::Ahead]);
+        // Where a commit counts without its sync, a ticket that fails takes nothing back.
+        let how = if how == How::Ahead && self.durability != Durability::Sync { How::One } else { how };
         let mut model = self.model.clone();
         let count = match how {
-            How::One | How::Strict => 1,
+            How::One | How::Strict | How::Ahead => 1,
             _ => 1 + self.rng.below(6),
         };
         let mut changes = Vec::new();
@@ -329,6 +341,7 @@ impl Core {
             return Step::Checkpoint;
         }
         match self.rng.below(40) {
+            1 | 2 | 7 if self.light && self.rng.below(8) > 0 => Step::Commit(self.plan()),
             0..=2 => Step::Checkpoint,
             3 => Step::Background,
             4 => Step::Sync,
@@ -385,20 +398,23 @@ pub fn commit(db: &Database, core: &Mutex<Core>, disk: &SimDisk, plan: &Plan) ->
         (core.model.clone(), core.history.start(disk.operations(), after))
     };
     let result = execute(db, &before, plan);
+    let number = db.snapshot().map_or(0, |snapshot| snapshot.commit());
     let mut core = core.lock().unwrap();
     match &result {
         Ok(()) => {
             core.model = core.history.states[index].clone();
             core.counts.commits += 1;
-            core.history.finish(disk.operations(), index);
+            core.history.finish(disk.operations(), index, number);
             if core.durability == Durability::Sync {
                 core.history.promise(disk.operations());
             }
         }
         // It may be there after reopening, and no other can be made before.
-        Err(Error::OutcomeUnknown { .. }) => core.stopped = true,
+        Err(Error::OutcomeUnknown { .. }) => core.stop(),
         Err(e) => {
-            core.stopped |= matches!(e, Error::WritesStopped { .. });
+            if matches!(e, Error::WritesStopped { .. }) {
+                core.stop();
+            }
             core.history.take_back(index);
         }
     }
@@ -501,11 +517,14 @@ impl Session {
                 let checkpoints = db.stats()?.checkpoints;
                 let (snapshot, model) = (db.snapshot()?, core.model.clone());
                 core.held.push(Held { snapshot, model, checkpoints });
+                drop(core);
+                self.watch.rules().hold();
                 Ok(())
             }
             Step::Look => {
                 self.compare(&db)?;
                 let checkpoints = db.stats()?.checkpoints;
+                self.watch.rules().let_go_of_all();
                 self.core.lock().unwrap().look(checkpoints)
             }
             Step::Reopen => self.close(),
@@ -545,6 +564,7 @@ impl Session {
         core.counts.checkpoints += stats.checkpoints;
         core.counts.moved += stats.relocated_bytes;
         core.counts.reopenings += 1;
+        self.watch.rules().let_go_of_all();
         core.look(stats.checkpoints)
     }
 

@@ -25,6 +25,8 @@ pub enum CrashPolicy {
     /// Only the change with this index. If it is one of the directory, the earlier ones of the
     /// directory are kept with it.
     KeepOne(usize),
+    /// Like `KeepOne`, but a write is torn, as the seed has it.
+    TearOne(usize, u64),
 }
 
 /// Takes the decisions of a policy, change by change in the order of their indexes.
@@ -40,7 +42,7 @@ pub(super) struct Chooser {
 impl Chooser {
     pub(super) fn new(policy: CrashPolicy) -> Chooser {
         let mut rng = Rng::new(match policy {
-            CrashPolicy::Random(seed) => seed,
+            CrashPolicy::Random(seed) | CrashPolicy::TearOne(_, seed) => seed,
             _ => 0,
         });
         // One bias for a whole image: states in which nearly all or nearly nothing survived are where
@@ -64,6 +66,8 @@ impl Chooser {
             CrashPolicy::KeepAll => true,
             CrashPolicy::LoseOne(i) => i != index,
             CrashPolicy::KeepOne(i) => i == index,
+            CrashPolicy::TearOne(i, _) if i == index && matches!(change, Change::Write { .. }) => return self.tear(),
+            CrashPolicy::TearOne(i, _) => i == index,
             CrashPolicy::Random(_) => return self.random(change),
         };
         if keep {
@@ -80,7 +84,7 @@ impl Chooser {
             CrashPolicy::LoseAll => 0,
             CrashPolicy::KeepAll => count,
             CrashPolicy::LoseOne(i) => at(i).unwrap_or(count),
-            CrashPolicy::KeepOne(i) => at(i).map_or(0, |i| i + 1),
+            CrashPolicy::KeepOne(i) | CrashPolicy::TearOne(i, _) => at(i).map_or(0, |i| i + 1),
             CrashPolicy::Random(_) => self.rng.below(count as u64 + 1) as usize,
         }
     }
@@ -93,6 +97,10 @@ impl Chooser {
         if draw >= self.keep_percent + self.tear_percent || !matches!(change, Change::Write { .. }) {
             return Keep::Nothing;
         }
+        self.tear()
+    }
+
+    fn tear(&mut self) -> Keep {
         let mut rng = Rng::new(self.rng.next_u64());
         let style = rng.below(3);
         let mut border = None;

@@ -66,7 +66,7 @@ impl SimFile {
         if data.is_empty() {
             return self.state().map(drop);
         }
-        self.observe(|observer, name| observer.before_write(name, offset, len))?;
+        self.observe(|observer, name| observer.before_write(name, offset, data))?;
         let mut state = self.state()?;
         let grows = end > self.inode.content.lock().len;
         if call == "store" && !self.inode.content.lock().is_written(offset..end) {

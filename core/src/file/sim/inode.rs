@@ -6,12 +6,14 @@
 //! ```
 //!
 //! A successful sync marks the pending changes as synced and moves them into the durable bytes. Changes
-//! whose sync failed are *orphaned*: still visible, and no later sync makes them durable (the operating
-//! system has marked the pages clean). They stay in the list, undecided, and what is synced after them
+//! whose sync failed are *orphaned*: no later sync makes them durable (the operating system has marked the pages
+//! clean), and they are visible only as long as the cache keeps them. They stay in the list, undecided, and what is synced after them
 //! has to wait there too, so that each crash state is still built in the order of the changes.
 
 use super::memory::Memory;
+use crate::env_sim::Rng;
 use crate::sync::Mutex;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -36,6 +38,9 @@ pub(super) const SECTOR_BYTES: usize = 512;
 
 /// Bytes of a word: a `store` is torn at multiples of it.
 pub(super) const WORD_BYTES: usize = 8;
+
+/// What the system's cache keeps or drops as a whole, in bytes.
+const CACHE_PAGE: u64 = 4096;
 
 /// How far a change has come on its way to the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,9 +170,26 @@ impl Inode {
         image.finish();
     }
 
-    /// A sync that fails.
-    pub(super) fn fail_sync(&self) {
-        self.content.lock().set_fate_of_pending(Fate::Orphaned);
+    /// A sync that fails. The system forgets that it had something to write: what it drops from its cache later reads
+    /// as it is on the device. `seed` decides for each page of the cache.
+    pub(super) fn fail_sync(&self, seed: u64) {
+        let mut content = self.content.lock();
+        let written = content.entries.iter().filter(|entry| entry.fate == Fate::Pending).filter_map(|entry| {
+            let Change::Write { offset, data, .. } = &entry.change else { return None };
+            Some(offset / CACHE_PAGE..(offset + data.len() as u64).div_ceil(CACHE_PAGE))
+        });
+        let written: BTreeSet<u64> = written.flatten().collect();
+        content.set_fate_of_pending(Fate::Orphaned);
+        let durable = content.after_power_cut(|_| Keep::Nothing);
+        let mut rng = Rng::new(seed);
+        for page in written.into_iter().filter(|_| rng.chance(0.4)) {
+            let (from, to) = (page * CACHE_PAGE, ((page + 1) * CACHE_PAGE).min(content.len));
+            self.memory.fill_zeros(from, to);
+            let end = to.min(durable.len() as u64);
+            if from < end {
+                self.memory.write(&durable[from as usize..end as usize], from);
+            }
+        }
     }
 }
 
@@ -180,8 +202,7 @@ impl Content {
     }
 
     fn not_unwritten(&mut self, written: Range<u64>) {
-        let apart = |r: &Range<u64>| [r.start..r.end.min(written.start), r.start.max(written.end)..r.end];
-        self.unwritten = self.unwritten.iter().flat_map(apart).filter(|r| !r.is_empty()).collect();
+        self.unwritten = self.unwritten.iter().flat_map(|range| without(range, &written)).collect();
     }
 
     /// True if all of `range` is inside the file and was written, not only allocated.
@@ -198,6 +219,21 @@ impl Content {
     /// How many changes a power cut may lose.
     pub(super) fn unsynced(&self) -> usize {
         self.entries.iter().filter(|e| e.fate != Fate::Synced).count()
+    }
+
+    /// The places of the writes that are not durable, but for what a durable one has written over since.
+    pub(super) fn unsynced_ranges(&self) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for entry in &self.entries {
+            let Change::Write { offset, data, .. } = &entry.change else { continue };
+            let written = *offset..offset + data.len() as u64;
+            if entry.fate == Fate::Synced {
+                ranges = ranges.iter().flat_map(|range| without(range, &written)).collect();
+            } else {
+                ranges.push(written);
+            }
+        }
+        ranges
     }
 
     /// The bytes after a power cut; `choose` decides on each change that is not durable.
@@ -221,6 +257,12 @@ impl Content {
             }
         }
     }
+}
+
+/// What is left of a range.
+fn without(range: &Range<u64>, gone: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let parts = [range.start..range.end.min(gone.start), range.start.max(gone.end)..range.end];
+    parts.into_iter().filter(|part| !part.is_empty())
 }
 
 /// What a power cut leaves of one change.

@@ -56,8 +56,8 @@ impl Default for SimOptions {
 /// Watches the operations of a disk, to assert rules about them. Called without the disk's lock, so
 /// it may look at the disk.
 pub trait Observer: Send + Sync {
-    /// `len` bytes at `offset` are about to be written or stored.
-    fn before_write(&self, _name: &str, _offset: u64, _len: u64) {}
+    /// These bytes are about to be written or stored at `offset`, or zeros by a hole.
+    fn before_write(&self, _name: &str, _offset: u64, _data: &[u8]) {}
     /// The file is about to be cut to `len` bytes.
     fn before_truncate(&self, _name: &str, _len: u64) {}
     /// A sync of the file has succeeded.
@@ -186,6 +186,13 @@ impl SimDisk {
         let inode = state.directory.after_power_cut(0).get(name).cloned()?;
         let content = inode.content.lock();
         Some(content.after_power_cut(|_| inode::Keep::Nothing))
+    }
+
+    /// Where a file has bytes that a power cut now may take: those of every write that no sync has covered.
+    pub fn unsynced(&self, name: &str) -> Vec<std::ops::Range<u64>> {
+        let inode = self.named(name);
+        let content = inode.content.lock();
+        content.unsynced_ranges()
     }
 
     /// The disk as the next process finds it after this one was killed: everything that happened is

@@ -103,7 +103,7 @@ impl State {
         match (effect, inode) {
             (Effect::Change(change), Some(inode)) => inode.apply(change),
             (Effect::Sync, Some(inode)) => inode.sync(),
-            (Effect::SyncFailed, Some(inode)) => inode.fail_sync(),
+            (Effect::SyncFailed, Some(inode)) => inode.fail_sync(self.operations),
             (Effect::Create, Some(inode)) => self.directory.create(inode),
             (Effect::Rename(from), Some(inode)) => self.directory.rename(from.clone(), name.clone(), inode),
             (Effect::Remove, _) => self.directory.remove(name.clone()),

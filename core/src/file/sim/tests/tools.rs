@@ -87,7 +87,8 @@ fn the_observer_sees_writes_before_and_syncs_after_they_happen() {
         }
     }
     impl Observer for Watch {
-        fn before_write(&self, name: &str, offset: u64, len: u64) {
+        fn before_write(&self, name: &str, offset: u64, data: &[u8]) {
+            let len = data.len();
             self.note(format!("write {name} {offset} {len}"));
         }
         fn before_truncate(&self, name: &str, len: u64) {

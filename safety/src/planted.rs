@@ -1,0 +1,146 @@
+//! The lane of planted bugs: each mistake that a test build can make is found by one of the other lanes.
+//!
+//! ```text
+//!   for each Bug    a process of its own: plant(bug), then short units of the other lanes in turn
+//!                       a unit fails, the process dies, or hangs:  caught
+//!                       the time is over:                          missed, and the lane fails
+//! ```
+//!
+//! Nothing in the other lanes knows of the bugs: what finds them is the comparison with the model, `verify`, and the
+//! rules about writes, which hold in every run.
+
+use crate::damaged;
+use crate::lane::{lost, Lane, Tally};
+use crate::simulated;
+use nyro::testing::{plant, Bug};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// See the module.
+pub static PLANTED: Lane = Lane {
+    name: "planted",
+    what: "bugs are put in; each is found by the lanes above",
+    unit,
+    standard: Bug::ALL.len() as u64,
+    goal: 25,
+    weight: 1,
+    jobs: 0,
+    possible: || Ok(()),
+    met: |_| Ok(()),
+};
+
+/// A bug that is not found in this time is missed.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The lanes that hunt, those most likely to find the bug first.
+fn hunters(bug: Bug) -> Vec<&'static Lane> {
+    let all: [&Lane; 4] = [&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &damaged::DAMAGED];
+    let likely: &[&str] = match bug {
+        Bug::FailedSyncForgotten
+        | Bug::UnitSwappedEarly
+        | Bug::ToldBeforeDurable
+        | Bug::ShortFrameKept
+        | Bug::AbortForgotten => &["io_error"],
+        Bug::OtherMetaFirst | Bug::TailKept | Bug::LogRemovedBeforeRecovery => &["nested"],
+        Bug::ClaimsIgnored
+        | Bug::MetaChecksumShort
+        | Bug::PageChecksumNotChecked
+        | Bug::PageNumberNotChecked
+        | Bug::ChainNotChecked => &["damaged"],
+        Bug::EntryLost | Bug::LengthOfSixteenBits | Bug::PublishedTip => &["model"],
+        _ => &["crash"],
+    };
+    let is_likely = |lane: &&&Lane| likely.contains(&lane.name);
+    let (first, rest): (Vec<&Lane>, Vec<&Lane>) = all.into_iter().partition(|lane| is_likely(&lane));
+    // A likely one takes two turns of three.
+    match first[..] {
+        [first] => rest.into_iter().flat_map(|lane| [first, first, lane]).collect(),
+        _ => rest,
+    }
+}
+
+fn unit(index: u64, seed: u64, tally: &mut Tally) {
+    let (bug, what) = Bug::ALL[index as usize % Bug::ALL.len()];
+    let start = Instant::now();
+    let exe = std::env::current_exe().expect("this program has a path");
+    let mut command = Command::new(exe);
+    command.args(["--plant", &format!("{bug:?}"), "--seed", &seed.to_string()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
+    let status = loop {
+        match child.try_wait().expect("a child of ours") {
+            Some(status) => break Some(status),
+            None if start.elapsed() > LONGEST + Duration::from_secs(30) => {
+                child.kill().expect("a child of ours");
+                child.wait().expect("a child of ours");
+                break None;
+            }
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let mut said = String::new();
+    if let Some(mut out) = child.stdout.take() {
+        std::io::Read::read_to_string(&mut out, &mut said).expect("text");
+    }
+    tally.cases += 1;
+    let seconds = start.elapsed().as_secs_f64();
+    let caught = match status {
+        Some(status) if status.success() => said.lines().last().unwrap_or_default().to_owned(),
+        Some(status) if status.code() == Some(1) => lost(format!("{bug:?} was not found in {seconds:.0} s: {what}")),
+        Some(status) => format!("the process ended: {status}"),
+        None => "the process hung".to_owned(),
+    };
+    println!("planted: {bug:?} ({what}): {seconds:.1} s, {caught}");
+    tally.count("found within ten seconds", u64::from(seconds < 10.0));
+}
+
+/// Hunts for the bug of that name in this process.
+pub fn hunt(name: &str, seed: u64) -> ExitCode {
+    let Some(bug) = Bug::named(name) else {
+        eprintln!("nyro-safety: there is no bug {name}");
+        return ExitCode::from(2);
+    };
+    plant(bug);
+    give_up_when_hung();
+    let (hunters, start) = (hunters(bug), Instant::now());
+    let mut turns = vec![0; hunters.len()];
+    for (at, lane) in hunters.iter().enumerate().cycle() {
+        if start.elapsed() > LONGEST {
+            return ExitCode::from(1);
+        }
+        // Equal lanes at several places of the list go on with one another's units.
+        let index = turns[at] * hunters.len() as u64 + at as u64;
+        turns[at] += 1;
+        UNITS.fetch_add(1, Ordering::Relaxed);
+        let tally = lane.try_unit(index, seed);
+        if let Some(failure) = tally.first_failure() {
+            let text: String = failure.text.lines().next().unwrap_or_default().chars().take(160).collect();
+            println!("by {}, unit {index}: {text}", lane.name);
+            return ExitCode::SUCCESS;
+        }
+    }
+    ExitCode::from(1)
+}
+
+/// How long a short unit may take, in seconds: more than ten times of what it does.
+const LONGEST_UNIT: u64 = 12;
+
+/// Units begun.
+static UNITS: AtomicU64 = AtomicU64::new(0);
+
+/// Watches this process: a unit that does not end is a bug found.
+fn give_up_when_hung() {
+    std::thread::spawn(|| {
+        let (mut unit, mut since) = (0, Instant::now());
+        loop {
+            std::thread::sleep(Duration::from_millis(100));
+            let now = UNITS.load(Ordering::Relaxed);
+            if now != unit {
+                (unit, since) = (now, Instant::now());
+            } else if since.elapsed() > Duration::from_secs(LONGEST_UNIT) {
+                println!("it hung");
+                std::process::exit(0);
+            }
+        }
+    });
+}
