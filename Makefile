@@ -13,7 +13,7 @@ PREFIX ?= /usr/local
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test packages bench-bindings test-rust test-interop test-examples test-loom test-asan test-miri \
+.PHONY: help demo test packages bench-bindings test-rust test-interop test-examples test-loom test-asan test-miri test-fuzz \
         fmt lint docs header fixtures bench lint-bench bench-engine bench-space test-instructions \
         accept-instructions clean
 
@@ -58,6 +58,20 @@ test-miri: ## the parts with unsafe code under Miri (needs nightly with miri and
 	    echo "test-miri: not run, it needs Miri: rustup +nightly component add miri rust-src"; exit 1; }
 	MIRIFLAGS="-Zmiri-disable-isolation" $(CARGO) +nightly miri test -p nyro --lib --target-dir $(TARGET)/miri -- \
 	    file::page record:: engine::delta engine::published
+
+FUZZ_SECONDS ?= 30
+FUZZ_TARGETS  = open_file log document api
+
+test-fuzz: ## the fuzzer on each of its targets for FUZZ_SECONDS (needs nightly and cargo-fuzz)
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \
+	    echo "test-fuzz: not run, it needs a nightly toolchain: rustup toolchain install nightly"; exit 1; }
+	@$(CARGO) +nightly fuzz --version >/dev/null 2>&1 || { \
+	    echo "test-fuzz: not run, it needs cargo-fuzz: cargo install cargo-fuzz --locked"; exit 1; }
+	@for target in $(FUZZ_TARGETS); do \
+	    found=$(TARGET)/fuzz/found/$$target; mkdir -p $$found; \
+	    (cd fuzz && CARGO_TARGET_DIR=$(TARGET)/fuzz $(CARGO) +nightly fuzz run $$target $$found corpus/$$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1) || exit 1; \
+	done
 
 fmt: ## format all code
 	$(CARGO) fmt --all

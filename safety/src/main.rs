@@ -12,9 +12,19 @@
 //! Each lane is a process of its own, so that one that is killed by a signal is counted and the others go on. See
 //! `docs/safety.md` for what the lanes promise.
 
+#[path = "../../core/tests/engine/allocator.rs"]
+mod allocator;
+mod batch;
+mod damaged;
+#[allow(dead_code, reason = "the tests of the engine use all of it")]
+#[path = "../../core/tests/engine/files.rs"]
+mod files;
 mod full;
+mod fuzz;
 mod kill;
 mod lane;
+#[path = "../../core/tests/engine/repair/layout.rs"]
+mod layout;
 mod model;
 mod planted;
 mod power;
@@ -38,11 +48,17 @@ static LANES: &[&Lane] = &[
     &simulated::NESTED,
     &simulated::IO_ERROR,
     &model::MODEL,
+    &damaged::DAMAGED,
     &kill::KILL,
     &power::POWER,
     &full::FULL,
+    &fuzz::FUZZ,
     &planted::PLANTED,
 ];
+
+/// Counts what each thread takes, for the lane of damaged files.
+#[global_allocator]
+static ALLOCATOR: allocator::Counting = allocator::Counting;
 
 #[derive(Debug, Default)]
 struct Arguments {

@@ -9,6 +9,7 @@
 //! Nothing in the other lanes knows of the bugs: what finds them is the comparison with the model, `verify`, and the
 //! rules about writes, which hold in every run.
 
+use crate::damaged;
 use crate::lane::{lost, Lane, Tally};
 use crate::model;
 use crate::simulated;
@@ -38,7 +39,8 @@ const HUNG: Duration = Duration::from_secs(240);
 
 /// The lanes that hunt, those most likely to find the bug first.
 fn hunters(bug: Bug) -> Vec<&'static Lane> {
-    let all: [&Lane; 4] = [&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &model::MODEL];
+    let all: [&Lane; 5] =
+        [&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &model::MODEL, &damaged::DAMAGED];
     let likely: &[&str] = match bug {
         Bug::FailedSyncForgotten
         | Bug::UnitSwappedEarly

@@ -297,6 +297,7 @@ impl Engine {
     /// Makes all new pages of the checkpoint and returns the meta page that names them.
     fn fold_all(&self, work: &Work, old: &Meta, order: &Order) -> Result<(Meta, Outcome)> {
         let generation = old.generation + 1;
+        self.pages.allow_generation(generation);
         let mut sink = Sink::new(self, generation);
         let mut outcome = Outcome::default();
         let plan = self.plan(order);

@@ -109,7 +109,7 @@ impl Engine {
         let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(&pool, meta.commit, room))));
         let published = Arc::new(Published::new(state.clone(), meta.commit));
         let cache = config.pread.then(|| Cache::new(file.clone(), published.clone(), config.cache_bytes));
-        let pages = Pages::over(file.clone(), cache, meta.seed(), meta.file_pages);
+        let pages = Pages::over(file.clone(), cache, meta.seed(), meta.file_pages, meta.generation);
         Engine {
             config,
             disk: place.disk,

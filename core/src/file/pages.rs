@@ -135,6 +135,8 @@ pub struct Pages {
     segment_pages: u64,
     /// Pages that the file has; nothing beyond is touched through the mapping.
     len: AtomicU64,
+    /// The newest generation that a unit may be of.
+    newest: AtomicU64,
     top: Box<[AtomicPtr<Middle>; 1 << TOP_BITS]>,
     /// Units verified so far.
     verified: AtomicU64,
@@ -213,11 +215,12 @@ impl Pages {
     /// A table for `file`, which has `len` pages and the checksum seed `seed`; the file is mapped.
     #[cfg(test)]
     pub fn new(file: Arc<dyn DiskFile>, seed: u64, len: u64) -> Pages {
-        Pages::over(file, None, seed, len)
+        Pages::over(file, None, seed, len, u64::MAX)
     }
 
-    /// A table for `file`, whose units are read into `cache`, where there is one.
-    pub fn over(file: Arc<dyn DiskFile>, cache: Option<Arc<Cache>>, seed: u64, len: u64) -> Pages {
+    /// A table for `file`, whose units are read into `cache`, where there is one; `newest` is the generation of the
+    /// checkpoint that they belong to.
+    pub fn over(file: Arc<dyn DiskFile>, cache: Option<Arc<Cache>>, seed: u64, len: u64, newest: u64) -> Pages {
         let segment_pages = file.segment_bytes() / PAGE_BYTES as u64;
         Pages {
             file,
@@ -225,6 +228,7 @@ impl Pages {
             seed,
             segment_pages,
             len: AtomicU64::new(len),
+            newest: AtomicU64::new(newest),
             top: Box::new(std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut()))),
             verified: AtomicU64::new(0),
         }
@@ -248,6 +252,22 @@ impl Pages {
     /// The file is about to be cut to `pages`. Nothing beyond may be reachable by anyone.
     pub fn shrink(&self, pages: u64) {
         self.len.fetch_min(pages, Ordering::AcqRel);
+    }
+
+    /// From here on a unit may be of this generation, too: its checkpoint is in the making.
+    pub fn allow_generation(&self, generation: u64) {
+        self.newest.fetch_max(generation, Ordering::Relaxed);
+    }
+
+    /// Checks a unit whose covered part is `covered`. A whole one of a checkpoint that is still to come shows that its
+    /// page was used again: the meta page that leads here is an old one.
+    fn check(&self, covered: &[u8], page: PageNo) -> Result<()> {
+        page::check(covered, page, self.seed)?;
+        let (newest, got) = (self.newest.load(Ordering::Relaxed), page::generation_of(covered));
+        if got > newest {
+            return Err(Error::corrupt("unit header (generation)", page.0, 16, newest, got));
+        }
+        Ok(())
     }
 
     /// Units whose checksum was verified since opening.
@@ -360,7 +380,7 @@ impl Pages {
         let (code, covered) = self.shape(page, head)?;
         // SAFETY: the line before checked that all `covered` bytes lie inside file and segment.
         let unit = unsafe { std::slice::from_raw_parts(ptr, covered) };
-        page::check(unit, page, self.seed)?;
+        self.check(unit, page)?;
         self.set_verified(page, code)?;
         Ok(Unit { ptr, code, heap: false })
     }
@@ -385,7 +405,7 @@ impl Pages {
         cache.read(page, 0, PAGE_BYTES, unit)?;
         let (code, covered) = self.shape(page, unit)?;
         cache.read(page, 1, covered, unit)?;
-        page::check(unit, page, self.seed)?;
+        self.check(unit, page)?;
         Ok(code)
     }
 

@@ -250,6 +250,17 @@ impl Space {
         }
         let at = if index < self.chunk_count { self.chunk_page(src, index)? } else { PageNo::NONE };
         let chunk = if at.is_none() { Chunk::empty(self.regions()) } else { self.decode_chunk(src, at, index)? };
+        // Whoever took them for free would write over them.
+        let (metas, got) = ((1 << super::meta::META_PAGES) - 1, chunk.used[0]);
+        if index == 0 && got & metas != metas {
+            return Err(Error::corrupt(
+                "space chunk (meta page marked free)",
+                at.0,
+                BODY_AT as u32,
+                metas,
+                got & metas,
+            ));
+        }
         self.chunks.insert(index, chunk);
         Ok(())
     }

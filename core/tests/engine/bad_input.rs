@@ -1,7 +1,7 @@
 //! Mistakes of a caller and failures of the machine: a clear error, and nothing changed.
 
 use crate::common::{item, quick, Db, Place};
-use crate::hostile::files::{self, PAGE};
+use crate::files::{self, PAGE};
 use nyro::testing::{self, Persist, SimDisk, SimEnv, SimError, SimOptions, TestConfig};
 use nyro::{doc, Database, Document, Durability, Error, ErrorKind, Id, InsertManyOptions, Options, RawDocument, Value};
 use std::collections::BTreeMap;

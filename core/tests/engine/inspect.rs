@@ -1,8 +1,8 @@
 //! The inspectors: what they tell of a small file, word for word; that what they tell of a larger one is what it
 //! holds; and that damage is told, and never more than that.
 
-use crate::hostile::files::{self, Files, NAME, PAGE};
-use crate::hostile::Bench;
+use crate::damage::Bench;
+use crate::files::{self, Files, NAME, PAGE};
 use nyro::inspect::{self, Checksum, Contents, PageUse};
 use nyro::testing::{self, Rng, SimDisk, SimEnv, SimOptions, TempDir};
 use nyro::{doc, Document, Error, VerifyReport};

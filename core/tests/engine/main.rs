@@ -1,5 +1,5 @@
-//! The database through its public interface: what each call promises, bad input, hostile files.
-//! Random operations against plain maps are the lane `model` of `safety/`.
+//! The database through its public interface: what each call promises, bad input, damaged files. Random operations
+//! against plain maps, and damage of all kinds, are lanes of `safety/`.
 //!
 //! ```text
 //!   aging       snapshots with a largest age
@@ -7,7 +7,7 @@
 //!   background  what the background threads promise
 //!   backup      full and incremental backups, restored
 //!   bad_input   each mistake of a caller, each failure of the machine, each error code
-//!   hostile     thousands of damaged files: `Ok` or `Err`, never a panic, a hang or a huge allocation
+//!   damage      the bench for damaged files, and a few of them; most are in the lane `damaged` of `safety/`
 //!   inspect     what the inspectors tell of whole files, damaged ones and ones in use
 //!   limits      every limit at its edge and past it; memory; a snapshot that stays open
 //!   isolation   what a snapshot shows while others commit and sync
@@ -23,14 +23,16 @@
 //! Every test ends with [`nyro::Database::verify`]; the helper for that is [`common::Db`].
 
 mod aging;
+mod allocator;
 mod api;
 mod background;
 mod backup;
 mod bad_input;
 mod common;
+mod damage;
+mod files;
 mod fixtures;
 mod fork;
-mod hostile;
 mod inspect;
 mod isolation;
 mod limits;
@@ -42,4 +44,4 @@ mod space;
 mod watching;
 
 #[global_allocator]
-static ALLOCATOR: hostile::Counting = hostile::Counting;
+static ALLOCATOR: allocator::Counting = allocator::Counting;

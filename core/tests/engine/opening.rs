@@ -1,7 +1,7 @@
 //! Ways to open: for reading only, on a network file system, warming up.
 
 use crate::common::{ids, item, quick, Db, Place};
-use crate::hostile::files;
+use crate::files;
 use crate::sealed::SealedDisk;
 use nyro::testing::{self, HookedDisk, OsDisk, SimDisk, SimOptions, SystemEnv, TestConfig};
 use nyro::{

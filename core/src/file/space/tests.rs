@@ -333,6 +333,14 @@ fn the_tree_grows_by_levels_and_stays_right() {
     assert!(pair.runs.keys().next_back().is_some_and(|last| *last < end));
 }
 
+/// A hostile meta page may name an empty bitmap: whoever believed it would write over the meta pages.
+#[test]
+fn meta_pages_that_are_marked_free_are_damage_and_are_not_given_out() {
+    let mut space = Space::open(SpaceRoot::default(), 4, 30, 40);
+    assert!(space.take(&Written::default(), 0).is_err());
+    assert!(space.take_extent(&Written::default(), 4).is_err());
+}
+
 #[test]
 fn a_page_marked_free_that_is_retired_is_damage() {
     let mut pair = Pair::new(4);

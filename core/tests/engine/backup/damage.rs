@@ -1,7 +1,7 @@
 //! Damaged backups, and backups of a damaged file.
 
 use super::*;
-use crate::hostile::{peak_since, watch};
+use crate::allocator::{peak_since, watch};
 use nyro::Error;
 use xxhash_rust::xxh3::xxh3_64;
 

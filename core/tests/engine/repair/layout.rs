@@ -1,7 +1,7 @@
 //! Where everything is in a file, read from the file alone by the words of `docs/file-format.md`: an oracle that
 //! shares no code with the engine.
 
-use crate::hostile::files::{u32_at, u64_at, Files, PAGE};
+use crate::files::{u32_at, u64_at, Files, PAGE};
 use std::collections::{BTreeMap, BTreeSet};
 
 const BLOCK: u8 = 1;

@@ -12,8 +12,8 @@
 mod layout;
 mod world;
 
-use crate::hostile::files::{Files, NAME, PAGE};
-use crate::hostile::Bench;
+use crate::damage::Bench;
+use crate::files::{Files, NAME, PAGE};
 use layout::Role;
 use nyro::testing::{self, Rng, SimDisk, SimEnv, SimOptions, TempDir};
 use nyro::{CancelToken, Control, Error, RepairBasis, RepairOptions, RepairReport, RepairedLog, Result, VerifyReport};

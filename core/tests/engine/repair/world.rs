@@ -1,7 +1,7 @@
 //! A seeded database to damage, with a model of what is in it.
 
 use super::layout::{key_of, Layout};
-use crate::hostile::files::{self, Files, NAME};
+use crate::files::{self, Files, NAME};
 use nyro::testing::{self, Rng, SimDisk, SimEnv, SimOptions, TestConfig};
 use nyro::{doc, Database, Document, Id, RawDocumentBuf, Result};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Real files to damage, and what is needed to damage them well: where units, frames and their checksums
+//! Real files to damage, and what is needed to damage them well: where units and their checksums
 //! are (`docs/file-format.md`).
 
 use nyro::testing::{self, SimDisk, SimEnv, SimOptions, TestConfig};
@@ -83,40 +83,6 @@ impl Files {
         let sum = xxh3_64(&meta[..META_CHECKSUM_AT]);
         meta[META_CHECKSUM_AT..].copy_from_slice(&sum.to_le_bytes());
     }
-
-    /// Makes the checksums of all frames of a segment right, and each name the one before, from the frame at
-    /// `from` on.
-    pub fn reseal_frames(&mut self, segment: usize, from: usize) {
-        let identity = self.identity();
-        let bytes = &mut self.0[segment].1;
-        let epoch = u64_at(bytes, 32);
-        let seed = xxh3_64(&[&identity[..], &epoch.to_le_bytes()].concat());
-        let mut previous = None;
-        for (at, size) in frames(bytes) {
-            if at >= from {
-                if let Some(previous) = previous {
-                    put_u64(bytes, at + 40, previous);
-                }
-                let sum = xxh3_64_with_seed(&bytes[at + 8..at + size], seed);
-                put_u64(bytes, at, sum);
-            }
-            previous = Some(u64_at(bytes, at));
-        }
-    }
-}
-
-/// Places and sizes of the frames of a segment.
-pub fn frames(bytes: &[u8]) -> Vec<(usize, usize)> {
-    let (mut at, mut found) = (512, Vec::new());
-    while at + 48 <= bytes.len() && (1..=3).contains(&bytes[at + 12]) {
-        let size = 48 + (u32_at(bytes, at + 8) as usize).next_multiple_of(8);
-        if at + size > bytes.len() {
-            break;
-        }
-        found.push((at, size));
-        at += size;
-    }
-    found
 }
 
 pub fn u32_at(b: &[u8], at: usize) -> u32 {
@@ -125,10 +91,6 @@ pub fn u32_at(b: &[u8], at: usize) -> u32 {
 
 pub fn u64_at(b: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(b[at..at + 8].try_into().expect("8 bytes"))
-}
-
-pub fn put_u64(b: &mut [u8], at: usize, value: u64) {
-    b[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }
 
 pub fn config() -> TestConfig {
