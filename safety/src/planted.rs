@@ -109,14 +109,14 @@ pub fn hunt(name: &str, seed: u64) -> ExitCode {
     plant(bug);
     give_up_when_hung();
     let hunters = hunters(bug);
-    let mut turns = vec![0; hunters.len()];
-    for (at, lane) in hunters.iter().enumerate().cycle() {
+    let mut turns = std::collections::BTreeMap::new();
+    for lane in hunters.iter().cycle() {
         if processor_seconds() > LONGEST {
             return ExitCode::from(1);
         }
-        // Equal lanes at several places of the list go on with one another's units.
-        let index = turns[at] * hunters.len() as u64 + at as u64;
-        turns[at] += 1;
+        let turn = turns.entry(lane.name).or_insert(0);
+        let index = *turn;
+        *turn += 1;
         UNITS.fetch_add(1, Ordering::Relaxed);
         let tally = lane.try_unit(index, seed);
         if let Some(failure) = tally.first_failure() {

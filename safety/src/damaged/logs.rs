@@ -249,6 +249,27 @@ pub fn mixed<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
     with_log_of(world, what, files, rng).case()
 }
 
+/// Frames of a copy of the database that went another way: whole, in their place, and not what follows.
+pub fn apart<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
+    let world = &worlds.log;
+    // Behind the first one a frame names a predecessor that is another.
+    let first = 2 + n as usize % (world.frames.len() - 2);
+    let count = if rng.chance(0.5) { 1 } else { world.frames.len() - first };
+    let mut files = world.files.clone();
+    for frame in &world.frames[first..first + count] {
+        let named = |(name, _): &&(String, Vec<u8>)| *name == frame.segment;
+        let Some((_, other)) = worlds.apart.0.iter().find(named) else { continue };
+        let Some((_, here)) = files.0.iter_mut().find(|(name, _)| *name == frame.segment) else { continue };
+        let place = frame.at..frame.at + frame.size;
+        here[place.clone()].copy_from_slice(&other[place]);
+    }
+    let what = format!(
+        "{count} frames from the one at {} on are those of a copy that went another way",
+        world.frames[first].at
+    );
+    with_log_of(world, what, files, rng).case()
+}
+
 fn rng_pick_log(files: &Files, n: u64) -> Option<Vec<u8>> {
     let segments = files.segments();
     let segment = segments.get(n as usize / 44 % segments.len().max(1))?;

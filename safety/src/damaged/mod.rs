@@ -49,6 +49,7 @@ const KINDS: &[Kind] = &[
     kind("logs cut", 4_000, logs::cut),
     kind("logs, sealed", 8_000, logs::sealed),
     kind("logs mixed", 10_000, logs::mixed),
+    kind("logs that went apart", 2_000, logs::apart),
     kind("logs beside a closed file", 2_000, logs::beside_a_closed_file),
     kind("real disk", pages::REAL, pages::on_the_real_disk),
     kind("repairs", repairs::REPAIRS, repairs::repair),
@@ -56,6 +57,9 @@ const KINDS: &[Kind] = &[
 
 /// Cases of a unit.
 const BATCH: u64 = 2048;
+
+/// Cases of a short unit; each kind has more.
+const SHORT: u64 = 150;
 
 /// Units of all kinds: one round over every place.
 const fn units() -> u64 {
@@ -97,26 +101,35 @@ fn batch(index: u64, seed: u64, tally: &mut Tally) {
     let round = index / units();
     let base = seed.wrapping_sub(index).wrapping_add(round);
     let worlds = Worlds::of(base);
-    // A hunt is over soon, and looks at all kinds.
-    let (mut unit, most) = match tally.short {
-        true => (index * 37 % units(), 300),
-        false => (index % units(), BATCH),
+    let (number, first, count) = match tally.short {
+        true => short_place(index),
+        false => place(index % units()),
     };
+    let kind = &KINDS[number];
+    let case = |at: u64| {
+        let mut rng = Rng::new(base ^ (number as u64) << 56 ^ (first + at) << 20);
+        let case = (kind.case)(&worlds, first + at, &mut rng);
+        Case { name: format!("{} {}: {}", kind.name, first + at, case.name), ..case }
+    };
+    batch::run(count, &case, tally);
+    tally.count(kind.name, count);
+}
+
+/// The cases of a unit: their kind, the first, and how many.
+fn place(mut unit: u64) -> (usize, u64, u64) {
     for (number, kind) in KINDS.iter().enumerate() {
         let parts = kind.cases.div_ceil(BATCH);
-        if unit >= parts {
-            unit -= parts;
-            continue;
+        if unit < parts {
+            return (number, unit * BATCH, BATCH.min(kind.cases - unit * BATCH));
         }
-        let first = unit * BATCH;
-        let count = most.min(kind.cases - first);
-        let case = |at: u64| {
-            let mut rng = Rng::new(base ^ (number as u64) << 56 ^ (first + at) << 20);
-            let case = (kind.case)(&worlds, first + at, &mut rng);
-            Case { name: format!("{} {}: {}", kind.name, first + at, case.name), ..case }
-        };
-        batch::run(count, &case, tally);
-        tally.count(kind.name, count);
-        return;
+        unit -= parts;
     }
+    (0, 0, 0)
+}
+
+/// The same where a bug is hunted: one kind after the other, some cases anywhere among its own.
+fn short_place(index: u64) -> (usize, u64, u64) {
+    let number = (index % KINDS.len() as u64) as usize;
+    let parts = KINDS[number].cases / SHORT;
+    (number, index / KINDS.len() as u64 * 7 % parts * SHORT, SHORT)
 }

@@ -74,6 +74,8 @@ pub struct Worlds {
     pub large: World,
     pub worn: World,
     pub log: World,
+    /// The files of `log` as they would be had its texts been others: frame for frame in the same places.
+    pub apart: Files,
     pub reused: World,
 }
 
@@ -115,7 +117,8 @@ impl Worlds {
             many: many(seed ^ 1).closed(),
             large: large(seed ^ 2).closed(),
             worn: worn(seed ^ 3).closed(),
-            log: log(seed ^ 4).left(),
+            log: log(seed ^ 4, false).left(),
+            apart: log(seed ^ 4, true).left().files,
             reused: reused(seed ^ 5).left(),
         }
     }
@@ -159,6 +162,8 @@ struct Builder {
     disk: SimDisk,
     db: Database,
     rng: Rng,
+    /// All texts are others, of the same length.
+    apart: bool,
     now: BTreeMap<String, Held>,
     states: Vec<State>,
     /// The number of each state's commit.
@@ -176,6 +181,7 @@ impl Builder {
             disk,
             db,
             rng: Rng::new(seed),
+            apart: false,
             now: BTreeMap::new(),
             states,
             commits: vec![0],
@@ -246,7 +252,8 @@ impl Builder {
     }
 
     fn text(&mut self, bytes: u64) -> String {
-        format!("{:016x}", self.rng.next_u64()).repeat(bytes as usize / 16 + 1)[..bytes as usize].to_owned()
+        let number = self.rng.next_u64() ^ if self.apart { u64::MAX } else { 0 };
+        format!("{number:016x}").repeat(bytes as usize / 16 + 1)[..bytes as usize].to_owned()
     }
 
     fn closed(self) -> World {
@@ -392,8 +399,9 @@ fn worn(seed: u64) -> Builder {
     b
 }
 
-fn log(seed: u64) -> Builder {
+fn log(seed: u64, apart: bool) -> Builder {
     let mut b = Builder::new("log", seed, &config(Durability::Manual, 64 << 10, 1 << 20));
+    b.apart = apart;
     let documents: Vec<Document> = (0..200_u64).map(|i| doc! { "_id": i, "n": i }).collect();
     b.put("many", &documents);
     b.put("going", &documents[..10]);
