@@ -133,7 +133,7 @@ impl State {
     fn part_of(&mut self, effect: Effect, inode: Option<&Arc<Inode>>) -> Effect {
         let rng = &mut self.rng;
         match effect {
-            Effect::Change(Change::Write { offset, data, atom }) => match rng.below(data.len() as u64 + 1) as usize {
+            Effect::Change(Change::Write { offset, data, atom }) => match part_of_length(rng, data.len()) {
                 0 => Effect::Nothing,
                 n => Effect::Change(Change::Write { offset, data: data[..n].into(), atom }),
             },
@@ -148,5 +148,13 @@ impl State {
             }
             _ => Effect::Nothing,
         }
+    }
+}
+
+/// Some of a length; often all of it, since what fails may be no more than the answer.
+fn part_of_length(rng: &mut Rng, length: usize) -> usize {
+    match rng.below(4) {
+        0 => length,
+        _ => rng.below(length as u64 + 1) as usize,
     }
 }
