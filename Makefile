@@ -13,7 +13,7 @@ PREFIX ?= /usr/local
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test packages bench-bindings test-rust test-interop test-examples test-loom test-asan test-miri test-fuzz \
+.PHONY: help demo test packages bench-bindings test-rust safety test-extended test-interop test-examples test-loom test-asan test-miri test-fuzz \
         fmt lint docs header fixtures bench lint-bench bench-engine bench-space test-instructions \
         accept-instructions clean
 
@@ -23,7 +23,7 @@ help: ## list these commands
 demo: ## the main job on real data: the Unicode Character Database
 	@$(CARGO) run --release --quiet -p nyro-cli --example demo
 
-test: test-rust test-c test-conformance-c test-misuse test-examples test-node test-python test-go test-interop test-instructions test-loom ## everything that must pass before a change is merged
+test: test-rust test-c test-conformance-c test-misuse test-examples test-node test-python test-go test-interop test-instructions safety ## everything that must pass before a change is merged
 	@echo
 	@echo "make test: all passed"
 
@@ -39,6 +39,21 @@ test-interop: build-node build-python go-lib ## five languages take turns at one
 test-rust: ## unit, integration, documentation and layer tests; those of the public calls without a mapping, too
 	$(CARGO) test --workspace
 	NYRO_READ_MODE=pread $(CARGO) test -p nyro --test engine -- api
+
+SAFETY = NYRO_LOOM_TESTS="$(LOOM_TESTS)" NYRO_SHUTTLE_TESTS="$(SHUTTLE_TESTS)" $(DEBUG)/nyro-safety
+
+safety: build-schedules ## the lanes that hold the promises of docs/safety.md; ends with a table (JSON=1: one object a line)
+	$(CARGO) build -p nyro-safety
+	@$(SAFETY) $(SAFETY_ARGS)
+
+BUDGET ?= 3600
+
+test-extended: build-schedules ## the lanes with new seeds for BUDGET seconds, the fuzzers, the sanitizers that are there
+	$(CARGO) build -p nyro-safety
+	@$(SAFETY) --seconds $(BUDGET) $(SAFETY_ARGS)
+	@for more in test-fuzz test-asan test-tsan test-miri; do \
+	    echo "--- $$more"; $(MAKE) --no-print-directory $$more || failed="$$failed $$more"; done; \
+	    if [ -n "$$failed" ]; then echo "test-extended: failed or not run:$$failed"; exit 1; fi
 
 test-examples: ## run the Rust quick start and the demo
 	$(CARGO) run --quiet -p nyro-cli --example quickstart

@@ -230,12 +230,16 @@ fn check(case: &Case<'_>, image: SimDisk, seen: &mut Seen, rng: &mut Rng, tally:
         session.open().unwrap_or_else(|e| lost(format!("opening later: {e:?}; {}", case.trace())));
     }
     session.close().unwrap_or_else(|e| lost(format!("closing: {e:?}; {}", case.trace())));
+    let closed = image.digest();
     session.open().unwrap_or_else(|e| lost(format!("reopening: {e:?}; {}", case.trace())));
     let db = session.db();
     db.verify().unwrap_or_else(|e| lost(format!("reopened: {e:?}; {}", case.trace())));
     session.compare(&db).unwrap_or_else(|e| lost(format!("reopened: {e:?}; {}", case.trace())));
     drop(db);
     session.close().unwrap_or_else(|e| lost(format!("closing again: {e:?}; {}", case.trace())));
+    if image.digest() != closed {
+        lost(format!("opening after a clean close, and closing without a write, changed something; {}", case.trace()));
+    }
     let (history, _) = session.end();
     if cut_it {
         let what = if case.depth == 0 { "recoveries cut" } else { "recoveries of recoveries cut" };

@@ -41,11 +41,15 @@ fn operations(p: &Parameters) -> u64 {
 pub fn everywhere(p: &Parameters, stride: u64, tally: &mut Tally) {
     let last = operations(p);
     let mut rng = Rng::new(p.seed ^ 0xE44);
-    for error in [SimError::Eio, SimError::Enospc] {
-        for persist in [Persist::Once, Persist::FromThenOn] {
-            for operation in (1 + rng.below(stride)..=last).step_by(stride as usize) {
-                fail_at(p, operation, error, persist, &mut rng, tally);
-            }
+    for (error, persist, stride) in [
+        (SimError::Eio, Persist::Once, stride),
+        (SimError::Eio, Persist::FromThenOn, stride),
+        (SimError::Enospc, Persist::Once, stride),
+        (SimError::Enospc, Persist::FromThenOn, stride),
+        (SimError::Eintr, Persist::Once, 4 * stride),
+    ] {
+        for operation in (1 + rng.below(stride)..=last).step_by(stride as usize) {
+            fail_at(p, operation, error, persist, &mut rng, tally);
         }
     }
 }

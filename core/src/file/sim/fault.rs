@@ -10,6 +10,8 @@ pub enum SimError {
     Eio,
     /// The disk is full.
     Enospc,
+    /// A signal came, and the call is not repeated.
+    Eintr,
 }
 
 impl SimError {
@@ -17,6 +19,7 @@ impl SimError {
         io::Error::from_raw_os_error(match self {
             SimError::Eio => libc::EIO,
             SimError::Enospc => libc::ENOSPC,
+            SimError::Eintr => libc::EINTR,
         })
     }
 }
@@ -26,7 +29,7 @@ impl SimError {
 pub enum Persist {
     /// The one operation fails.
     Once,
-    /// With `Eio`, every operation from there on fails. With `Enospc`, every one that needs new space
+    /// With `Eio` and `Eintr`, every operation from there on fails. With `Enospc`, every one that needs new space
     /// does (creating, growing), as on a full disk; others go on working.
     FromThenOn,
 }
@@ -102,7 +105,7 @@ impl Faults {
         }
         let strikes = |&&(at, error, persist): &&(u64, SimError, Persist)| match persist {
             Persist::Once => number == at,
-            Persist::FromThenOn => number >= at && (error == SimError::Eio || needs_space),
+            Persist::FromThenOn => number >= at && (error != SimError::Enospc || needs_space),
         };
         match self.ordered.iter().find(strikes) {
             Some(&(_, error, _)) => Verdict::Fails(error),
