@@ -48,12 +48,11 @@ fn names_a_checkpoint(meta: &[u8]) -> bool {
     meta.len() == PAGE && &meta[..6] == b"NyroDB" && number(meta, SEQUENCE_AT) > 1
 }
 
-/// The pages that a meta page reaches, by the bitmap in `file`.
-fn reached<'a>(meta: &[u8], file: &'a [u8]) -> Option<&'a [u8]> {
+/// Where the bitmap of the pages that a meta page reaches lies.
+fn bitmap_at(meta: &[u8]) -> usize {
     let mut chunk = [0; 8];
     chunk[..6].copy_from_slice(&meta[SPACE_AT..][..6]);
-    let at = u64::from_le_bytes(chunk) as usize * PAGE;
-    file.get(at..at + PAGE).map(|chunk| &chunk[BITS_AT..][..BITS / 8])
+    u64::from_le_bytes(chunk) as usize * PAGE + BITS_AT
 }
 
 fn has(bitmap: &[u8], page: usize) -> bool {
@@ -92,7 +91,7 @@ impl Rules {
             }
             let pages = number(meta, FILE_PAGES_AT) as usize;
             assert!(file.len() >= pages * PAGE, "the file is shorter than its meta page {slot} says: {} pages", pages);
-            let Some(bits) = reached(meta, &file) else { continue };
+            let Some(bits) = file.get(bitmap_at(meta)..).and_then(|rest| rest.get(..BITS / 8)) else { continue };
             self.forbidden.iter_mut().zip(bits).for_each(|(all, bits)| *all |= bits);
             if number(meta, SEQUENCE_AT) >= newest {
                 newest = number(meta, SEQUENCE_AT);
@@ -116,15 +115,16 @@ impl Rules {
     }
 
     fn before_meta(&mut self, disk: &SimDisk, slot: usize, meta: &[u8]) {
-        let visible = disk.read_file(&self.name);
+        let page = |offset: usize, length: usize| disk.read_part(&self.name, offset as u64, length as u64);
         // Recovery writes the one that it chose again as it was: that names nothing new.
-        if visible.get(slot * PAGE..(slot + 1) * PAGE) == Some(meta) {
+        if page(slot * PAGE, PAGE) == meta {
             return;
         }
-        let durable = disk.durable(&self.name).map_or(0, |file| file.len());
+        let durable = disk.durable_len(&self.name) as usize;
         let pages = number(meta, FILE_PAGES_AT) as usize;
         assert!(durable >= pages * PAGE, "a meta page says {pages} pages, and the file has durably {durable} bytes");
-        let bits = reached(meta, &visible).unwrap_or_else(|| panic!("a meta page names free space beyond the file"));
+        let bits = &page(bitmap_at(meta), BITS / 8)[..];
+        assert!(bits.len() == BITS / 8, "a meta page names free space beyond the file");
         for range in disk.unsynced(&self.name) {
             for page in (range.start as usize / PAGE).max(2)..(range.end as usize).div_ceil(PAGE) {
                 assert!(
@@ -139,7 +139,7 @@ impl Rules {
 
     /// Asked before the file is cut.
     pub fn before_truncate(&self, disk: &SimDisk, len: u64) {
-        let visible = disk.read_file(&self.name);
+        let visible = disk.read_part(&self.name, 0, 2 * PAGE as u64);
         for file in [&visible, &self.metas] {
             for meta in file.chunks(PAGE).take(2).filter(|meta| names_a_checkpoint(meta)) {
                 let pages = number(meta, FILE_PAGES_AT);

@@ -100,10 +100,17 @@ impl Counts {
     }
 }
 
+/// A scan that was begun, and the ids that it gave so far.
+struct Cursor {
+    name: String,
+    scan: Scan<Document>,
+    ids: BTreeSet<Id>,
+}
+
 struct Held {
     snapshot: Snapshot,
-    /// A cursor that was begun then, and the ids that it gave so far.
-    cursor: Option<(String, Scan<Document>, BTreeSet<Id>)>,
+    /// Begun then.
+    cursor: Option<Cursor>,
     model: Model,
     checkpoints: u64,
 }
@@ -381,7 +388,7 @@ impl Core {
         for held in std::mem::take(&mut self.held) {
             let found = contents_of(&held.snapshot)?;
             assert_eq!(found, held.model, "a snapshot changed:{}", held.model.difference(&found));
-            if let Some((name, scan, mut ids)) = held.cursor {
+            if let Some(Cursor { name, scan, mut ids }) = held.cursor {
                 for document in scan {
                     let id = document?.id().expect("a stored document has an id");
                     assert!(ids.insert(id), "a cursor over {name} gave an id twice");
@@ -396,14 +403,14 @@ impl Core {
 }
 
 /// Begins to scan a collection.
-fn begin_cursor(db: &Database, model: &Model) -> Result<Option<(String, Scan<Document>, BTreeSet<Id>)>> {
+fn begin_cursor(db: &Database, model: &Model) -> Result<Option<Cursor>> {
     let Some(name) = model.0.keys().next_back() else { return Ok(None) };
     let mut scan = db.collection::<Document>(name).scan()?;
     let mut ids = BTreeSet::new();
     for document in scan.by_ref().take(3) {
         ids.insert(document?.id().expect("a stored document has an id"));
     }
-    Ok(Some((name.clone(), scan, ids)))
+    Ok(Some(Cursor { name: name.clone(), scan, ids }))
 }
 
 /// Makes one commit and notes what was promised.

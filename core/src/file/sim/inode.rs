@@ -114,9 +114,7 @@ impl Inode {
 
     /// The visible bytes.
     pub(super) fn visible(&self, content: &Content) -> Vec<u8> {
-        let mut bytes = vec![0; content.len as usize];
-        self.memory.read(&mut bytes, 0);
-        bytes
+        self.memory.look(content.len, <[u8]>::to_vec)
     }
 
     /// Makes `bytes` the content, durably, whatever was there.
@@ -219,6 +217,16 @@ impl Content {
     /// How many changes a power cut may lose.
     pub(super) fn unsynced(&self) -> usize {
         self.entries.iter().filter(|e| e.fate != Fate::Synced).count()
+    }
+
+    /// The length after a power cut that takes all it can.
+    pub(super) fn durable_len(&self) -> u64 {
+        let synced = self.entries.iter().filter(|e| e.fate == Fate::Synced);
+        synced.fold(self.durable.len() as u64, |len, entry| match &entry.change {
+            Change::Grow(to) => len.max(*to),
+            Change::Cut(to) => len.min(*to),
+            Change::Write { .. } => len,
+        })
     }
 
     /// The places of the writes that are not durable, but for what a durable one has written over since.

@@ -91,6 +91,14 @@ impl Memory {
         unsafe { std::ptr::write_bytes(self.block().as_mut_ptr().add(from as usize), 0, (to - from) as usize) };
     }
 
+    /// Lends the first `len` bytes. Calls to this, to `write` and to `fill_zeros` are serialised by the caller.
+    pub(super) fn look<R>(&self, len: u64, look: impl FnOnce(&[u8]) -> R) -> R {
+        self.check(0, len as usize);
+        // SAFETY: the range is inside the block (checked above), which is readable and initialised (zeros) and lives as
+        // long as `self`. Nobody writes to it meanwhile: the caller serialises.
+        look(unsafe { std::slice::from_raw_parts(self.pointer(), len as usize) })
+    }
+
     /// Copies from `offset` into `buf`.
     pub(super) fn read(&self, buf: &mut [u8], offset: u64) {
         self.check(offset, buf.len());

@@ -35,7 +35,7 @@ use state::{Request, State};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// How a simulated disk begins.
 #[derive(Debug, Clone, Copy)]
@@ -188,6 +188,13 @@ impl SimDisk {
         Some(content.after_power_cut(|_| inode::Keep::Nothing))
     }
 
+    /// How long a file is after a power cut now that takes all it can.
+    pub fn durable_len(&self, name: &str) -> u64 {
+        let inode = self.named(name);
+        let content = inode.content.lock();
+        content.durable_len()
+    }
+
     /// Where a file has bytes that a power cut now may take: those of every write that no sync has covered.
     pub fn unsynced(&self, name: &str) -> Vec<std::ops::Range<u64>> {
         let inode = self.named(name);
@@ -211,15 +218,13 @@ impl SimDisk {
     /// A digest of names and visible bytes, to count distinct states.
     pub fn digest(&self) -> u64 {
         let state = self.shared.state.lock();
-        let mut digest = Xxh3::new();
+        let mut digest = 0;
         for (name, inode) in state.directory.visible() {
             let content = inode.content.lock();
-            digest.update(&(name.len() as u64).to_le_bytes());
-            digest.update(name.as_bytes());
-            digest.update(&content.len.to_le_bytes());
-            digest.update(&inode.visible(&content));
+            digest = xxh3_64_with_seed(name.as_bytes(), digest ^ content.len);
+            digest = inode.memory.look(content.len, |bytes| xxh3_64_with_seed(bytes, digest));
         }
-        digest.digest()
+        digest
     }
 }
 
@@ -268,6 +273,14 @@ impl SimDisk {
         let inode = self.named(name);
         let content = inode.content.lock();
         inode.visible(&content)
+    }
+
+    /// A part of a file, as much of it as there is.
+    pub fn read_part(&self, name: &str, offset: u64, len: u64) -> Vec<u8> {
+        let inode = self.named(name);
+        let content = inode.content.lock();
+        let end = offset.saturating_add(len).min(content.len);
+        inode.memory.look(content.len, |bytes| bytes.get(offset as usize..end as usize).unwrap_or_default().to_vec())
     }
 
     /// Gives a file this content, creating it if needed.
