@@ -112,6 +112,12 @@ pub fn step(db: &crate::Database) -> crate::Result<()> {
     db.engine().background_step()
 }
 
+/// The part of a model under shuttle in which threads take turns; before and after it nobody but the caller runs.
+#[cfg(shuttle)]
+pub fn scheduled<R>(f: impl FnOnce() -> R) -> R {
+    crate::sync::scheduled(f)
+}
+
 /// Forgets the database without closing it, as a crash of the process would: nothing is written any more.
 /// Handles left over give `Closed`.
 pub fn abandon(db: crate::Database) {
