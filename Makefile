@@ -13,7 +13,8 @@ PREFIX ?= /usr/local
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test packages bench-bindings test-rust test-interop test-examples test-loom test-asan test-miri \
+.PHONY: help demo test packages bench-bindings test-rust test-interop test-examples test-loom build-schedules \
+        test-shuttle test-asan test-tsan test-miri \
         fmt lint docs header fixtures bench lint-bench bench-engine bench-space test-instructions \
         accept-instructions clean
 
@@ -46,6 +47,22 @@ test-examples: ## run the Rust quick start and the demo
 
 test-loom: ## every interleaving of the concurrent parts, by the model checker
 	RUSTFLAGS="--cfg loom" $(CARGO) test --release -p nyro --lib --target-dir $(TARGET)/loom -- loom_
+
+SHUTTLE_TESTS = $(TARGET)/shuttle/debug/nyro-schedules
+SHUTTLE_COUNT ?= 500
+# Where Cargo put the tests for loom.
+LOOM_TESTS    = $$(cat $(TARGET)/loom/tests)
+
+build-schedules: ## the two special builds that the lane `schedule` runs
+	@mkdir -p $(TARGET)/loom
+	RUSTFLAGS="--cfg loom" $(CARGO) test --release -p nyro --lib --target-dir $(TARGET)/loom --no-run \
+	    --message-format=json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' > $(TARGET)/loom/tests
+	RUSTFLAGS="--cfg shuttle" CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) build -p nyro-safety --bin nyro-schedules \
+	    --target-dir $(TARGET)/shuttle
+
+test-shuttle: build-schedules ## the whole engine, its threads in random orders (SEED=1 SHUTTLE_COUNT=500 of each model)
+	@for model in $$($(SHUTTLE_TESTS) --list); do for scheduler in random pct; do \
+	    $(SHUTTLE_TESTS) $$model $$scheduler $(or $(SEED),1) $(SHUTTLE_COUNT) || exit 1; done; done
 
 test-asan: ## the tests under AddressSanitizer (needs a nightly toolchain)
 	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \

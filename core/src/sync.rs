@@ -167,6 +167,9 @@ mod imp {
     }
 }
 
+#[cfg(all(test, loom))]
+pub(crate) mod model;
+
 #[cfg(shuttle)]
 #[path = "sync/tasks.rs"]
 mod imp;
@@ -176,6 +179,10 @@ mod imp;
 pub(crate) use shuttle::thread_local as task_local;
 #[cfg(not(shuttle))]
 pub(crate) use std::thread_local as task_local;
+
+/// The mutex of a simulated device: one like the others, unless tasks take turns.
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use imp::{Mutex as DeviceMutex, MutexGuard as DeviceGuard};
 
 pub(crate) use imp::*;
 pub(crate) use std::sync::atomic::Ordering;

@@ -15,6 +15,7 @@
 mod lane;
 mod planted;
 mod rules;
+mod schedule;
 mod simulated;
 mod table;
 
@@ -28,7 +29,8 @@ use table::Row;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// All lanes, in the order of the table.
-static LANES: &[&Lane] = &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &planted::PLANTED];
+static LANES: &[&Lane] =
+    &[&simulated::CRASH, &simulated::NESTED, &simulated::IO_ERROR, &schedule::SCHEDULE, &planted::PLANTED];
 
 #[derive(Debug, Default)]
 struct Arguments {

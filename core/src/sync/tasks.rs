@@ -27,11 +27,11 @@ thread_local! {
     static SCHEDULED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs the part of a model in which others may run at every point.
-pub(crate) fn scheduled<R>(f: impl FnOnce() -> R) -> R {
-    SCHEDULED.set(true);
+/// Runs the part of a model in which others may run at every point (`true`), or a part in which none may.
+pub(crate) fn scheduled<R>(is: bool, f: impl FnOnce() -> R) -> R {
+    let before = SCHEDULED.replace(is);
     let result = f();
-    SCHEDULED.set(false);
+    SCHEDULED.set(before);
     result
 }
 
@@ -177,6 +177,48 @@ impl<T> Drop for MutexGuard<'_, T> {
         if self.held.take().is_some() {
             self.mutex.sleepers.wake();
         }
+    }
+}
+
+/// A mutex of a simulated device, which is no part of what is checked: taking it is a point, and while it is held
+/// nothing is.
+#[derive(Debug, Default)]
+pub(crate) struct DeviceMutex<T>(std::sync::Mutex<T>);
+
+/// The device, held.
+pub(crate) struct DeviceGuard<'a, T> {
+    held: std::sync::MutexGuard<'a, T>,
+    /// Whether others may run afterwards.
+    scheduled: bool,
+}
+
+impl<T> DeviceMutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        DeviceMutex(std::sync::Mutex::new(value))
+    }
+    pub(crate) fn lock(&self) -> DeviceGuard<'_, T> {
+        point();
+        let held = taken(self.0.try_lock()).expect("nobody else runs while a device is held");
+        DeviceGuard { held, scheduled: SCHEDULED.replace(false) }
+    }
+}
+
+impl<T> Deref for DeviceGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.held
+    }
+}
+
+impl<T> DerefMut for DeviceGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.held
+    }
+}
+
+impl<T> Drop for DeviceGuard<'_, T> {
+    fn drop(&mut self) {
+        SCHEDULED.set(self.scheduled);
     }
 }
 

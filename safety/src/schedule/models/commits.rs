@@ -21,7 +21,7 @@ struct Pictures(Arc<Mutex<Vec<(SimDisk, Vec<u64>)>>>);
 impl Pictures {
     /// These documents are promised from now on.
     fn take(&self, world: &World, promised: Vec<u64>) {
-        let picture = world.disk.crash_image(CrashPolicy::LoseAll);
+        let picture = testing::at_once(|| world.disk.crash_image(CrashPolicy::LoseAll));
         self.0.lock().expect("pictures").push((picture, promised));
     }
 
@@ -95,8 +95,12 @@ fn ticket() {
 /// An operation of the disk fails while three commit: who was told yes is there, of who was told no nothing is shown.
 fn failing_sync() {
     let world = World::new(&config(), 0, 0, 0);
+    if draw(2) == 0 {
+        // A log that is there already.
+        world.put(9, 9, 10).expect("a commit");
+    }
     let persist = if draw(2) == 0 { Persist::Once } else { Persist::FromThenOn };
-    world.disk.fail_at(world.disk.operations() + 1 + draw(12), SimError::Eio, persist);
+    world.disk.fail_at(world.disk.operations() + 1 + draw(20), SimError::Eio, persist);
     let told = Arc::new(Mutex::new(Vec::new()));
     let writer = |id: u64| -> Task {
         let (world, told) = (world.clone(), told.clone());
