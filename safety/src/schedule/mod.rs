@@ -33,8 +33,8 @@ const SHUTTLE: &str = "NYRO_SHUTTLE_TESTS";
 
 /// How many tests there are under loom.
 const LOOM_TESTS: u64 = 12;
-/// Batches of a standard run: ten of each model, five with each scheduler.
-const BATCHES: u64 = 9 * 10;
+/// Batches of a standard run: of each model eight with each scheduler.
+const BATCHES: u64 = 9 * 16;
 /// Schedules of a batch.
 const BATCH: u64 = 500;
 
