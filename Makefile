@@ -61,7 +61,7 @@ build-schedules: ## the two special builds that the lane `schedule` runs
 	    --target-dir $(TARGET)/shuttle
 
 test-shuttle: build-schedules ## the whole engine, its threads in random orders (SEED=1 SHUTTLE_COUNT=500 of each model)
-	@for model in $$($(SHUTTLE_TESTS) --list); do for scheduler in random pct; do \
+	@for model in $$($(SHUTTLE_TESTS) --list); do for scheduler in uneven pct; do \
 	    $(SHUTTLE_TESTS) $$model $$scheduler $(or $(SEED),1) $(SHUTTLE_COUNT) || exit 1; done; done
 
 test-asan: ## the tests under AddressSanitizer (needs a nightly toolchain)

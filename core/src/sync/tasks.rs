@@ -20,6 +20,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, TryLockError};
 use std::time::Duration;
 
+use shuttle::rand::RngCore;
+
 pub(crate) use std::sync::atomic::fence;
 pub(crate) use std::sync::Arc;
 
@@ -66,8 +68,8 @@ pub(crate) fn sleep(_: Duration) {
     yield_now();
 }
 
-/// How often somebody with a deadline looks before it is over.
-const LOOKS: u32 = 3;
+/// How often somebody with a deadline looks before it is over: up to so many times, as the schedule has it.
+const LOOKS: u64 = 400;
 
 /// Waits of so long do not end by themselves: that a wake-up was lost is then seen as a deadlock.
 const ENDLESS: Duration = Duration::from_secs(1);
@@ -76,20 +78,25 @@ const ENDLESS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Patience {
     most: Duration,
-    looks: Cell<u32>,
+    looks: Cell<u64>,
 }
 
 impl Patience {
     pub(crate) fn new(most: Duration) -> Patience {
-        Patience { most, looks: Cell::new(LOOKS) }
+        let looks = if SCHEDULED.get() && most < ENDLESS { shuttle::rand::thread_rng().next_u64() % LOOKS } else { 0 };
+        // Few as often as many.
+        Patience { most, looks: Cell::new(looks * looks / LOOKS) }
     }
     pub(crate) fn left(&self) -> Duration {
-        let looks = self.looks.get();
-        self.looks.set(looks.saturating_sub(u32::from(self.most < ENDLESS)));
-        if looks == 0 {
-            Duration::ZERO
-        } else {
-            self.most
+        if self.most >= ENDLESS {
+            return self.most;
+        }
+        match self.looks.get().checked_sub(1) {
+            Some(looks) => {
+                self.looks.set(looks);
+                self.most
+            }
+            None => Duration::ZERO,
         }
     }
     pub(crate) fn waited(&self) -> Duration {

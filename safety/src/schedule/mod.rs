@@ -4,7 +4,7 @@
 //!   unit 0 .. n-1    one test of loom: all interleavings of a lock-free part, up to a number of preemptions,
 //!                    and every value that a load may see
 //!   unit n, n+1 ..   a batch under shuttle: the whole engine on the simulated disk (models/), 500 schedules
-//!                    from one seed, of a random scheduler or of one with few switches
+//!                    from one seed, of tasks of different speed or with few switches
 //! ```
 //!
 //! Both are builds of their own, with other atomics and locks (`core/src/sync.rs`); `make` builds them and says where
@@ -77,7 +77,7 @@ fn loom_test(index: u64, tally: &mut Tally) {
 fn shuttle_batch(batch: u64, seed: u64, tally: &mut Tally) {
     let models = names(&run(SHUTTLE, &["--list"]));
     let model = &models[batch as usize % models.len()];
-    let scheduler = if batch / models.len() as u64 % 2 == 0 { "random" } else { "pct" };
+    let scheduler = if batch / models.len() as u64 % 2 == 0 { "uneven" } else { "pct" };
     let schedules = if tally.short { BATCH / 5 } else { BATCH };
     let output = run(SHUTTLE, &[model, scheduler, &seed.to_string(), &schedules.to_string()]);
     if let Some(schedules) = judge(&output, tally) {

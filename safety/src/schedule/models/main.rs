@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   nyro-schedules --list                  the models
-//!   nyro-schedules bank random 100 500     500 schedules of one, drawn from seed 100
+//!   nyro-schedules bank uneven 100 500     500 schedules of one, drawn from seed 100: tasks of different speed
 //!   nyro-schedules bank pct 100 500        the same, where few switches are made, at odd moments
-//!   nyro-schedules bank random 100 500 DataNotSynced      with a planted bug
+//!   nyro-schedules bank random 100 500     the same, where each task is as likely at each point
+//!   nyro-schedules bank uneven 100 500 DataNotSynced      with a planted bug
 //! ```
 //!
 //! It ends with `schedules bank 500`, or at the first failure with what was broken and the schedule. The same arguments
@@ -16,6 +17,8 @@ mod commits;
 mod readers;
 #[cfg(shuttle)]
 mod run;
+#[cfg(shuttle)]
+mod uneven;
 #[cfg(shuttle)]
 mod world;
 

@@ -1,5 +1,6 @@
 //! Runs the schedules of one model.
 
+use crate::uneven::Uneven;
 use crate::{commits, readers};
 use nyro::testing::{plant, Bug};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -35,9 +36,10 @@ pub fn main() -> ExitCode {
     }
     end_at_the_first_failure(format!("{name} {scheduler} {seed} {count}"));
     let done = match scheduler {
+        "uneven" => Runner::new(Uneven::new(seed, count), config()).run(counted(model.body)),
         "random" => Runner::new(RandomScheduler::new_from_seed(seed, count), config()).run(counted(model.body)),
         "pct" => Runner::new(PctScheduler::new_from_seed(seed, SWITCHES, count), config()).run(counted(model.body)),
-        _ => return usage("random or pct"),
+        _ => return usage("uneven, pct or random"),
     };
     println!("schedules {name} {done}");
     ExitCode::SUCCESS
