@@ -70,6 +70,16 @@ test-asan: ## the tests under AddressSanitizer (needs a nightly toolchain)
 	RUSTFLAGS="-Zsanitizer=address" $(CARGO) +nightly test -p nyro -p nyro-ffi --lib --tests \
 	    --target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir $(TARGET)/asan
 
+# Threads beside each other, each test of them; TSan does not know fences, so what it says of others must be read with care.
+TSAN_TESTS = engine::writer_lock engine::published engine::delta log::tests::groups log::tests::races file::cache \
+             file::pages meter:: signal
+
+test-tsan: ## the tests with threads under ThreadSanitizer (needs nightly with rust-src)
+	@test -d "$$(rustc +nightly --print sysroot 2>/dev/null)/lib/rustlib/src" || { \
+	    echo "test-tsan: not run, it needs: rustup +nightly component add rust-src"; exit 1; }
+	RUSTFLAGS="-Zsanitizer=thread" $(CARGO) +nightly test -Zbuild-std -p nyro --lib \
+	    --target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir $(TARGET)/tsan -- $(TSAN_TESTS)
+
 test-miri: ## the parts with unsafe code under Miri (needs nightly with miri and rust-src)
 	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { \
 	    echo "test-miri: not run, it needs Miri: rustup +nightly component add miri rust-src"; exit 1; }

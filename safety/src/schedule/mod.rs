@@ -77,7 +77,7 @@ fn loom_test(index: u64, tally: &mut Tally) {
 fn shuttle_batch(batch: u64, seed: u64, tally: &mut Tally) {
     let models = names(&run(SHUTTLE, &["--list"]));
     let model = &models[batch as usize % models.len()];
-    let scheduler = if batch / models.len() as u64 % 2 == 0 { "uneven" } else { "pct" };
+    let scheduler = if (batch / models.len() as u64) % 2 == 0 { "uneven" } else { "pct" };
     let schedules = if tally.short { BATCH / 5 } else { BATCH };
     let output = run(SHUTTLE, &[model, scheduler, &seed.to_string(), &schedules.to_string()]);
     if let Some(schedules) = judge(&output, tally) {
