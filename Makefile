@@ -13,7 +13,8 @@ PREFIX ?= /usr/local
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test packages bench-bindings test-rust safety test-extended test-interop test-examples test-loom test-asan test-miri test-fuzz \
+.PHONY: help demo test packages bench-bindings test-rust safety test-extended test-interop test-examples test-loom \
+        build-schedules test-shuttle test-asan test-tsan test-miri test-fuzz \
         fmt lint docs header fixtures bench lint-bench bench-engine bench-space test-instructions \
         accept-instructions clean
 
@@ -62,11 +63,37 @@ test-examples: ## run the Rust quick start and the demo
 test-loom: ## every interleaving of the concurrent parts, by the model checker
 	RUSTFLAGS="--cfg loom" $(CARGO) test --release -p nyro --lib --target-dir $(TARGET)/loom -- loom_
 
+SHUTTLE_TESTS = $(TARGET)/shuttle/debug/nyro-schedules
+SHUTTLE_COUNT ?= 500
+# Where Cargo put the tests for loom.
+LOOM_TESTS    = $$(cat $(TARGET)/loom/tests)
+
+build-schedules: ## the two special builds that the lane `schedule` runs
+	@mkdir -p $(TARGET)/loom
+	RUSTFLAGS="--cfg loom" $(CARGO) test --release -p nyro --lib --target-dir $(TARGET)/loom --no-run \
+	    --message-format=json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' > $(TARGET)/loom/tests
+	RUSTFLAGS="--cfg shuttle" CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) build -p nyro-safety --bin nyro-schedules \
+	    --target-dir $(TARGET)/shuttle
+
+test-shuttle: build-schedules ## the whole engine, its threads in random orders (SEED=1 SHUTTLE_COUNT=500 of each model)
+	@for model in $$($(SHUTTLE_TESTS) --list); do for scheduler in uneven pct; do \
+	    $(SHUTTLE_TESTS) $$model $$scheduler $(or $(SEED),1) $(SHUTTLE_COUNT) || exit 1; done; done
+
 test-asan: ## the tests under AddressSanitizer (needs a nightly toolchain)
 	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \
 	    echo "test-asan: not run, it needs a nightly toolchain: rustup toolchain install nightly"; exit 1; }
 	RUSTFLAGS="-Zsanitizer=address" $(CARGO) +nightly test -p nyro -p nyro-ffi --lib --tests \
 	    --target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir $(TARGET)/asan
+
+# Threads beside each other, each test of them; TSan does not know fences, so what it says of others must be read with care.
+TSAN_TESTS = engine::writer_lock engine::published engine::delta log::tests::groups log::tests::races file::cache \
+             file::pages meter:: signal
+
+test-tsan: ## the tests with threads under ThreadSanitizer (needs nightly with rust-src)
+	@test -d "$$(rustc +nightly --print sysroot 2>/dev/null)/lib/rustlib/src" || { \
+	    echo "test-tsan: not run, it needs: rustup +nightly component add rust-src"; exit 1; }
+	RUSTFLAGS="-Zsanitizer=thread" $(CARGO) +nightly test -Zbuild-std -p nyro --lib \
+	    --target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir $(TARGET)/tsan -- $(TSAN_TESTS)
 
 test-miri: ## the parts with unsafe code under Miri (needs nightly with miri and rust-src)
 	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { \

@@ -15,13 +15,12 @@ use crate::events::Operation;
 use crate::hash::KeyHash;
 use crate::record::key::key_of;
 use crate::snapshot::{Scan, Snapshot};
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::sync::atomic::AtomicU64;
 use std::sync::Arc;
 
 /// Buffers kept for the next document, up to this size in bytes.

@@ -20,12 +20,12 @@ use crate::fork;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, Patience};
 use crate::transaction::{OwnedTransaction, Transaction};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// The path that opens a database in memory.
@@ -174,7 +174,7 @@ impl Drop for Lease {
 }
 
 /// How long a closing waits itself for reads that are under way.
-const READERS_PATIENCE: Duration = Duration::from_millis(50);
+const READERS_PATIENCE: Duration = Duration::from_millis(if cfg!(shuttle) { 3_600_000 } else { 50 });
 
 /// Names in [`Error::Locked`] what of this process keeps a closed file.
 const KEPT_BY_SNAPSHOT: &str = "this program: a snapshot or scan of the closed database is still alive";
@@ -192,7 +192,7 @@ static OPEN: AtomicPtr<Open> = AtomicPtr::new(std::ptr::null_mut());
 
 fn with_open<R>(f: impl FnOnce(&mut HashMap<PathBuf, Weak<Shared>>) -> R) -> R {
     // A panic while the lock was held left a map of weak handles, which is always whole.
-    let mut open = table().databases.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut open = table().databases.lock();
     f(&mut open)
 }
 
@@ -235,9 +235,9 @@ impl Shared {
     /// finds it closed. One that takes its time (a callback that was given a document) is waited for elsewhere.
     fn leave_after_readers(self: &Arc<Self>) {
         let mut gone = Vec::new();
-        let start = std::time::Instant::now();
+        let patience = Patience::new(READERS_PATIENCE);
         while !self.engine.published.note_gone(&mut gone) {
-            if start.elapsed() > READERS_PATIENCE {
+            if patience.left().is_zero() {
                 let shared = self.clone();
                 std::thread::spawn(move || {
                     while !shared.engine.published.note_gone(&mut gone) {
@@ -247,7 +247,7 @@ impl Shared {
                 });
                 return;
             }
-            std::thread::yield_now();
+            crate::sync::yield_now();
         }
         self.leave();
     }

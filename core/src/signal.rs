@@ -8,8 +8,8 @@
 //! Not `std::thread::park`: that needs the thread's own handle, which is gone while a thread, or the process, ends, when
 //! a database may still be closed; and its token belongs to the thread's owner.
 
-use crate::sync::{Condvar, Mutex};
-use std::time::{Duration, Instant};
+use crate::sync::{Condvar, Mutex, Patience};
+use std::time::Duration;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -40,10 +40,10 @@ impl Signal {
 
     /// The same, for so long at most; whether it was given.
     pub fn wait_for(&self, most: Duration) -> bool {
-        let start = Instant::now();
+        let patience = Patience::new(most);
         let mut told = self.told.lock();
         while !*told {
-            let left = most.saturating_sub(start.elapsed());
+            let left = patience.left();
             if left.is_zero() {
                 return false;
             }

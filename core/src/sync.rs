@@ -1,20 +1,50 @@
 //! Everything concurrent comes from here: atomics, locks, threads.
 //!
-//! In a normal build these are `std`'s, the locks without poisoning; under `--cfg loom` they are loom's, so that the
-//! shipped modules themselves are what the model checker runs.
+//! ```text
+//!   normal build     std's, the locks without poisoning
+//!   --cfg loom       loom's: the lock-free modules under the model checker, every interleaving
+//!   --cfg shuttle    tasks of shuttle: the whole engine, random interleavings
+//! ```
+//!
+//! So the shipped modules themselves are what is checked.
 //!
 //! `std`'s locks hold all their state in themselves. Those of `parking_lot` keep who waits in one table for the whole
 //! process: a forked child inherits it with threads in it that it does not have, and what it opens anew for itself can
 //! hang on them.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 mod imp {
     pub(crate) use std::sync::atomic::{fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
     pub(crate) use std::sync::Arc;
 
     use std::ops::{Deref, DerefMut};
     use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard, TryLockError};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
+
+    pub(crate) use std::hint::spin_loop;
+    pub(crate) use std::thread::{sleep, yield_now};
+
+    /// How long somebody is ready to wait.
+    #[derive(Debug)]
+    pub(crate) struct Patience {
+        start: Instant,
+        most: Duration,
+    }
+
+    impl Patience {
+        /// From now on.
+        pub(crate) fn new(most: Duration) -> Patience {
+            Patience { start: Instant::now(), most }
+        }
+        /// What is left of it.
+        pub(crate) fn left(&self) -> Duration {
+            self.most.saturating_sub(self.start.elapsed())
+        }
+        /// What is gone of it.
+        pub(crate) fn waited(&self) -> Duration {
+            self.start.elapsed()
+        }
+    }
 
     /// `std::sync::Mutex` that a panic does not poison.
     #[derive(Debug, Default)]
@@ -136,6 +166,23 @@ mod imp {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+pub(crate) mod model;
+
+#[cfg(shuttle)]
+#[path = "sync/tasks.rs"]
+mod imp;
+
+/// `thread_local!` for what tells a thread from another.
+#[cfg(shuttle)]
+pub(crate) use shuttle::thread_local as task_local;
+#[cfg(not(shuttle))]
+pub(crate) use std::thread_local as task_local;
+
+/// The mutex of a simulated device: one like the others, unless tasks take turns.
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use imp::{Mutex as DeviceMutex, MutexGuard as DeviceGuard};
 
 pub(crate) use imp::*;
 pub(crate) use std::sync::atomic::Ordering;

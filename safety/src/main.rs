@@ -30,6 +30,7 @@ mod planted;
 mod power;
 mod process;
 mod rules;
+mod schedule;
 mod simulated;
 mod table;
 
@@ -49,6 +50,7 @@ static LANES: &[&Lane] = &[
     &simulated::IO_ERROR,
     &model::MODEL,
     &damaged::DAMAGED,
+    &schedule::SCHEDULE,
     &kill::KILL,
     &power::POWER,
     &full::FULL,

@@ -10,18 +10,12 @@
 use super::delta::{Delta, NewVersion, Room};
 use super::published::{Numbered, Published};
 use crate::file::page::Address;
+use crate::sync::model::model;
 use crate::sync::{Arc, AtomicU64, Ordering};
 use loom::cell::UnsafeCell;
 use loom::thread;
 use std::convert::Infallible;
 use std::sync::atomic::AtomicBool;
-
-/// Runs a model with a bound on preemptions, which `LOOM_MAX_PREEMPTIONS` overrides.
-fn model(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(preemptions);
-    builder.check(body);
-}
 
 // ---- published -------------------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ impl Engine {
             return self.admit_without_thread(load);
         }
         if load < 2000 {
-            std::thread::sleep(MAX_DELAY * (load - 1000) as u32 / 1000);
+            crate::sync::sleep(MAX_DELAY * (load - 1000) as u32 / 1000);
         } else {
             self.wait_for_checkpoint()?;
         }

@@ -28,7 +28,7 @@ const AHEAD: usize = 12;
 /// Addresses kept for the next transaction.
 const KEPT_ADDRESSES: usize = 1 << 16;
 
-thread_local! {
+crate::sync::task_local! {
     /// Engines that this thread is writing to, so that a nested transaction is an error and no deadlock.
     static WRITING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }

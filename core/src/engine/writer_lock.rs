@@ -14,9 +14,9 @@
 use crate::error::{Error, Result};
 use crate::fork;
 use crate::signal::Signal;
-use crate::sync::{Arc, AtomicU32, Mutex, Ordering};
+use crate::sync::{spin_loop, Arc, AtomicU32, Mutex, Ordering, Patience};
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Nobody has it.
 const FREE: u32 = 0;
@@ -26,7 +26,7 @@ const HELD: u32 = 1;
 const WANTED: u32 = 2;
 
 /// How often it is looked at before queueing up: some microseconds.
-const LOOKS: u32 = 100;
+const LOOKS: u32 = if cfg!(shuttle) { 2 } else { 100 };
 
 /// A fair lock around the writer's state.
 #[derive(Debug)]
@@ -81,13 +81,13 @@ impl<T> WriterLock<T> {
 
     #[cold]
     fn wait(&self, timeout: Duration) -> Result<WriterGuard<'_, T>> {
-        let start = Instant::now();
+        let patience = Patience::new(timeout);
         for _ in 0..LOOKS {
             match self.state.load(Ordering::Relaxed) {
-                FREE if self.take_free() => return Ok(self.guard(Some(start.elapsed()))),
+                FREE if self.take_free() => return Ok(self.guard(Some(patience.waited()))),
                 // Those who are queued up are before it.
                 WANTED => break,
-                _ => std::hint::spin_loop(),
+                _ => spin_loop(),
             }
         }
         let turn = Arc::new(Signal::default());
@@ -95,19 +95,19 @@ impl<T> WriterLock<T> {
             let mut queue = self.queue.lock();
             if self.state.swap(WANTED, Ordering::Acquire) == FREE {
                 // Who unlocks will find nobody queued up, which does no harm.
-                return Ok(self.guard(Some(start.elapsed())));
+                return Ok(self.guard(Some(patience.waited())));
             }
             queue.push_back(turn.clone());
         }
-        if !turn.wait_for(timeout.saturating_sub(start.elapsed())) {
+        if !turn.wait_for(patience.left()) {
             let mut queue = self.queue.lock();
             // It may have been handed over at the last moment.
             if !turn.is_told() {
                 queue.retain(|other| !Arc::ptr_eq(other, &turn));
-                return Err(Error::WriterTimeout { waited_ms: start.elapsed().as_millis() as u64 });
+                return Err(Error::WriterTimeout { waited_ms: patience.waited().as_millis() as u64 });
             }
         }
-        Ok(self.guard(Some(start.elapsed())))
+        Ok(self.guard(Some(patience.waited())))
     }
 
     fn guard(&self, waited: Option<Duration>) -> WriterGuard<'_, T> {

@@ -21,11 +21,10 @@ use crate::error::{Error, Result};
 use crate::file::disk::DiskFile;
 use crate::plant::{planted, Bug};
 use crate::signal::Signal;
-use crate::sync::{MutexGuard, Ordering};
+use crate::sync::{yield_now, MutexGuard, Ordering, Patience};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// The longest that a syncer waits for others, whatever a sync takes.
@@ -192,9 +191,9 @@ impl Log {
         if before.size <= 1 || come() {
             return;
         }
-        let (start, most) = (Instant::now(), (before.took / 4).min(LONGEST_GATHER));
-        while !come() && start.elapsed() < most {
-            thread::yield_now();
+        let patience = Patience::new((before.took / 4).min(LONGEST_GATHER));
+        while !come() && !patience.left().is_zero() {
+            yield_now();
         }
     }
 

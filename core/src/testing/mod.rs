@@ -112,6 +112,19 @@ pub fn step(db: &crate::Database) -> crate::Result<()> {
     db.engine().background_step()
 }
 
+/// The part of a model under shuttle in which threads take turns; before and after it nobody but the caller runs.
+#[cfg(shuttle)]
+pub fn scheduled<R>(f: impl FnOnce() -> R) -> R {
+    crate::sync::scheduled(true, f)
+}
+
+/// A part of that in which no other thread runs. It must not need a lock that one of them may hold: those of the
+/// simulated disk are free.
+#[cfg(shuttle)]
+pub fn at_once<R>(f: impl FnOnce() -> R) -> R {
+    crate::sync::scheduled(false, f)
+}
+
 /// Forgets the database without closing it, as a crash of the process would: nothing is written any more.
 /// Handles left over give `Closed`.
 pub fn abandon(db: crate::Database) {

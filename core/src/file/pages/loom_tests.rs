@@ -6,6 +6,7 @@ use crate::file::written_file::WrittenFile;
 use crate::memory::Pool;
 use crate::record::block::{self, OpenBlock};
 use crate::record::extent::{self, HeapExtent};
+use crate::sync::model::model;
 use loom::thread;
 
 const SEED: u64 = 5;
@@ -13,12 +14,6 @@ const BLOCK_PAGE: PageNo = PageNo(4);
 const EXTENT_PAGE: PageNo = PageNo(5);
 const FILE_PAGES: usize = 24;
 const TEXT: [u8; 5] = [0xa4, b't', b'e', b'x', b't'];
-
-fn model(body: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(2);
-    builder.check(body);
-}
 
 fn large_document() -> Vec<u8> {
     vec![0xc0; 16 * PAGE_BYTES]
@@ -61,7 +56,7 @@ fn check_block(pages: &Pages, at: Address) {
 
 #[test]
 fn loom_a_block_is_read_whole_while_it_leaves_the_heap() {
-    model(|| {
+    model(2, || {
         let (closed, at) = block();
         let pages = table();
         // SAFETY: the block lives until the readers are joined.
@@ -81,7 +76,7 @@ fn loom_a_block_is_read_whole_while_it_leaves_the_heap() {
 
 #[test]
 fn loom_a_block_published_by_its_address_is_found() {
-    model(|| {
+    model(2, || {
         let (closed, at) = block();
         let pages = table();
         let published = Arc::new(AtomicU64::new(0));
@@ -104,7 +99,7 @@ fn loom_a_block_published_by_its_address_is_found() {
 
 #[test]
 fn loom_pages_verified_at_once_keep_their_own_codes() {
-    model(|| {
+    model(2, || {
         let (_, at) = block();
         let pages = table();
         let readers: Vec<_> = [BLOCK_PAGE, EXTENT_PAGE]
@@ -124,7 +119,7 @@ fn loom_pages_verified_at_once_keep_their_own_codes() {
 
 #[test]
 fn loom_a_large_document_is_read_whole_while_it_leaves_the_heap() {
-    model(|| {
+    model(2, || {
         let document = HeapExtent::new(&Pool::new(0), EXTENT_PAGE, 1, &large_document());
         let pages = table();
         // SAFETY: the extent lives until the reader is joined.

@@ -5,7 +5,7 @@ use super::record::Effect;
 use super::state::{Request, State};
 use super::{Observer, Shared};
 use crate::file::disk::{DiskFile, Holder, LockError};
-use crate::sync::{AtomicBool, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, DeviceGuard, Ordering};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl SimFile {
     }
 
     /// The state, if the machine is on.
-    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn state(&self) -> io::Result<DeviceGuard<'_, State>> {
         let state = self.shared.state.lock();
         state.faults.check_power()?;
         Ok(state)

@@ -12,7 +12,7 @@
 
 use super::memory::Memory;
 use crate::env_sim::Rng;
-use crate::sync::Mutex;
+use crate::sync::DeviceMutex;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ pub(super) struct Inode {
     /// The name it was created with.
     pub(super) name: Arc<str>,
     pub(super) memory: Memory,
-    pub(super) content: Mutex<Content>,
+    pub(super) content: DeviceMutex<Content>,
 }
 
 impl Inode {
@@ -99,7 +99,7 @@ impl Inode {
             locked: false,
             readers: 0,
         };
-        Inode { id, name, memory, content: Mutex::new(content) }
+        Inode { id, name, memory, content: DeviceMutex::new(content) }
     }
 
     /// The same file in another disk after the process died: what is visible stays visible, what is
@@ -109,7 +109,7 @@ impl Inode {
         let memory = Memory::zeroed(self.memory.capacity());
         memory.write(&self.visible(&content), 0);
         let content = Content { locked: false, readers: 0, ..content.clone() };
-        Inode { id: self.id, name: self.name.clone(), memory, content: Mutex::new(content) }
+        Inode { id: self.id, name: self.name.clone(), memory, content: DeviceMutex::new(content) }
     }
 
     /// The visible bytes.

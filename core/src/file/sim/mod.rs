@@ -25,7 +25,7 @@ pub use fault::{is_power_cut, Persist, SimError};
 pub use record::Replay;
 
 use crate::file::disk::{check_name, Disk, DiskFile};
-use crate::sync::Mutex;
+use crate::sync::DeviceMutex;
 use crash::Chooser;
 use directory::{Directory, Names};
 use file::SimFile;
@@ -74,7 +74,7 @@ pub struct SimDisk {
 
 struct Shared {
     /// Locked before any file's content.
-    state: Mutex<State>,
+    state: DeviceMutex<State>,
 }
 
 impl fmt::Debug for SimDisk {
@@ -90,7 +90,7 @@ impl SimDisk {
     }
 
     fn of(state: State) -> SimDisk {
-        SimDisk { shared: Arc::new(Shared { state: Mutex::new(state) }) }
+        SimDisk { shared: Arc::new(Shared { state: DeviceMutex::new(state) }) }
     }
 
     /// A disk with these files, durably.

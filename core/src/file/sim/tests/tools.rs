@@ -1,6 +1,7 @@
 //! Digest, damage, trace, observer.
 
 use super::*;
+use crate::sync::Mutex;
 
 #[test]
 fn the_digest_differs_exactly_if_the_image_does() {
