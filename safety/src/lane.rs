@@ -75,9 +75,9 @@ thread_local! {
 /// Keeps what a panic says instead of printing it; [`attempt`] tells.
 pub fn keep_panics() {
     std::panic::set_hook(Box::new(|info| {
-        let payload = info.payload();
-        let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref().copied());
-        let text = text.unwrap_or("a panic without a text").to_owned();
+        let text = info.payload().downcast_ref::<String>().cloned();
+        let text = text.or_else(|| info.payload().downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let text = text.unwrap_or_else(|| "a panic without a text".to_owned());
         let place = info.location().map_or_else(String::new, |place| place.to_string());
         let _ = LAST.try_with(|last| *last.borrow_mut() = Some((place, text)));
     }));
