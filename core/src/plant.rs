@@ -122,15 +122,14 @@ mod switch {
     }
 }
 
+/// Whether this mistake is to be made here: never.
 #[cfg(not(any(test, feature = "testing")))]
-mod switch {
-    /// Whether this mistake is to be made here: never.
-    #[inline(always)]
-    pub(crate) const fn planted(_: super::Bug) -> bool {
-        false
-    }
+#[inline(always)]
+pub(crate) const fn planted(_: Bug) -> bool {
+    false
 }
 
 #[cfg(any(test, feature = "testing"))]
 pub use switch::plant;
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use switch::planted;
