@@ -10,7 +10,7 @@
 
 use super::history::History;
 use super::model::{contents, Model};
-use super::workload::{Parameters, Session};
+use super::workload::{Parameters, Session, NAME};
 use crate::lane::{lost, Tally};
 use nyro::testing::{CrashPolicy, Rng, SimDisk, SimOptions};
 use nyro::Database;
@@ -64,6 +64,8 @@ pub fn record(p: &Parameters, tally: &mut Tally) -> Recorded {
     tally.count("meta pages checked", session.watch.rules().metas_checked);
     let (history, counts) = session.end();
     counts.tell(tally);
+    tally.count("bytes of files after runs", disk.read_file(NAME).len() as u64);
+    tally.count("runs", 1);
     Recorded { disk, history }
 }
 
