@@ -13,7 +13,7 @@
 
 use super::look::{Damaged, Expect};
 use super::pages::damaged;
-use super::worlds::{World, Worlds};
+use super::worlds::{Frame, World, Worlds};
 use crate::batch::Case;
 use crate::files::{u32_at, u64_at, Files};
 use nyro::testing::Rng;
@@ -251,23 +251,27 @@ pub fn mixed<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
 
 /// Frames of a copy of the database that went another way: whole, in their place, and not what follows.
 pub fn apart<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
-    let world = &worlds.log;
-    // Behind the first one a frame names a predecessor that is another.
-    let first = 2 + n as usize % (world.frames.len() - 2);
+    let (world, other) = (&worlds.log, &worlds.apart);
+    // The first frame that differs follows what both share. Those behind it name another predecessor.
+    let differs = |frame: &Frame| bytes_of(&world.files, frame) != bytes_of(other, frame);
+    let shared = world.frames.iter().take_while(|frame| !differs(frame)).count();
+    let first = shared + 1 + n as usize % (world.frames.len() - shared - 1);
     let count = if rng.chance(0.5) { 1 } else { world.frames.len() - first };
     let mut files = world.files.clone();
     for frame in &world.frames[first..first + count] {
-        let named = |(name, _): &&(String, Vec<u8>)| *name == frame.segment;
-        let Some((_, other)) = worlds.apart.0.iter().find(named) else { continue };
-        let Some((_, here)) = files.0.iter_mut().find(|(name, _)| *name == frame.segment) else { continue };
-        let place = frame.at..frame.at + frame.size;
-        here[place.clone()].copy_from_slice(&other[place]);
+        let (Some(bytes), place) = (bytes_of(other, frame), frame.at..frame.at + frame.size) else { continue };
+        if let Some((_, here)) = files.0.iter_mut().find(|(name, _)| *name == frame.segment) {
+            here[place].copy_from_slice(bytes);
+        }
     }
-    let what = format!(
-        "{count} frames from the one at {} on are those of a copy that went another way",
-        world.frames[first].at
-    );
+    let at = world.frames[first].at;
+    let what = format!("{count} frames from the one at {at} on are those of a copy that went another way");
     with_log_of(world, what, files, rng).case()
+}
+
+fn bytes_of<'f>(files: &'f Files, frame: &Frame) -> Option<&'f [u8]> {
+    let (_, segment) = files.0.iter().find(|(name, _)| *name == frame.segment)?;
+    segment.get(frame.at..frame.at + frame.size)
 }
 
 fn rng_pick_log(files: &Files, n: u64) -> Option<Vec<u8>> {
