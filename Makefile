@@ -121,6 +121,7 @@ fmt: ## format all code
 lint: ## rustfmt, clippy and the layer check, no warning allowed
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p nyro -- -D warnings
 	$(CARGO) test --quiet -p nyro --test project
 
 docs: ## the documentation of the Rust crates, no warning allowed

@@ -51,6 +51,7 @@ pub enum Bug {
     LargeDocumentNotFreed,
 }
 
+#[cfg(any(test, feature = "testing"))]
 impl Bug {
     /// All of them, with what each does.
     pub const ALL: &'static [(Bug, &'static str)] = &[

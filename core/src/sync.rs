@@ -181,7 +181,7 @@ pub(crate) use shuttle::thread_local as task_local;
 pub(crate) use std::thread_local as task_local;
 
 /// The mutex of a simulated device: one like the others, unless tasks take turns.
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(all(any(test, feature = "testing"), not(any(loom, shuttle))))]
 pub(crate) use imp::{Mutex as DeviceMutex, MutexGuard as DeviceGuard};
 
 pub(crate) use imp::*;
