@@ -1,6 +1,6 @@
 #![no_main]
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each target needs one of these functions")]
 #[path = "../../safety/src/fuzz/targets.rs"]
 mod targets;
 

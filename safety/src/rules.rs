@@ -33,8 +33,6 @@ pub struct Rules {
     newest: Bitmap,
     /// Those that snapshots hold.
     held: Vec<Bitmap>,
-    /// How often `forbidden` was taken anew.
-    pub checkpoints: u64,
     /// How many meta pages were looked at before they were written.
     pub metas_checked: u64,
 }
@@ -97,7 +95,6 @@ impl Rules {
                 newest = number(meta, SEQUENCE_AT);
                 self.newest = bits.to_vec();
             }
-            self.checkpoints += 1;
         }
     }
 

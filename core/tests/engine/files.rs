@@ -1,7 +1,7 @@
 //! Real files to damage, and what is needed to damage them well: where units and their checksums
 //! are (`docs/file-format.md`).
 
-use nyro::testing::{self, SimDisk, SimEnv, SimOptions, TestConfig};
+use nyro::testing::{self, Rng, SimDisk, SimEnv, SimOptions, TestConfig};
 use nyro::{doc, Database, Document, Durability, Options, Result};
 use std::sync::Arc;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -180,4 +180,16 @@ pub fn unclean() -> Files {
     db.drop_collection("empty").expect("drops");
     testing::abandon(db);
     files_of(&disk)
+}
+
+/// Where a unit of so many covered bytes may have structure, and the width of a number there: at its beginning, at its
+/// end, or anywhere.
+pub fn place_in_unit(covered: usize, rng: &mut Rng) -> (usize, usize) {
+    let offset = match rng.below(4) {
+        0 => 14 + rng.below(50) as usize,
+        1 => 48 + rng.below(200) as usize,
+        2 => covered - 1 - rng.below(200) as usize,
+        _ => 8 + rng.below(covered as u64 - 8) as usize,
+    };
+    (offset, [1, 1, 2, 4, 6, 8][rng.below(6) as usize].min(covered - offset))
 }

@@ -9,7 +9,7 @@
 use super::look::{Damaged, Expect};
 use super::worlds::{Way, World, Worlds};
 use crate::batch::Case;
-use crate::files::{u64_at, Files, PAGE};
+use crate::files::{self, u64_at, Files, PAGE};
 use nyro::testing::Rng;
 use nyro::ReadMode;
 
@@ -242,13 +242,7 @@ fn with_wrong_content<'w>(world: &'w World, rng: &mut Rng) -> Damaged<'w> {
 pub fn wrong_content(world: &World, files: &mut Files, rng: &mut Rng) -> String {
     let page = *rng.pick(&units(world));
     let covered = files.covered(page);
-    let offset = match rng.below(4) {
-        0 => 14 + rng.below(50) as usize,
-        1 => 48 + rng.below(200) as usize,
-        2 => covered - 1 - rng.below(200) as usize,
-        _ => 8 + rng.below(covered as u64 - 8) as usize,
-    };
-    let width = [1, 1, 2, 4, 6, 8][rng.below(6) as usize].min(covered - offset);
+    let (offset, width) = files::place_in_unit(covered, rng);
     let value = match rng.below(6) {
         0 => 0,
         1 => u64::MAX,

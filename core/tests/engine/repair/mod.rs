@@ -13,7 +13,7 @@ mod layout;
 mod world;
 
 use crate::damage::Bench;
-use crate::files::{Files, NAME, PAGE};
+use crate::files::{self, Files, NAME, PAGE};
 use layout::Role;
 use nyro::testing::{self, Rng, SimDisk, SimEnv, SimOptions, TempDir};
 use nyro::{CancelToken, Control, Error, RepairBasis, RepairOptions, RepairReport, RepairedLog, Result, VerifyReport};
@@ -355,13 +355,7 @@ fn hostile_files_are_repaired_or_refused_and_never_more() {
             for _ in 0..1 + rng.below(3) {
                 let page = *rng.pick(&units);
                 let covered = files.covered(page);
-                let offset = match rng.below(4) {
-                    0 => 14 + rng.below(50) as usize,
-                    1 => 48 + rng.below(200) as usize,
-                    2 => covered - 1 - rng.below(200) as usize,
-                    _ => 8 + rng.below(covered as u64 - 8) as usize,
-                };
-                let width = [1, 1, 2, 4, 6, 8][rng.below(6) as usize].min(covered - offset);
+                let (offset, width) = files::place_in_unit(covered, &mut rng);
                 let value = [0, u64::MAX, rng.below(1 << 16), rng.next_u64()][rng.below(4) as usize];
                 files.data()[page * PAGE + offset..][..width].copy_from_slice(&value.to_le_bytes()[..width]);
                 files.reseal(page, covered);
