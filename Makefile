@@ -47,13 +47,13 @@ safety: build-schedules ## the lanes that hold the promises of docs/safety.md; e
 	$(CARGO) build -p nyro-safety
 	@$(SAFETY) $(SAFETY_ARGS)
 
-BUDGET ?= 3600
+BUDGET ?= 14400
 
-test-extended: build-schedules ## the lanes with new seeds for BUDGET seconds, the fuzzers, the sanitizers that are there
+test-extended: build-schedules ## fuzzers, sanitizers, and the lanes with new seeds and a bank for BUDGET seconds
 	$(CARGO) build -p nyro-safety
-	@$(SAFETY) --seconds $(BUDGET) $(SAFETY_ARGS)
 	@for more in test-fuzz test-asan test-tsan test-miri; do \
 	    echo "--- $$more"; $(MAKE) --no-print-directory $$more || failed="$$failed $$more"; done; \
+	    $(SAFETY) --seconds $$(($(BUDGET) * 3 / 4)) --bank $$(($(BUDGET) / 4)) $(SAFETY_ARGS) || failed="$$failed safety"; \
 	    if [ -n "$$failed" ]; then echo "test-extended: failed or not run:$$failed"; exit 1; fi
 
 test-examples: ## run the Rust quick start and the demo

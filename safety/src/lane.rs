@@ -157,6 +157,13 @@ impl Tally {
         self.failures.first()
     }
 
+    /// The result of a lane that did all this.
+    pub fn outcome(&self, time: Duration) -> Outcome {
+        let lost = self.failures.iter().filter(|failure| failure.lost).count() as u64;
+        let crashed = self.failures.len() as u64 - lost;
+        Outcome { cases: self.total(), lost, crashed, seconds: time.as_secs_f64() }
+    }
+
     fn add(&mut self, other: Tally) {
         self.cases += other.cases;
         for (what, n) in other.counters() {
@@ -226,9 +233,7 @@ impl Lane {
             }
         }
         println!("{}: {:?}", self.name, tally.counters);
-        let lost = tally.failures.iter().filter(|failure| failure.lost).count() as u64;
-        let crashed = tally.failures.len() as u64 - lost;
-        Outcome { cases: tally.total(), lost, crashed, seconds: start.elapsed().as_secs_f64() }
+        tally.outcome(start.elapsed())
     }
 
     /// Does a short unit, and tells nobody.

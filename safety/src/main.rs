@@ -5,6 +5,7 @@
 //!   nyro-safety --lane crash           one lane (may be given several times)
 //!   nyro-safety --seconds 3600         every lane, with new seeds until its share of the time is over
 //!   nyro-safety --lane crash --seed 100 --unit 7     repeats one failure
+//!   nyro-safety --bank 3600            one bank that is open for an hour; with --seconds, after the lanes
 //!   nyro-safety --list                 the lanes
 //!   nyro-safety --json                 one object a line instead of the table (JSON=1 does the same)
 //! ```
@@ -70,6 +71,8 @@ struct Arguments {
     unit: Option<u64>,
     json: bool,
     list: bool,
+    /// How long the bank stays open, in seconds.
+    bank: Option<u64>,
     /// This process hunts a bug.
     plant: Option<String>,
     /// This process is the lane itself; the file to write the row to.
@@ -88,6 +91,7 @@ impl Arguments {
                 "--seed" => arguments.seed = Some(number(value()?)?),
                 "--seconds" => arguments.seconds = Some(number(value()?)?),
                 "--unit" => arguments.unit = Some(number(value()?)?),
+                "--bank" => arguments.bank = Some(number(value()?)?),
                 "--result" => arguments.result = Some(value()?),
                 "--plant" => arguments.plant = Some(value()?),
                 "--json" => arguments.json = true,
@@ -174,6 +178,21 @@ fn spawn(lane: &Lane, arguments: &Arguments, seconds: Option<u64>, result: &Path
     }
 }
 
+/// One bank for so long, in this process.
+fn run_bank(seconds: u64, arguments: &Arguments) -> Row {
+    let mut tally = lane::Tally::default();
+    let start = Instant::now();
+    let length = Duration::from_secs(seconds);
+    if let Some(failure) = lane::attempt(|| model::stay_open(length, arguments.seed(), &mut tally)) {
+        tally.fail(failure);
+    }
+    println!("bank: {:?}", tally.counters().collect::<Vec<_>>());
+    if let Some(failure) = tally.first_failure() {
+        println!("bank: {}", failure.text);
+    }
+    Row::new("bank", &tally.outcome(start.elapsed()))
+}
+
 /// This program as a child of one of its lanes.
 fn run_child(role: &str, orders: &str) -> ExitCode {
     match role {
@@ -199,7 +218,9 @@ fn main() -> ExitCode {
     if let Some(bug) = &arguments.plant {
         return planted::hunt(bug, arguments.seed());
     }
-    let chosen = arguments.chosen();
+    // Beside lanes it is one row more.
+    let bank_alone = arguments.bank.is_some() && arguments.seconds.is_none() && arguments.lanes.is_empty();
+    let chosen = if bank_alone { Vec::new() } else { arguments.chosen() };
     if arguments.list {
         for lane in &chosen {
             println!("{:<10} {}", lane.name, lane.what);
@@ -223,6 +244,7 @@ fn main() -> ExitCode {
         let seconds = arguments.seconds.map(|seconds| (seconds * lane.weight / weights.max(1)).max(1));
         rows.push(run_apart(lane, &arguments, seconds));
     }
+    rows.extend(arguments.bank.map(|seconds| run_bank(seconds, &arguments)));
     table::print(&rows, arguments.json);
     if rows.iter().all(|row| row.lost == 0 && row.crashed == 0) {
         ExitCode::SUCCESS

@@ -13,7 +13,7 @@ use nyro::testing::{self, Rng};
 use nyro::{doc, Database, Document, Error, Result, Snapshot};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const TELLERS: u64 = 2;
 const AUDITORS: u64 = 2;
@@ -87,12 +87,31 @@ fn work(db: &Database, rng: &mut Rng, counts: &Counts, day: u64) -> Result<()> {
     Ok(())
 }
 
-/// Several days of one bank.
+/// Three days of one bank.
 pub fn unit(seed: u64, tally: &mut Tally) {
+    days(seed, tally, &mut |day| day < 3);
+}
+
+/// One bank on real files for so long; tells of each minute.
+pub fn stay_open(length: Duration, seed: u64, tally: &mut Tally) {
+    let (start, mut told) = (Instant::now(), 0);
+    days(seed | 1, tally, &mut |day| {
+        let seconds = start.elapsed().as_secs();
+        if seconds / 60 > told {
+            told = seconds / 60;
+            println!("bank: {day} days in {told} min, the sum holds");
+        }
+        start.elapsed() < length
+    });
+}
+
+/// Days of one bank, as long as it opens.
+fn days(seed: u64, tally: &mut Tally, opens: &mut dyn FnMut(u64) -> bool) {
     let place = Place::new(seed);
     let mut rng = Rng::new(seed);
     let counts = Counts::default();
-    for day in 0..3 {
+    let mut day = 0;
+    while opens(day) {
         let db = place.open(options(&mut rng)).expect("opens");
         if day == 0 {
             open_accounts(&db).expect("accounts");
@@ -145,7 +164,9 @@ pub fn unit(seed: u64, tally: &mut Tally) {
         assert_eq!(receipts, (day + 1) * RECEIPTS, "receipts");
         assert_eq!(counts.receipts.load(Ordering::Relaxed), receipts, "one teller was told of each receipt");
         end(db, &mut rng, tally);
+        day += 1;
     }
+    tally.count("days", day);
     tally.cases += counts.calls.into_inner();
     tally.count("transactions", counts.transactions.into_inner());
     tally.count("rolled back", counts.rolled_back.into_inner());

@@ -17,6 +17,8 @@ mod shrink;
 mod threads;
 mod writer;
 
+pub use bank::stay_open;
+
 use crate::lane::{Failure, Lane, Tally};
 use nyro::testing::Rng;
 use ops::Op;
