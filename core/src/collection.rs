@@ -112,7 +112,7 @@ impl<T> Collection<T> {
         if resolved >> 32 == version & 0xffff_ffff && changed <= commit {
             return Ok(Some(resolved as u32));
         }
-        let tree = resolve(engine, state, commit, &self.name)?;
+        let tree = resolve(engine, state, commit, (&self.name, trees::Kind::Collection))?;
         if let (Some(tree), true) = (tree, changed <= commit) {
             self.resolved.store(version << 32 | u64::from(tree), Ordering::Relaxed);
         }
@@ -463,12 +463,21 @@ impl<T: DeserializeOwned> Collection<T> {
 }
 
 /// The tree that a name means in a state, as of a commit.
-pub(crate) fn resolve(engine: &Engine, state: &State, commit: u64, name: &str) -> Result<Option<u32>> {
+pub(crate) fn resolve(
+    engine: &Engine,
+    state: &State,
+    commit: u64,
+    (name, kind): (&str, trees::Kind),
+) -> Result<Option<u32>> {
     trees::check_name(name)?;
     let key = trees::name_key(name);
     let hash: KeyHash = state::hash_of(&state.meta, &key);
     let found = state.get(&engine.pages, commit, trees::CATALOG, &key, hash)?;
-    found.map(|found| trees::tree_of_document(state::document(&engine.pages, &found)?)).transpose()
+    let named = found.map(|found| trees::named_by_document(state::document(&engine.pages, &found)?)).transpose()?;
+    match named {
+        Some((found, _)) if found != kind => Err(trees::of_other_kind(name, found)),
+        named => Ok(named.map(|(_, tree)| tree)),
+    }
 }
 
 /// Calls `f` with the MessagePack of a value, in a buffer that the thread uses again.
@@ -559,6 +568,6 @@ pub(crate) fn key_for_replace<'d>(key: &[u8], bytes: &'d [u8], limit: usize) -> 
 impl Snapshot {
     /// A snapshot's view of a database's collection; see [`Snapshot::collection`].
     pub(crate) fn tree_of(&self, name: &str) -> Result<Option<u32>> {
-        resolve(self.engine(), &*self.hold().lend()?, self.commit(), name)
+        resolve(self.engine(), &*self.hold().lend()?, self.commit(), (name, trees::Kind::Collection))
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::snapshots::{self, Hold};
 use crate::engine::transaction::Transaction as EngineTransaction;
 use crate::engine::verify::VerifyReport;
 use crate::engine::warm::WarmUpReport;
-use crate::engine::{verify, Committed, Engine};
+use crate::engine::{trees, verify, Committed, Engine};
 use crate::env::SystemEnv;
 use crate::error::{Error, Result};
 use crate::events::{Early, Event, Hook};
@@ -17,6 +17,7 @@ use crate::file::disk::Disk;
 use crate::file::memory::MemoryDisk;
 use crate::file::os::OsDisk;
 use crate::fork;
+use crate::keyspace::Keyspace;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
@@ -563,6 +564,27 @@ impl Database {
         Ok(Snapshot::new(self.shared()))
     }
 
+    /// A keyspace: an ordered map of bytes. It is made by the first write to it.
+    pub fn keyspace(&self, name: &str) -> Keyspace {
+        Keyspace::new(self.clone(), name)
+    }
+
+    /// Names of all keyspaces, sorted.
+    pub fn keyspace_names(&self) -> Result<Vec<String>> {
+        self.snapshot()?.keyspace_names()
+    }
+
+    /// Drops a keyspace with all its keys; false if there is none. Takes the same short time whatever its size: its
+    /// runs are freed by the next checkpoints. Snapshots still see it.
+    pub fn drop_keyspace(&self, name: &str) -> Result<bool> {
+        self.write_one(|tx| tx.drop_named(name, trees::Kind::Keyspace))
+    }
+
+    /// Gives a keyspace another name. Errors: `CollectionNotFound`, `CollectionExists`, `OtherKind`.
+    pub fn rename_keyspace(&self, from: &str, to: &str) -> Result<()> {
+        self.write_one(|tx| tx.rename(from, to, trees::Kind::Keyspace))
+    }
+
     /// Names of all collections, sorted.
     pub fn collection_names(&self) -> Result<Vec<String>> {
         self.snapshot()?.collection_names()
@@ -572,19 +594,19 @@ impl Database {
     pub fn create_collection(&self, name: &str) -> Result<()> {
         self.write_one(|tx| match tx.resolve(name)? {
             Some(_) => Err(Error::CollectionExists(name.to_owned())),
-            None => tx.create(name).map(|_| ()),
+            None => tx.create(name, trees::Kind::Collection).map(|_| ()),
         })
     }
 
     /// Gives a collection another name. Errors: `CollectionNotFound`, `CollectionExists`.
     pub fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
-        self.write_one(|tx| tx.rename(from, to))
+        self.write_one(|tx| tx.rename(from, to, trees::Kind::Collection))
     }
 
     /// Drops a collection with all its documents; false if there is none. Takes the same short time
     /// whatever its size: its pages are freed by the next checkpoint. Snapshots still see it.
     pub fn drop_collection(&self, name: &str) -> Result<bool> {
-        self.write_one(|tx| tx.drop_collection(name))
+        self.write_one(|tx| tx.drop_named(name, trees::Kind::Collection))
     }
 
     /// Makes every commit so far durable, whatever the durability. Blocks for one sync of the log. Error:
@@ -719,7 +741,13 @@ impl Ticket {
     }
 }
 
-/// Names of the collections in a state.
-pub(crate) fn names(engine: &Engine, state: &crate::engine::state::State, commit: u64) -> Result<Vec<String>> {
-    Ok(verify::catalog(state, &engine.pages, commit)?.into_keys().collect())
+/// Names of the collections, or keyspaces, in a state.
+pub(crate) fn names(
+    engine: &Engine,
+    state: &crate::engine::state::State,
+    commit: u64,
+    wanted: trees::Kind,
+) -> Result<Vec<String>> {
+    let named = verify::catalog(state, &engine.pages, commit)?.into_iter();
+    Ok(named.filter(|(_, (kind, _))| *kind == wanted).map(|(name, _)| name).collect())
 }

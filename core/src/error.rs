@@ -129,6 +129,28 @@ pub enum Error {
     /// 209: the last integer id was given out; ids must be given by the caller from here on.
     IdsExhausted(String),
 
+    /// 211: a key of a keyspace is longer than 65 535 bytes.
+    KeyTooLarge {
+        /// Bytes of the key.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// 212: a value of a keyspace is larger than `max_document_bytes`.
+    ValueTooLarge {
+        /// Bytes of the value.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// 213: the name is that of a keyspace where a collection is wanted, or the other way round.
+    OtherKind {
+        /// The name.
+        name: String,
+        /// What bears it: `collection` or `keyspace`.
+        kind: &'static str,
+    },
+
     /// 210: some documents of a bulk write were not written.
     BulkWrite {
         /// How many were written.
@@ -232,6 +254,8 @@ pub enum Error {
         /// Why the last checkpoint failed, if one did.
         reason: String,
     },
+    /// 604: the memtable has no room for more; it is folded by a checkpoint.
+    MemtableFull,
     /// 603: the snapshot is older than the limit that the database was opened with, and was ended.
     SnapshotTooOld {
         /// The limit in milliseconds.
@@ -267,6 +291,9 @@ impl Error {
             Error::CollectionExists(_) => 208,
             Error::IdsExhausted(_) => 209,
             Error::BulkWrite { .. } => 210,
+            Error::KeyTooLarge { .. } => 211,
+            Error::ValueTooLarge { .. } => 212,
+            Error::OtherKind { .. } => 213,
             Error::Locked { .. } => 301,
             Error::WriterTimeout { .. } => 302,
             Error::NotADatabase { .. } => 401,
@@ -283,6 +310,7 @@ impl Error {
             Error::TransactionTooLarge { .. } => 601,
             Error::Full { .. } => 602,
             Error::SnapshotTooOld { .. } => 603,
+            Error::MemtableFull => 604,
             Error::Internal(_) => 901,
         }
     }
@@ -304,8 +332,10 @@ impl Error {
             | Error::DocumentTooLarge { .. }
             | Error::DocumentTooDeep { .. }
             | Error::InvalidId(_)
+            | Error::KeyTooLarge { .. }
+            | Error::ValueTooLarge { .. }
             | Error::Serialization(_) => ErrorKind::InvalidDocument,
-            Error::DuplicateId { .. } | Error::CollectionExists(_) => ErrorKind::Exists,
+            Error::DuplicateId { .. } | Error::CollectionExists(_) | Error::OtherKind { .. } => ErrorKind::Exists,
             Error::BulkWrite { failures, .. } => {
                 failures.first().map_or(ErrorKind::InvalidDocument, |(_, error)| error.kind())
             }
@@ -317,6 +347,7 @@ impl Error {
             Error::IdsExhausted(_)
             | Error::DiskFull { .. }
             | Error::TransactionTooLarge { .. }
+            | Error::MemtableFull
             | Error::Full { .. } => ErrorKind::Full,
             Error::Internal(_) => ErrorKind::Internal,
         }
@@ -385,6 +416,15 @@ impl fmt::Display for Error {
             Error::IdsExhausted(name) => {
                 write!(f, "collection {name:?} has used the last integer id; give documents an _id of your own")
             }
+            Error::KeyTooLarge { bytes, limit } => {
+                write!(f, "the key has {bytes} bytes; the limit is {limit}: use a shorter one, or a hash of it")
+            }
+            Error::ValueTooLarge { bytes, limit } => {
+                write!(f, "the value has {bytes} bytes; the limit is {limit} (max_document_bytes): cut it up")
+            }
+            Error::OtherKind { name, kind } => {
+                write!(f, "{name:?} is the name of a {kind}; choose another name")
+            }
             Error::BulkWrite { inserted, failures } => {
                 write!(f, "{inserted} documents were inserted and {} failed", failures.len())?;
                 match failures.first() {
@@ -445,6 +485,9 @@ impl fmt::Display for Error {
                 f,
                 "the transaction has {bytes} bytes and the limit is {limit}; it was rolled back: commit in smaller parts"
             ),
+            Error::MemtableFull => {
+                write!(f, "the memtable is full; call checkpoint(), or open with a smaller cache_bytes")
+            }
             Error::Full { log_bytes, limit, reason } => write!(
                 f,
                 "the log holds {log_bytes} bytes (limit {limit}) and no checkpoint succeeds ({reason}); free disk space or close old snapshots"

@@ -255,6 +255,8 @@ fn sample_meta() -> Meta {
         space: SpaceRoot { page: PageNo(21), height: 0 },
         block_pages: 16,
         block_live_bytes: 60_000,
+        manifest: TreeRoot { page: PageNo(27), level: 0 },
+        next_run: 9,
         backups: sample_backups(),
     }
 }

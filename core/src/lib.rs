@@ -34,6 +34,8 @@ pub(crate) mod hash;
 pub mod inspect;
 pub(crate) mod int_map;
 #[cfg(not(loom))]
+pub(crate) mod keyspace;
+#[cfg(not(loom))]
 pub(crate) mod log;
 pub(crate) mod memory;
 #[cfg(not(loom))]
@@ -48,6 +50,8 @@ pub(crate) mod repair;
 pub(crate) mod signal;
 #[cfg(not(loom))]
 pub(crate) mod snapshot;
+#[cfg(not(loom))]
+pub(crate) mod sorted;
 #[cfg(not(loom))]
 pub(crate) mod stats;
 pub(crate) mod sync;
@@ -82,6 +86,10 @@ pub use engine::Durability;
 pub use error::{Damage, Error, ErrorKind, Result};
 #[cfg(not(loom))]
 pub use events::{Event, Operation};
+#[cfg(not(loom))]
+pub use keyspace::{
+    KeyValue, Keyspace, KeyspaceRange, SnapshotKeyspace, TransactionKeyspace, TransactionRange, MAX_KEYSPACE_KEY_BYTES,
+};
 #[cfg(not(loom))]
 pub use meter::Latency;
 #[cfg(not(loom))]

@@ -2,6 +2,7 @@
 
 use crate::engine::{Config, Durability};
 use crate::error::{Error, Result};
+use crate::sorted::compact::Shape;
 use std::time::Duration;
 
 /// Largest transaction in bytes.
@@ -107,6 +108,7 @@ impl Options {
             memory,
             create: self.create || memory,
             snapshot_max_age: self.snapshot_max_age_ms.map(Duration::from_millis),
+            shape: Shape::new(256),
             reclaim_bytes: (self.log_max_bytes / 64).clamp(16 << 10, MAX_RECLAIM_BYTES),
             slice_pages: SLICE_PAGES,
             read_only: self.read_only,

@@ -5,11 +5,13 @@ use crate::document::{from_msgpack, Id, Key, RawDocument};
 use crate::engine::scan::Scan as EngineScan;
 use crate::engine::snapshots::Hold;
 use crate::engine::state::{self, State, BATCH};
+use crate::engine::trees::Kind;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::events::Operation;
 use crate::file::cache::Hold as PageHold;
 use crate::hash::KeyHash;
+use crate::keyspace::SnapshotKeyspace;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -52,7 +54,7 @@ impl Snapshot {
     }
 
     /// The same for a scan, which holds on to one document at a time by itself.
-    fn for_scan(&self) -> Snapshot {
+    pub(crate) fn for_scan(&self) -> Snapshot {
         Snapshot { pages: None, ..self.clone() }
     }
 
@@ -75,10 +77,21 @@ impl Snapshot {
         Ok(SnapshotCollection { snapshot: self, tree: self.tree_of(name)?, documents: PhantomData })
     }
 
+    /// A keyspace as of this snapshot; empty if there was none of that name. Error: `OtherKind`.
+    pub fn keyspace(&self, name: &str) -> Result<SnapshotKeyspace> {
+        SnapshotKeyspace::new(self, name)
+    }
+
+    /// Names of the keyspaces, sorted.
+    pub fn keyspace_names(&self) -> Result<Vec<String>> {
+        self.engine().check_open()?;
+        crate::database::names(self.engine(), &*self.hold.lend()?, self.commit, Kind::Keyspace)
+    }
+
     /// Names of the collections, sorted.
     pub fn collection_names(&self) -> Result<Vec<String>> {
         self.engine().check_open()?;
-        crate::database::names(self.engine(), &*self.hold.lend()?, self.commit)
+        crate::database::names(self.engine(), &*self.hold.lend()?, self.commit, Kind::Collection)
     }
 }
 

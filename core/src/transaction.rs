@@ -10,7 +10,9 @@ use crate::collection::{self, key_for_replace};
 use crate::database::Database;
 use crate::document::{from_msgpack, Id, RawDocument, RawDocumentBuf};
 use crate::engine::transaction::Transaction as Inner;
+use crate::engine::trees::Kind;
 use crate::error::{Error, Result};
+use crate::keyspace::TransactionKeyspace;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use std::cell::RefCell;
@@ -33,6 +35,29 @@ impl<'e> Transaction<'e> {
         Transaction { inner: RefCell::new(inner), max_document_bytes }
     }
 
+    pub(crate) fn inner(&self) -> &RefCell<Inner<'e>> {
+        &self.inner
+    }
+
+    pub(crate) fn max_document_bytes(&self) -> usize {
+        self.max_document_bytes
+    }
+
+    /// A keyspace inside this transaction.
+    pub fn keyspace(&self, name: &str) -> TransactionKeyspace<'_, 'e> {
+        TransactionKeyspace::new(self, name)
+    }
+
+    /// Drops a keyspace with all its keys; false if there is none.
+    pub fn drop_keyspace(&self, name: &str) -> Result<bool> {
+        self.inner.borrow_mut().drop_named(name, Kind::Keyspace)
+    }
+
+    /// Gives a keyspace another name. Errors: `CollectionNotFound`, `CollectionExists`, `OtherKind`.
+    pub fn rename_keyspace(&self, from: &str, to: &str) -> Result<()> {
+        self.inner.borrow_mut().rename(from, to, Kind::Keyspace)
+    }
+
     pub(crate) fn into_engine(self) -> Inner<'e> {
         self.inner.into_inner()
     }
@@ -47,18 +72,18 @@ impl<'e> Transaction<'e> {
         let mut inner = self.inner.borrow_mut();
         match inner.resolve(name)? {
             Some(_) => Err(Error::CollectionExists(name.to_owned())),
-            None => inner.create(name).map(|_| ()),
+            None => inner.create(name, Kind::Collection).map(|_| ()),
         }
     }
 
     /// Gives a collection another name. Errors: `CollectionNotFound`, `CollectionExists`.
     pub fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
-        self.inner.borrow_mut().rename(from, to)
+        self.inner.borrow_mut().rename(from, to, Kind::Collection)
     }
 
     /// Drops a collection; false if there is none.
     pub fn drop_collection(&self, name: &str) -> Result<bool> {
-        self.inner.borrow_mut().drop_collection(name)
+        self.inner.borrow_mut().drop_named(name, Kind::Collection)
     }
 }
 

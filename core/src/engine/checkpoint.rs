@@ -26,18 +26,22 @@ use crate::events::Event;
 use crate::file::cache::Hold;
 use crate::file::meta::Meta;
 use crate::file::page::{self, PageBuf, PageKind, PageNo, PageSink, PageSource, PAGE_BYTES};
-use crate::file::tree::Cursor;
+use crate::file::tree::{Cursor, TreeRoot};
 use crate::int_map::IntSet;
 use crate::log::Lsn;
 use crate::plant::{planted, Bug};
 use crate::record::block::ClosedBlock;
 use crate::record::extent::{self, HeapExtent};
+use crate::sorted::levels::Levels;
+use crate::sorted::memtable::Memtable;
 use crate::sync::{Arc, Ordering};
 
 /// What a freeze took from the writer; kept until its checkpoint has succeeded.
 pub struct Work {
     /// The frozen delta.
     pub frozen: Arc<Delta>,
+    /// The frozen memtable.
+    pub keys: Arc<Memtable>,
     /// Its blocks and large documents.
     pub heap: Heap,
     /// Counters of the collections it changed.
@@ -106,6 +110,14 @@ pub struct Outcome {
     pub reclaimed: reclaim::Done,
     /// Pages of dropped trees are left to free.
     pub dropped_left: bool,
+    /// Root of the manifest, and the number of the next run.
+    pub manifest: (TreeRoot, u64),
+    /// The runs, if they were looked at.
+    pub levels: Option<Arc<Levels>>,
+    /// Runs are left to merge.
+    pub runs_left: bool,
+    /// Bytes of the runs that were written.
+    pub run_bytes: u64,
 }
 
 /// What a checkpoint is asked to do.
@@ -231,7 +243,9 @@ impl Engine {
         let frozen = writer.state.active.clone();
         active.set_base(writer.tip);
         let meta = writer.state.meta.clone();
-        let state = State::new(writer.state.number + 1, meta, Some(frozen.clone()), Arc::new(active));
+        let keys = writer.state.sorted.active.clone();
+        let sorted = writer.state.sorted.with_memtables(Arc::new(Memtable::new(&self.pool)), Some(keys.clone()));
+        let state = State::new(writer.state.number + 1, meta, Some(frozen.clone()), Arc::new(active), sorted);
         let moved = writer.state.moves.active.clone();
         let state = state.with_moves(Moves { active: None, frozen: moved.clone() });
         let (lsn, chain) = match &writer.log {
@@ -240,6 +254,7 @@ impl Engine {
         };
         let work = Work {
             frozen,
+            keys,
             heap: writer.take_heap(),
             counts: writer.take_counts(),
             dropped: std::mem::take(&mut writer.dropped),
@@ -252,7 +267,8 @@ impl Engine {
         };
         writer.state = Arc::new(state);
         self.published.publish(writer.state.clone());
-        self.frozen_bytes.store(work.heap.bytes + work.frozen.bytes(), Ordering::Relaxed);
+        let bytes = work.heap.bytes + work.frozen.bytes() + work.keys.bytes();
+        self.frozen_bytes.store(bytes, Ordering::Relaxed);
         self.active_bytes.store(0, Ordering::Relaxed);
         self.freeze_lsn.store(lsn, Ordering::Relaxed);
         Ok(Some(work))
@@ -341,6 +357,8 @@ impl Engine {
             space,
             block_pages: blocks.pages,
             block_live_bytes: blocks.live_bytes,
+            manifest: outcome.manifest.0,
+            next_run: outcome.manifest.1,
             ..old.clone()
         };
         Ok((meta, outcome))
@@ -383,7 +401,9 @@ impl Engine {
     /// Replaces roots and frozen delta by the folded roots.
     fn swap(&self, work: Work, done: Done, order: &Order) -> Result<Summary> {
         let Done { meta, outcome, retired } = done;
-        let Outcome { adopted, discarded, reclaimed, dropped_left } = outcome;
+        let Outcome { adopted, discarded, reclaimed, dropped_left, levels, runs_left, run_bytes, .. } = outcome;
+        self.counters.run_bytes_written.fetch_add(run_bytes, Ordering::Relaxed);
+        let dropped_left = dropped_left || runs_left;
         let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
         self.note_reclaimed(&reclaimed, dropped_left, written, &meta, order);
         let summary = Summary {
@@ -410,7 +430,8 @@ impl Engine {
             true => Arc::new(Delta::new(&self.pool, work.commit, Room::default())),
             false => writer.state.active.clone(),
         };
-        let state = State::new(writer.state.number + 1, meta.clone(), None, active);
+        let sorted = writer.state.sorted.with_levels(levels);
+        let state = State::new(writer.state.number + 1, meta.clone(), None, active, sorted);
         let moved = moved.filter(|_| !planted(Bug::RelocationUnknown));
         let state = state.with_moves(Moves { active: moved, frozen: None });
         writer.state = Arc::new(state);
@@ -483,6 +504,7 @@ impl Engine {
         Plan {
             reclaim: Job { goal, from, budget, slack: least, until: order.until },
             slice_pages: if damaged { 0 } else { self.config.slice_pages },
+            shape: self.config.shape,
         }
     }
 
@@ -766,7 +788,13 @@ impl<'a> Sink<'a> {
         Ok(&mut self.buffer[at..])
     }
 
-    fn copy(&mut self, page: PageNo, bytes: &[u8], seal: impl FnOnce(&mut [u8], u64, u64)) -> Result<()> {
+    /// The runs of the checkpoint before.
+    pub fn levels(&self, old: &Meta) -> Result<Arc<Levels>> {
+        self.engine.levels_of(old)
+    }
+
+    /// Takes a unit for writing; `seal` is given the copy, the generation and the seed of the checksums.
+    pub(super) fn copy(&mut self, page: PageNo, bytes: &[u8], seal: impl FnOnce(&mut [u8], u64, u64)) -> Result<()> {
         let (generation, seed) = (self.generation, self.engine.pages.seed());
         seal(self.gather(page, bytes)?, generation, seed);
         Ok(())

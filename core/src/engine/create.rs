@@ -178,6 +178,8 @@ fn first_meta(env: &dyn Env, config: &Config) -> Meta {
         space: SpaceRoot::default(),
         block_pages: 0,
         block_live_bytes: 0,
+        manifest: TreeRoot::default(),
+        next_run: 1,
         backups: Backups::default(),
     }
 }

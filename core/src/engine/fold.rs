@@ -16,6 +16,7 @@
 use super::checkpoint::{Outcome, Sink, Work};
 use super::dropped;
 use super::reclaim::{self, Goal, Job};
+use super::sorted;
 use super::state;
 use super::trees::TreeEntry;
 use crate::error::{Error, Result};
@@ -29,6 +30,7 @@ use crate::int_map::{IntMap, IntSet};
 use crate::plant::{planted, Bug};
 use crate::record::block;
 use crate::record::directory::{Entry, EntryBuilder};
+use crate::sorted::compact::Shape;
 use std::collections::BTreeMap;
 
 /// Bytes of records that a checkpoint may move for each byte of new blocks.
@@ -96,6 +98,18 @@ pub struct Plan {
     pub reclaim: Job,
     /// Most pages of dropped collections to free.
     pub slice_pages: u64,
+    /// The sizes that shape the sorted index.
+    pub shape: Shape,
+}
+
+impl Plan {
+    /// Nothing shall lie at this page or beyond.
+    pub fn cut(&self) -> Option<PageNo> {
+        match self.reclaim.goal {
+            Goal::Evacuate(cut) => Some(cut),
+            _ => None,
+        }
+    }
 }
 
 /// Folds `work` into the checkpoint `old` and returns the new tree table and the counts of blocks.
@@ -115,6 +129,7 @@ pub fn fold(
     old_blocks(sink, work, old, &dropped, &moved, &mut changes, &mut totals)?;
     let mut table: BTreeMap<u64, Option<Vec<u8>>> = BTreeMap::new();
     outcome.dropped_left = dropped::free(sink, old, &dropped, plan.slice_pages, &mut table, &mut totals)?;
+    sorted::fold(sink, work, old, plan, &dropped, &mut table, outcome)?;
     let fresh: IntSet<PageNo> = outcome.adopted.iter().map(|(page, _)| *page).collect();
     let mut job = plan.reclaim;
     if job.goal == Goal::Bound {
@@ -203,7 +218,7 @@ fn new_blocks(
     let mut builders: Vec<Option<(u32, EntryBuilder)>> = work.heap.blocks.iter().map(|_| None).collect();
     let by_page: IntMap<PageNo, usize> = work.heap.blocks.iter().enumerate().map(|(at, b)| (b.page, at)).collect();
     let mut last = (PageNo::NONE, 0);
-    let mut extents: IntSet<PageNo> = IntSet::default();
+    let mut extents = sorted::large_values(work, dropped);
     for index in 0..work.frozen.len() {
         let item = work.frozen.item(index);
         let Some(address) = item.address.filter(|_| item.death > work.commit && !dropped.contains(&item.tree)) else {

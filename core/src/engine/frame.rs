@@ -6,17 +6,27 @@
 //!   put      01 | varint tree | varint length | document
 //!   delete   02 | varint tree | varint length | key
 //!   drop     03 | varint tree
+//!
+//!   key put     04 | varint tree | varint length | key | varint length | value        of a keyspace
+//!   key delete  05 | varint tree | varint length | key
+//!   key range   06 | varint tree | varint length | start | varint length | end        deleted up to before `end`
+//!   key range   07 | varint tree | varint length | start                              deleted to the end of the tree
 //! ```
 //!
 //! Records of the frame's puts get consecutive ordinals from the first one.
 
 use crate::error::{Error, Result};
 use crate::log::Frame;
+use crate::sorted::MAX_KEY_BYTES;
 use std::ops::Range;
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const DROP_TREE: u8 = 3;
+const KEY_PUT: u8 = 4;
+const KEY_DELETE: u8 = 5;
+const KEY_RANGE: u8 = 6;
+const KEY_RANGE_OPEN: u8 = 7;
 
 /// One change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +45,29 @@ pub enum Op<'a> {
         /// Its canonical key.
         key: &'a [u8],
     },
-    /// The collection is gone.
+    /// The collection or keyspace is gone.
     DropTree {
         /// The collection.
         tree: u32,
     },
+    /// A key of a keyspace.
+    Key {
+        /// The keyspace.
+        tree: u32,
+        /// What happens to it.
+        op: KeyOp<'a>,
+    },
+}
+
+/// What happens to keys of a keyspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOp<'a> {
+    /// The key has this value.
+    Put(&'a [u8], &'a [u8]),
+    /// The key is gone.
+    Delete(&'a [u8]),
+    /// All keys from the first to before the second, or to the end, are gone.
+    DeleteRange(&'a [u8], Option<&'a [u8]>),
 }
 
 /// Begins the payload of a frame.
@@ -59,6 +87,24 @@ pub fn push(out: &mut Frame, tree: u32, put: bool, bytes: &[u8]) -> Range<usize>
 pub fn push_drop(out: &mut Frame, tree: u32) {
     out.push(DROP_TREE);
     put_varint(out, tree.into());
+}
+
+/// Appends a change of a keyspace; of a put, says where in the frame the value stands.
+pub fn push_key(out: &mut Frame, tree: u32, op: KeyOp<'_>) -> Range<usize> {
+    let (code, parts) = match op {
+        KeyOp::Put(key, value) => (KEY_PUT, [Some(key), Some(value)]),
+        KeyOp::Delete(key) => (KEY_DELETE, [Some(key), None]),
+        KeyOp::DeleteRange(start, Some(end)) => (KEY_RANGE, [Some(start), Some(end)]),
+        KeyOp::DeleteRange(start, None) => (KEY_RANGE_OPEN, [Some(start), None]),
+    };
+    out.push(code);
+    put_varint(out, tree.into());
+    let mut last = 0..0;
+    for part in parts.into_iter().flatten() {
+        put_varint(out, part.len() as u64);
+        last = out.extend(part);
+    }
+    last
 }
 
 fn put_varint(out: &mut Frame, mut v: u64) {
@@ -110,8 +156,21 @@ impl<'a> Reader<'a> {
             PUT => Op::Put { tree, document: self.slice()? },
             DELETE => Op::Delete { tree, key: self.slice()? },
             DROP_TREE => Op::DropTree { tree },
+            KEY_PUT => Op::Key { tree, op: KeyOp::Put(self.key()?, self.slice()?) },
+            KEY_DELETE => Op::Key { tree, op: KeyOp::Delete(self.key()?) },
+            KEY_RANGE => Op::Key { tree, op: KeyOp::DeleteRange(self.key()?, Some(self.key()?)) },
+            KEY_RANGE_OPEN => Op::Key { tree, op: KeyOp::DeleteRange(self.key()?, None) },
             _ => return Err(damaged(self.commit, at)),
         }))
+    }
+
+    fn key(&mut self) -> Result<&'a [u8]> {
+        let at = self.at;
+        let key = self.slice()?;
+        match key.len() <= MAX_KEY_BYTES {
+            true => Ok(key),
+            false => Err(damaged(self.commit, at)),
+        }
     }
 
     fn slice(&mut self) -> Result<&'a [u8]> {
@@ -147,6 +206,10 @@ mod tests {
             Op::Put { tree: 300, document: &[7; 200] },
             Op::Delete { tree: 0, key: b"\x01" },
             Op::DropTree { tree: u32::MAX },
+            Op::Key { tree: 3, op: KeyOp::Put(b"key", b"value") },
+            Op::Key { tree: 3, op: KeyOp::Delete(b"") },
+            Op::Key { tree: 3, op: KeyOp::DeleteRange(b"a", Some(b"b")) },
+            Op::Key { tree: 3, op: KeyOp::DeleteRange(b"a", None) },
         ];
         let mut frame = Frame::default();
         frame.begin();
@@ -154,6 +217,10 @@ mod tests {
         push(&mut frame, 300, true, &[7; 200]);
         push(&mut frame, 0, false, b"\x01");
         push_drop(&mut frame, u32::MAX);
+        for op in &ops[3..] {
+            let Op::Key { tree, op } = op else { unreachable!() };
+            push_key(&mut frame, *tree, *op);
+        }
         let out = frame.payload();
         for len in 0..=out.len() {
             let Ok(mut reader) = Reader::new(&out[..len], 9) else { continue };
@@ -162,7 +229,7 @@ mod tests {
                 read.push(op);
             }
             assert_eq!(read, ops[..read.len()]);
-            assert_eq!(read.len() == 3, len == out.len());
+            assert_eq!(read.len() == ops.len(), len == out.len());
         }
     }
 }

@@ -21,6 +21,8 @@ pub mod delta;
 mod dropped;
 pub mod fold;
 pub mod frame;
+pub mod key_cursor;
+pub mod keys;
 pub mod open;
 pub mod pace;
 mod pins;
@@ -28,12 +30,14 @@ pub mod published;
 pub mod reclaim;
 pub mod scan;
 pub mod snapshots;
+pub mod sorted;
 pub mod state;
 pub mod timing;
 pub mod transaction;
 mod tree_writers;
 pub mod trees;
 pub mod verify;
+mod verify_sorted;
 pub mod warm;
 pub mod writer;
 pub mod writer_lock;
@@ -99,6 +103,8 @@ pub struct Config {
     /// Garbage in blocks below this many bytes is left alone, and so many bytes of records may be moved by any
     /// checkpoint.
     pub reclaim_bytes: u64,
+    /// The sizes that shape the sorted index.
+    pub shape: crate::sorted::compact::Shape,
     /// Pages of dropped collections that one checkpoint frees.
     pub slice_pages: u64,
     /// Nothing is ever written.
@@ -134,6 +140,7 @@ pub struct Counters {
     pub(crate) relocated_bytes: AtomicU64,
     pub(crate) punched_bytes: AtomicU64,
     pub(crate) block_bytes_written: AtomicU64,
+    pub(crate) run_bytes_written: AtomicU64,
 }
 
 /// One open database.

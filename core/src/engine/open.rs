@@ -30,6 +30,7 @@ use super::delta::{Delta, Room};
 use super::pins::PagePins;
 use super::published::Published;
 use super::snapshots::Snapshots;
+use super::sorted::Sorted;
 use super::state::State;
 use super::writer::Writer;
 use super::writer_lock::WriterLock;
@@ -47,6 +48,7 @@ use crate::log::{self, Log, LogConfig, Lsn, ReplayEnd, ReplayStart};
 use crate::memory::Pool;
 use crate::meter::{Meter, Timer};
 use crate::plant::{planted, Bug};
+use crate::sorted::memtable::Memtable;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 use std::io;
 use std::sync::OnceLock;
@@ -106,7 +108,9 @@ impl Engine {
         let meter = Meter::new(config.durability == Durability::Sync && config.durable());
         let checkpointed_at = AtomicU64::new(place.env.monotonic().as_micros() as u64);
         let room = Room { most: pace::entries_between_checkpoints(&config), ..Room::default() };
-        let state = Arc::new(State::new(1, meta.clone(), None, Arc::new(Delta::new(&pool, meta.commit, room))));
+        let sorted = Sorted::new(Arc::new(Memtable::new(&pool)));
+        let active = Arc::new(Delta::new(&pool, meta.commit, room));
+        let state = Arc::new(State::new(1, meta.clone(), None, active, sorted));
         let published = Arc::new(Published::new(state.clone(), meta.commit));
         let cache = config.pread.then(|| Cache::new(file.clone(), published.clone(), config.cache_bytes));
         let pages = Pages::over(file.clone(), cache, meta.seed(), meta.file_pages, meta.generation);
@@ -219,7 +223,7 @@ impl Engine {
     fn replay_in_memory(&self, found: &FoundMeta) -> Result<()> {
         let mut writer = self.writer.lock(Duration::MAX)?;
         let end = self.replay(&found.meta, &mut writer)?;
-        let memory = writer.heap.bytes + writer.state.active.bytes();
+        let memory = writer.heap.bytes + writer.state.active.bytes() + writer.state.sorted.active.bytes();
         self.active_bytes.store(memory, Ordering::Relaxed);
         self.tip_lsn.store(end.end.0, Ordering::Relaxed);
         self.catalog_commit.store(writer.tip, Ordering::Release);
@@ -311,7 +315,9 @@ impl Engine {
         // From here on the file is not clean. If this fails, what is on the disk is not known.
         let _ = self.log.set(log.clone());
         let meta = self.install_meta(Meta { clean: false, epoch: meta.epoch + 1, ..(*meta).clone() })?;
-        let state = State::new(writer.state.number + 1, meta, writer.state.frozen.clone(), writer.state.active.clone());
+        let before = &writer.state;
+        let sorted = before.sorted.with_memtables(before.sorted.active.clone(), before.sorted.frozen.clone());
+        let state = State::new(before.number + 1, meta, before.frozen.clone(), before.active.clone(), sorted);
         let state = state.with_moves(writer.state.moves.clone());
         writer.state = Arc::new(state);
         self.published.publish(writer.state.clone());

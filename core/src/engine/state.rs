@@ -17,6 +17,7 @@
 use super::delta::{Delta, Version};
 use super::published::Numbered;
 use super::reclaim::Moved;
+use super::sorted::Sorted;
 use super::trees::TreeEntry;
 use crate::error::{Error, Result};
 use crate::file::fault::{Fault, Slow};
@@ -45,6 +46,8 @@ pub struct State {
     pub active: Arc<Delta>,
     /// Where records were when the deltas began.
     pub moves: Moves,
+    /// The sorted index.
+    pub sorted: Sorted,
     remembered: Box<[OnceLock<Remembered>; REMEMBERED]>,
 }
 
@@ -107,9 +110,9 @@ impl Tip {
 
 impl State {
     /// A state over the roots in `meta`.
-    pub fn new(number: u64, meta: Arc<Meta>, frozen: Option<Arc<Delta>>, active: Arc<Delta>) -> State {
+    pub fn new(number: u64, meta: Arc<Meta>, frozen: Option<Arc<Delta>>, active: Arc<Delta>, sorted: Sorted) -> State {
         let remembered = Box::new([const { OnceLock::new() }; REMEMBERED]);
-        State { number, meta, frozen, active, moves: Moves::default(), remembered }
+        State { number, meta, frozen, active, moves: Moves::default(), sorted, remembered }
     }
 
     /// This state with these moves.

@@ -10,9 +10,12 @@
 //! state, published or not; no result of it is delivered before that state is durable (Invariant 10).
 
 use super::changes::{Change, Changes, NewChange};
+use super::frame::KeyOp;
+use super::key_cursor::KeyCursor;
+use super::keys::{Keys, Own};
 use super::state::{self, Tip};
 use super::timing::Changed;
-use super::trees::{self, CATALOG};
+use super::trees::{self, Kind, CATALOG};
 use super::writer::{Context, Op, Writer};
 use super::writer_lock::WriterGuard;
 use super::{pace, Committed, Durability, Engine};
@@ -38,6 +41,7 @@ pub struct Transaction<'e> {
     engine: &'e Engine,
     writer: WriterGuard<'e, Writer>,
     changes: Changes,
+    keys: Keys,
     first_ordinal: u64,
     dropped: Vec<u32>,
     next_tree: u32,
@@ -89,6 +93,7 @@ impl Engine {
             engine: self,
             writer,
             changes,
+            keys: Keys::default(),
             first_ordinal,
             dropped: Vec::new(),
             next_tree,
@@ -140,65 +145,136 @@ impl<'e> Transaction<'e> {
 
     // ---- names ---------------------------------------------------------------------------------
 
-    /// The tree of a collection, if there is one.
-    pub fn resolve(&mut self, name: &str) -> Result<Option<u32>> {
+    /// What a name means, if anything.
+    fn look_up(&mut self, name: &str) -> Result<Option<(Kind, u32)>> {
         self.engine.check_fork()?;
         if !self.catalog_changed {
-            if let Some(tree) = self.writer.names.get(name) {
-                return Ok(Some(*tree));
+            if let Some(named) = self.writer.names.get(name) {
+                return Ok(Some(*named));
             }
         }
         trees::check_name(name)?;
         let found = self.get(CATALOG, &trees::name_key(name))?;
-        let tree = found.map(|doc| trees::tree_of_document(&doc)).transpose()?;
+        let named = found.map(|doc| trees::named_by_document(&doc)).transpose()?;
         // Names that mean nothing are not kept: there is no end to them.
-        if let (Some(tree), false) = (tree, self.catalog_changed) {
-            self.writer.names.insert(name.to_owned(), tree);
+        if let (Some(named), false) = (named, self.catalog_changed) {
+            self.writer.names.insert(name.to_owned(), named);
         }
-        Ok(tree)
+        Ok(named)
+    }
+
+    fn resolve_as(&mut self, name: &str, kind: Kind) -> Result<Option<u32>> {
+        match self.look_up(name)? {
+            Some((found, _)) if found != kind => Err(trees::of_other_kind(name, found)),
+            found => Ok(found.map(|(_, tree)| tree)),
+        }
+    }
+
+    /// The tree of a collection, if there is one.
+    pub fn resolve(&mut self, name: &str) -> Result<Option<u32>> {
+        self.resolve_as(name, Kind::Collection)
+    }
+
+    /// The tree of a keyspace, if there is one.
+    pub fn resolve_keyspace(&mut self, name: &str) -> Result<Option<u32>> {
+        self.resolve_as(name, Kind::Keyspace)
     }
 
     /// The tree of a collection, which is made if there is none.
     pub fn resolve_or_create(&mut self, name: &str) -> Result<u32> {
         match self.resolve(name)? {
             Some(tree) => Ok(tree),
-            None => self.create(name),
+            None => self.create(name, Kind::Collection),
         }
     }
 
-    /// Makes a collection. Requires: there is none of that name.
-    pub fn create(&mut self, name: &str) -> Result<u32> {
+    /// The tree of a keyspace, which is made if there is none.
+    pub fn resolve_or_create_keyspace(&mut self, name: &str) -> Result<u32> {
+        match self.resolve_keyspace(name)? {
+            Some(tree) => Ok(tree),
+            None => self.create(name, Kind::Keyspace),
+        }
+    }
+
+    /// Makes a collection or a keyspace. Requires: there is none of that name.
+    pub fn create(&mut self, name: &str, kind: Kind) -> Result<u32> {
         trees::check_name(name)?;
         let tree = self.next_tree;
         let next = tree.checked_add(1).filter(|next| *next < u32::MAX);
         self.next_tree = next.ok_or_else(|| Error::Internal("tree numbers are used up".into()))?;
         let key = trees::name_key(name);
-        let document = trees::catalog_document(&key, tree);
+        let document = trees::catalog_document(&key, kind, tree);
         self.put(CATALOG, &document, None)?;
         self.catalog_changed = true;
         Ok(tree)
     }
 
-    /// Gives a collection another name.
-    pub fn rename(&mut self, from: &str, to: &str) -> Result<()> {
+    /// Gives a collection or a keyspace another name.
+    pub fn rename(&mut self, from: &str, to: &str, kind: Kind) -> Result<()> {
         trees::check_name(to)?;
-        let tree = self.resolve(from)?.ok_or_else(|| Error::CollectionNotFound(from.to_owned()))?;
-        if self.resolve(to)?.is_some() {
+        let tree = self.resolve_as(from, kind)?.ok_or_else(|| Error::CollectionNotFound(from.to_owned()))?;
+        if self.look_up(to)?.is_some() {
             return Err(Error::CollectionExists(to.to_owned()));
         }
         self.catalog_changed = true;
         self.delete(CATALOG, &trees::name_key(from))?;
-        self.put(CATALOG, &trees::catalog_document(&trees::name_key(to), tree), None)
+        self.put(CATALOG, &trees::catalog_document(&trees::name_key(to), kind, tree), None)
     }
 
-    /// Drops a collection with all its documents; false if there is none.
-    pub fn drop_collection(&mut self, name: &str) -> Result<bool> {
-        let Some(tree) = self.resolve(name)? else { return Ok(false) };
+    /// Drops a collection with all its documents, or a keyspace with all its keys; false if there is none.
+    pub fn drop_named(&mut self, name: &str, kind: Kind) -> Result<bool> {
+        let Some(tree) = self.resolve_as(name, kind)? else { return Ok(false) };
         self.catalog_changed = true;
         self.delete(CATALOG, &trees::name_key(name))?;
         self.changes.forget_tree(tree);
+        self.keys.forget_tree(tree);
         self.dropped.push(tree);
         Ok(true)
+    }
+
+    /// Drops a keyspace and makes an empty one of its name; false if there is none.
+    pub fn clear_keyspace(&mut self, name: &str) -> Result<bool> {
+        let gone = self.drop_named(name, Kind::Keyspace)?;
+        if gone {
+            self.create(name, Kind::Keyspace)?;
+        }
+        Ok(gone)
+    }
+
+    // ---- keys of keyspaces ---------------------------------------------------------------------
+
+    /// Puts or deletes keys. Error: `TransactionTooLarge`.
+    pub fn change_keys(&mut self, tree: u32, op: KeyOp<'_>) -> Result<()> {
+        self.engine.check_fork()?;
+        let size = (self.changes.bytes() + self.keys.bytes() + Keys::bytes_of(op)) as u64;
+        let limit = self.engine.config.max_transaction_bytes;
+        if size > limit {
+            return Err(Error::TransactionTooLarge { bytes: size, limit });
+        }
+        self.keys.push(tree, op);
+        Ok(())
+    }
+
+    /// The value of a key as this transaction sees it, given to `read`.
+    pub fn value<R>(&self, tree: u32, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        self.engine.check_fork()?;
+        match self.keys.tree(tree).map_or(Own::Nothing, |keys| keys.get(key)) {
+            Own::Point(value) => return Ok(value.map(read)),
+            Own::Deleted { .. } => return Ok(None),
+            Own::Nothing => {}
+        }
+        let pages = &self.engine.pages;
+        let _hold = pages.hold();
+        Ok(self.writer.state.value(pages, u64::MAX, tree, key)?.map(read))
+    }
+
+    /// The next key of a keyspace as this transaction sees it, and its value, from a cursor.
+    pub fn next_key(&self, cursor: &mut KeyCursor) -> Result<bool> {
+        self.engine.check_fork()?;
+        let pages = &self.engine.pages;
+        let _hold = pages.hold();
+        let view = self.writer.state.view(pages, u64::MAX)?;
+        cursor.step(&view, self.keys.tree(cursor.tree()))
     }
 
     // ---- documents -----------------------------------------------------------------------------
@@ -286,7 +362,7 @@ impl<'e> Transaction<'e> {
         if !wanted(exists)? {
             return Ok(false);
         }
-        let size = (self.changes.bytes() + bytes.len()) as u64;
+        let size = (self.changes.bytes() + self.keys.bytes() + bytes.len()) as u64;
         if size > self.engine.config.max_transaction_bytes {
             let limit = self.engine.config.max_transaction_bytes;
             return Err(Error::TransactionTooLarge { bytes: size, limit });
@@ -327,10 +403,13 @@ impl<'e> Transaction<'e> {
         engine.check_fork()?;
         debug_assert_eq!(self.first_ordinal, self.writer.next_ordinal, "the writer's turn is this transaction's");
         self.changes.settle(self.first_ordinal);
-        if self.changes.is_empty() && self.dropped.is_empty() {
+        if self.changes.is_empty() && self.dropped.is_empty() && self.keys.is_empty() {
             return Ok(self.nothing());
         }
         engine.check_latch()?;
+        if !self.writer.state.sorted.active.has_room(self.keys.bytes()) {
+            return Err(Error::MemtableFull);
+        }
         engine.begin_log(&mut self.writer)?;
         let hold = engine.pages.hold();
         let commit = self.writer.tip + 1;
@@ -346,18 +425,31 @@ impl<'e> Transaction<'e> {
                 }
             });
         }
+        let mut values = Vec::new();
+        for (tree, op) in self.keys.iter() {
+            values.extend(self.writer.place_value(context, tree, op)?);
+        }
         let lsn = match &self.writer.log {
-            Some(log) => log.append(commit, self.changes.frame(&self.dropped))?.0,
+            Some(log) => {
+                let frame = self.changes.frame(&self.dropped);
+                self.keys.write(frame);
+                log.append(commit, frame)?.0
+            }
             None => self.writer.tip_lsn,
         };
         let changed = self.apply(commit, &addresses);
+        let mut values = values.into_iter();
+        for (tree, op) in self.keys.iter() {
+            self.writer.apply_key(context, tree, op, &mut values, commit);
+        }
         if addresses.capacity() <= KEPT_ADDRESSES {
             self.writer.scratch.addresses = addresses;
         }
         let writer = &mut *self.writer;
         (writer.tip, writer.tip_lsn) = (commit, lsn);
         engine.tip_lsn.store(lsn, Ordering::Relaxed);
-        let memory = writer.heap.bytes + u64::from(writer.state.active.len()) * pace::ENTRY_BYTES;
+        let entries = u64::from(writer.state.active.len()) * pace::ENTRY_BYTES;
+        let memory = writer.heap.bytes + entries + writer.state.sorted.active.bytes();
         engine.active_bytes.store(memory, Ordering::Relaxed);
         engine.count_commit(changed);
         // Invariant 14: under `Sync` the sync publishes.

@@ -7,8 +7,9 @@
 //!                                         hash trie   block directory
 //! ```
 //!
-//! Tree 0 is the catalog: an ordinary collection whose documents are `{_id: name, tree: number}`, so
-//! that names are versioned, logged and read like any document. Tree numbers are never used again.
+//! Tree 0 is the catalog: an ordinary collection whose documents are `{_id: name, tree: number}` for a collection and
+//! `{_id: name, keyspace: number}` for a keyspace, so that names are versioned, logged and read like any document. Tree
+//! numbers are never used again.
 
 use crate::error::{Error, Result};
 use crate::file::page::{get_u64, put_u64};
@@ -83,26 +84,64 @@ impl TreeEntry {
     }
 }
 
-const TREE_FIELD: [u8; 5] = *b"\xa4tree";
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Documents by id.
+    Collection,
+    /// Values by key, in order.
+    Keyspace,
+}
 
-/// The catalog document `{_id: name, tree: number}`.
-pub fn catalog_document(name_key: &[u8], tree: u32) -> Vec<u8> {
+impl Kind {
+    /// The field of the catalog document that has the tree number.
+    fn field(self) -> &'static [u8] {
+        match self {
+            Kind::Collection => b"\xa4tree",
+            Kind::Keyspace => b"\xa8keyspace",
+        }
+    }
+
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Collection => "collection",
+            Kind::Keyspace => "keyspace",
+        }
+    }
+}
+
+/// The catalog document of a name.
+pub fn catalog_document(name_key: &[u8], kind: Kind, tree: u32) -> Vec<u8> {
     let mut doc = vec![0x82];
     doc.extend_from_slice(&key::ID_FIELD);
     doc.extend_from_slice(name_key);
-    doc.extend_from_slice(&TREE_FIELD);
+    doc.extend_from_slice(kind.field());
     doc.push(0xce);
     doc.extend_from_slice(&tree.to_be_bytes());
     doc
 }
 
+/// What a catalog document names, and its tree number.
+pub fn named_by_document(doc: &[u8]) -> Result<(Kind, u32)> {
+    if let Some((head, [0xce, a, b, c, d])) = doc.split_last_chunk::<5>() {
+        for kind in [Kind::Collection, Kind::Keyspace] {
+            if head.ends_with(kind.field()) {
+                return Ok((kind, u32::from_be_bytes([*a, *b, *c, *d])));
+            }
+        }
+    }
+    Err(Error::corrupt("catalog document", 0, 0, 0x82, doc.first().copied().unwrap_or(0).into()))
+}
+
 /// The tree number in a catalog document.
 pub fn tree_of_document(doc: &[u8]) -> Result<u32> {
-    let tail = doc.len().checked_sub(4 + 1 + TREE_FIELD.len()).and_then(|at| doc.get(at..));
-    match tail {
-        Some([field @ .., 0xce, a, b, c, d]) if *field == TREE_FIELD => Ok(u32::from_be_bytes([*a, *b, *c, *d])),
-        _ => Err(Error::corrupt("catalog document", 0, 0, 0x82, doc.first().copied().unwrap_or(0).into())),
-    }
+    named_by_document(doc).map(|(_, tree)| tree)
+}
+
+/// The error for a name that stands for something of this kind, where another is wanted.
+pub fn of_other_kind(name: &str, kind: Kind) -> Error {
+    Error::OtherKind { name: name.to_owned(), kind: kind.name() }
 }
 
 /// The canonical key of a name.
@@ -167,9 +206,11 @@ mod tests {
         for name in ["a", "users", &"x".repeat(31), &"x".repeat(32), &"é".repeat(127)] {
             let key = name_key(name);
             assert_eq!(name_of_key(&key), Some(name));
-            let doc = catalog_document(&key, 0xdead_beef);
-            assert_eq!(key::key_of(&doc), Some(&key[..]));
-            assert_eq!(tree_of_document(&doc).expect("whole"), 0xdead_beef);
+            for kind in [Kind::Collection, Kind::Keyspace] {
+                let doc = catalog_document(&key, kind, 0xdead_beef);
+                assert_eq!(key::key_of(&doc), Some(&key[..]));
+                assert_eq!(named_by_document(&doc).expect("whole"), (kind, 0xdead_beef));
+            }
         }
         assert!(tree_of_document(b"\x81\xa3_id\x01").is_err());
     }

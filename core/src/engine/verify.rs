@@ -18,8 +18,9 @@
 use super::delta::{Delta, Room};
 use super::fold::Totals;
 use super::scan::Scan;
+use super::sorted::Sorted;
 use super::state::{self, State};
-use super::trees::{self, TreeEntry, CATALOG};
+use super::trees::{self, Kind, TreeEntry, CATALOG};
 use super::Engine;
 use crate::control::{Control, Progress};
 use crate::error::{Error, Result};
@@ -32,6 +33,7 @@ use crate::file::tree;
 use crate::hash;
 use crate::record::block;
 use crate::record::directory::Entry;
+use crate::sorted::memtable::Memtable;
 use crate::sync::Arc;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +54,12 @@ pub struct VerifyReport {
     pub blocks: u64,
     /// Large documents in extents of their own.
     pub extents: u64,
+    /// Runs of the sorted index.
+    pub runs: u64,
+    /// Keys in them, each run's by itself, and tombstones.
+    pub run_entries: u64,
+    /// Keyspaces.
+    pub keyspaces: u64,
     /// The last commit seen.
     pub commit: u64,
 }
@@ -67,7 +75,7 @@ const STEP_DOCUMENTS: u64 = 1024;
 type Renew<'a> = &'a dyn Fn();
 
 /// Pages reached so far, a bit each; each page that is reached was, or is about to be, checked.
-struct Reached<'w, 'c> {
+pub(super) struct Reached<'w, 'c> {
     bits: Vec<u64>,
     pages: u64,
     count: u64,
@@ -88,7 +96,7 @@ impl<'w, 'c> Reached<'w, 'c> {
         self.control.step(Progress::new("pages", self.count, self.used, "pages"))
     }
 
-    fn claim(&mut self, first: PageNo, pages: u64) -> Result<()> {
+    pub(super) fn claim(&mut self, first: PageNo, pages: u64) -> Result<()> {
         for number in first.0..first.0.saturating_add(pages) {
             if number >= self.pages {
                 return Err(Error::corrupt("page beyond the file", number, 0, self.pages, number));
@@ -128,6 +136,9 @@ impl Engine {
         for (&tree, entry) in &entries {
             self.verify_tree(tree, entry, &state, &mut reached, &mut blocks, &mut report, renew)?;
         }
+        let runs = self.verify_runs(&state, &mut reached, renew)?;
+        (report.runs, report.run_entries) = (runs.runs, runs.entries);
+        report.extents += runs.large;
         let same = |what, expected, got| match expected == got {
             true => Ok(()),
             false => Err(Error::corrupt(what, 0, 0, expected, got)),
@@ -354,8 +365,10 @@ impl Engine {
     /// The trees in the table are those in the catalog of the same checkpoint.
     fn verify_catalog_of_roots(&self, state: &State, entries: &BTreeMap<u32, TreeEntry>) -> Result<()> {
         let commit = state.meta.commit;
-        let roots = State::new(0, state.meta.clone(), None, Arc::new(Delta::new(&self.pool, commit, Room::default())));
-        let named: BTreeSet<u32> = catalog(&roots, &self.pages, commit)?.into_values().collect();
+        let active = Arc::new(Delta::new(&self.pool, commit, Room::default()));
+        let sorted = Sorted::new(Arc::new(Memtable::new(&self.pool)));
+        let roots = State::new(0, state.meta.clone(), None, active, sorted);
+        let named: BTreeSet<u32> = catalog(&roots, &self.pages, commit)?.into_values().map(|(_, tree)| tree).collect();
         match entries.keys().find(|tree| **tree != CATALOG && !named.contains(tree)) {
             Some(tree) => Err(Error::corrupt("tree table (tree without a name)", 0, 0, 0, u64::from(*tree))),
             None => Ok(()),
@@ -406,10 +419,14 @@ impl Engine {
     ) -> Result<()> {
         let pages = &self.pages;
         let (mut done, mut total) = (0, 0);
-        for tree in catalog(state, pages, commit)?.into_values() {
+        let named = || Ok::<_, Error>(catalog(state, pages, commit)?.into_values());
+        report.keyspaces = named()?.filter(|(kind, _)| *kind == Kind::Keyspace).count() as u64;
+        let collections: Vec<u32> =
+            named()?.filter(|(kind, _)| *kind == Kind::Collection).map(|(_, tree)| tree).collect();
+        for &tree in &collections {
             total += state.count(pages, commit, tree)?;
         }
-        for tree in catalog(state, pages, commit)?.into_values() {
+        for &tree in &collections {
             report.collections += 1;
             let (mut scan, mut count, mut last) = (Scan::new(tree, commit, 0), 0, 0);
             while let Some(item) = scan.next(state, pages)? {
@@ -446,15 +463,15 @@ impl Engine {
 }
 
 /// The catalog as of a commit: name -> tree.
-pub fn catalog(state: &State, pages: &Pages, commit: u64) -> Result<BTreeMap<String, u32>> {
+pub fn catalog(state: &State, pages: &Pages, commit: u64) -> Result<BTreeMap<String, (Kind, u32)>> {
     let mut names = BTreeMap::new();
     let mut scan = Scan::new(CATALOG, commit, 0);
     while let Some(item) = scan.next(state, pages)? {
         let at = item.found.address;
         let name = item.found.record.key().and_then(trees::name_of_key);
         let name = name.ok_or_else(|| Error::corrupt("catalog (name)", at.page().0, at.slot().into(), 0, 0))?;
-        let tree = trees::tree_of_document(state::document(pages, &item.found)?)?;
-        if names.insert(name.to_owned(), tree).is_some() {
+        let named = trees::named_by_document(state::document(pages, &item.found)?)?;
+        if names.insert(name.to_owned(), named).is_some() {
             return Err(Error::corrupt("catalog (name twice)", at.page().0, at.slot().into(), 1, 2));
         }
     }

@@ -10,12 +10,12 @@
 
 use super::changes::Changes;
 use super::delta::{NewVersion, TreeDelta};
-use super::frame;
+use super::frame::{self, KeyOp};
 use super::state::{State, Tip, BATCH};
 use super::tree_writers::TreeWriters;
-use super::trees::{self, TreeEntry, CATALOG};
+use super::trees::{self, Kind, TreeEntry, CATALOG};
 use crate::error::Result;
-use crate::file::page::{put_u32, put_u48, Address, PageKind};
+use crate::file::page::{put_u32, put_u48, Address, PageKind, PageNo};
 use crate::file::pages::Pages;
 use crate::file::space::Space;
 use crate::hash::KeyHash;
@@ -25,6 +25,9 @@ use crate::plant::{planted, Bug};
 use crate::record::block::{self, ClosedBlock, OpenBlock};
 use crate::record::extent::{self, HeapExtent};
 use crate::record::key;
+use crate::sorted::cell::Cell;
+use crate::sorted::memtable::Range;
+use crate::sorted::MAX_INLINE_BYTES;
 use crate::sync::{Arc, Mutex};
 use std::collections::HashMap;
 
@@ -87,7 +90,7 @@ pub struct Writer {
     /// Units in the heap since the last freeze.
     pub heap: Heap,
     /// Names resolved at the tip; emptied by every change of the catalog.
-    pub names: HashMap<String, u32>,
+    pub names: HashMap<String, (Kind, u32)>,
     /// Buffers that are used again.
     pub scratch: Scratch,
 }
@@ -204,13 +207,7 @@ impl Writer {
 
     /// Puts a large document into an extent and builds its stub.
     fn place_large(&mut self, context: Context<'_>, tree: u32, document: &[u8]) -> Result<Vec<u8>> {
-        let pages = extent::pages_for(document.len());
-        let page = context.space.lock().give_extent(context.pages, pages as u64)?;
-        let extent = HeapExtent::new(context.pool, page, tree.into(), document);
-        // SAFETY: as for blocks.
-        unsafe { context.pages.put_heap(page, PageKind::Extent, 0, extent.unit.ptr())? };
-        self.heap.bytes += extent.unit.len() as u64;
-        self.heap.extents.push(extent);
+        let page = self.place_extent(context, tree, document)?;
         let key = key::key_of(document).unwrap_or_default();
         let mut stub = vec![0x81];
         stub.extend_from_slice(&key::ID_FIELD);
@@ -221,6 +218,50 @@ impl Writer {
         put_u32(&mut tail, 6, sixteen(document.len() as u32));
         stub.extend_from_slice(&tail);
         Ok(stub)
+    }
+
+    fn place_extent(&mut self, context: Context<'_>, tree: u32, bytes: &[u8]) -> Result<PageNo> {
+        let pages = extent::pages_for(bytes.len());
+        let page = context.space.lock().give_extent(context.pages, pages as u64)?;
+        let extent = HeapExtent::new(context.pool, page, tree.into(), bytes);
+        // SAFETY: as for blocks.
+        unsafe { context.pages.put_heap(page, PageKind::Extent, 0, extent.unit.ptr())? };
+        self.heap.bytes += extent.unit.len() as u64;
+        self.heap.extents.push(extent);
+        Ok(page)
+    }
+
+    /// Gives a large value of a keyspace its extent; none for any other change.
+    pub fn place_value(&mut self, context: Context<'_>, tree: u32, op: KeyOp<'_>) -> Result<Option<PageNo>> {
+        match op {
+            KeyOp::Put(_, value) if is_large(context, value) => self.place_extent(context, tree, value).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes a change of a keyspace visible to commit `commit` and later. Cannot fail. `values`: the extents of large
+    /// values, in the order of their changes.
+    pub fn apply_key(
+        &mut self,
+        context: Context<'_>,
+        tree: u32,
+        op: KeyOp<'_>,
+        values: &mut dyn Iterator<Item = PageNo>,
+        commit: u64,
+    ) {
+        let keys = &self.state.sorted.active;
+        match op {
+            KeyOp::Put(key, value) => {
+                let large = if is_large(context, value) { values.next() } else { None };
+                let cell = match large {
+                    Some(page) => Cell::Large { page, length: value.len() as u32 },
+                    None => Cell::Value(value),
+                };
+                keys.put(tree, key, cell, commit);
+            }
+            KeyOp::Delete(key) => keys.put(tree, key, Cell::Deleted, commit),
+            KeyOp::DeleteRange(start, end) => keys.delete_range(tree, Range { start, end }, commit),
+        }
     }
 
     /// Makes the change visible to commit `commit` and later. Cannot fail: everything it needs was
@@ -352,7 +393,7 @@ impl Writer {
         let (tree, key) = match op {
             frame::Op::Put { tree, document } => (tree, key::key_of(document)),
             frame::Op::Delete { tree, key } => (tree, Some(key)),
-            frame::Op::DropTree { .. } => return Ok(Ahead { op, key: &[], place: None }),
+            frame::Op::DropTree { .. } | frame::Op::Key { .. } => return Ok(Ahead { op, key: &[], place: None }),
         };
         let key = key.ok_or_else(|| frame::damaged(commit, 0))?;
         let hash = super::state::hash_of(&self.state.meta, key);
@@ -366,6 +407,12 @@ impl Writer {
             frame::Op::Delete { .. } if planted(Bug::DeleteNotReplayed) => return Ok(()),
             frame::Op::Delete { .. } => None,
             frame::Op::DropTree { .. } if planted(Bug::DropNotReplayed) => return Ok(()),
+            frame::Op::Key { tree, op } => {
+                self.saw_tree(tree);
+                let mut placed = self.place_value(context, tree, op)?.into_iter();
+                self.apply_key(context, tree, op, &mut placed, commit);
+                return Ok(());
+            }
             frame::Op::DropTree { tree } => {
                 self.saw_tree(tree);
                 self.drop_tree(tree);
@@ -396,6 +443,11 @@ impl Writer {
     fn saw_tree(&mut self, tree: u32) {
         self.next_tree = self.next_tree.max(tree.saturating_add(1));
     }
+}
+
+/// True for a value that gets an extent.
+fn is_large(context: Context<'_>, value: &[u8]) -> bool {
+    value.len() > MAX_INLINE_BYTES.min(block::inline_limit(context.max_order))
 }
 
 fn fits_empty(order: u8, payload: usize) -> bool {

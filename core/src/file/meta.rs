@@ -51,7 +51,9 @@ const TREE_TABLE_AT: usize = REGION_PAGES_AT + 8;
 const SPACE_AT: usize = TREE_TABLE_AT + TreeRoot::BYTES;
 const BLOCK_PAGES_AT: usize = SPACE_AT + SpaceRoot::BYTES;
 const BLOCK_LIVE_BYTES_AT: usize = BLOCK_PAGES_AT + 8;
-const END: usize = BLOCK_LIVE_BYTES_AT + 8;
+const MANIFEST_AT: usize = BLOCK_LIVE_BYTES_AT + 8;
+const NEXT_RUN_AT: usize = MANIFEST_AT + TreeRoot::BYTES;
+const END: usize = NEXT_RUN_AT + 8;
 /// At the end of the page, so that there is room to grow for what stands before.
 const BACKUPS_AT: usize = CHECKSUM_AT - Backups::BYTES;
 const CHECKSUM_AT: usize = PAGE_BYTES - 8;
@@ -84,6 +86,8 @@ pub(crate) const LAYOUT: crate::format_tests::Layout = &[
     ("free space", SPACE_AT),
     ("block pages", BLOCK_PAGES_AT),
     ("block live bytes", BLOCK_LIVE_BYTES_AT),
+    ("manifest", MANIFEST_AT),
+    ("next run", NEXT_RUN_AT),
     ("zero", END),
     ("backups", BACKUPS_AT),
     ("checksum", CHECKSUM_AT),
@@ -131,6 +135,10 @@ pub struct Meta {
     pub block_pages: u64,
     /// Bytes of the live records in them, heads included.
     pub block_live_bytes: u64,
+    /// The runs of the sorted index: number -> entry.
+    pub manifest: TreeRoot,
+    /// For the next run.
+    pub next_run: u64,
     /// The last named backups.
     pub backups: Backups,
 }
@@ -172,6 +180,8 @@ impl Meta {
         self.space.encode(&mut b[SPACE_AT..BLOCK_PAGES_AT]);
         put_u64(b, BLOCK_PAGES_AT, self.block_pages);
         put_u64(b, BLOCK_LIVE_BYTES_AT, self.block_live_bytes);
+        self.manifest.encode(&mut b[MANIFEST_AT..NEXT_RUN_AT]);
+        put_u64(b, NEXT_RUN_AT, self.next_run);
         self.backups.encode(&mut b[BACKUPS_AT..CHECKSUM_AT]);
         let sum = xxh3_64(covered(b));
         put_u64(b, CHECKSUM_AT, sum);
@@ -220,6 +230,8 @@ impl Meta {
             space: SpaceRoot::decode(&b[SPACE_AT..BLOCK_PAGES_AT]),
             block_pages: get_u64(b, BLOCK_PAGES_AT),
             block_live_bytes: get_u64(b, BLOCK_LIVE_BYTES_AT),
+            manifest: TreeRoot::decode(&b[MANIFEST_AT..NEXT_RUN_AT]),
+            next_run: get_u64(b, NEXT_RUN_AT),
             backups: Backups::decode(&b[BACKUPS_AT..CHECKSUM_AT]).map_err(|at| {
                 let at = (BACKUPS_AT + at) as u32;
                 MetaError::Bad(Error::corrupt("meta page (name of a backup)", page, at, 0, 0))
@@ -292,6 +304,7 @@ impl Meta {
         range(self.next_ordinal < far, NEXT_ORDINAL_AT, far, self.next_ordinal)?;
         range(self.sequence < far, SEQUENCE_AT, far, self.sequence)?;
         range(self.generation < far, GENERATION_AT, far, self.generation)?;
+        range(self.next_run < far, NEXT_RUN_AT, far, self.next_run)?;
         range(self.epoch < far, EPOCH_AT, far, self.epoch)?;
         range(self.lsn < far, LSN_AT, far, self.lsn)?;
         range((1..u64::from(u32::MAX)).contains(&self.next_tree), NEXT_TREE_AT, u32::MAX.into(), self.next_tree)?;
@@ -333,6 +346,8 @@ mod tests {
             space: SpaceRoot::default(),
             block_pages: 4,
             block_live_bytes: 11,
+            manifest: TreeRoot::default(),
+            next_run: 12,
             backups: Backups::default(),
         }
     }

@@ -113,6 +113,8 @@ pub enum PageKind {
     SpaceNode = 7,
     /// A large document (`record::extent`).
     Extent = 8,
+    /// Leaf of a sorted run (`sorted::leaf`).
+    RunLeaf = 9,
 }
 
 impl PageKind {
@@ -127,6 +129,7 @@ impl PageKind {
             6 => PageKind::SpaceChunk,
             7 => PageKind::SpaceNode,
             8 => PageKind::Extent,
+            9 => PageKind::RunLeaf,
             _ => return None,
         })
     }
@@ -142,6 +145,7 @@ impl PageKind {
             PageKind::SpaceChunk => "space chunk",
             PageKind::SpaceNode => "space node",
             PageKind::Extent => "extent",
+            PageKind::RunLeaf => "leaf of a run",
         }
     }
 }

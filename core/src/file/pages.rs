@@ -78,6 +78,12 @@ const BLOCK: Code = 1;
 const LAST_BLOCK: Code = BLOCK + MAX_ORDER;
 const EXTENT_HEAD: Code = 12;
 const EXTENT_PIECE: Code = 13;
+/// A leaf of a run of one page, and one of more: its header says how many.
+const RUN_LEAF: Code = 14;
+const LONG_RUN_LEAF: Code = 15;
+
+/// Largest order of a leaf of a run: 32 pages, 128 KiB.
+pub const MAX_LEAF_ORDER: u8 = 5;
 
 fn code_of(kind: PageKind, order: u8) -> Code {
     match kind {
@@ -89,6 +95,8 @@ fn code_of(kind: PageKind, order: u8) -> Code {
         PageKind::SpaceChunk => 10,
         PageKind::SpaceNode => 11,
         PageKind::Extent => EXTENT_HEAD,
+        PageKind::RunLeaf if order == 0 => RUN_LEAF,
+        PageKind::RunLeaf => LONG_RUN_LEAF,
     }
 }
 
@@ -393,6 +401,7 @@ impl Pages {
         let covered = match kind {
             PageKind::Extent => PAGE_BYTES.min(EXTENT_PIECE_BYTES).max(self.first_piece(page, head)?),
             PageKind::Block if order <= MAX_ORDER => PAGE_BYTES << order,
+            PageKind::RunLeaf if order <= MAX_LEAF_ORDER => PAGE_BYTES << order,
             _ if order == 0 => PAGE_BYTES,
             _ => return Err(Error::corrupt("unit header (order)", page.0, 15, 0, order.into())),
         };
@@ -535,6 +544,20 @@ impl Pages {
             return E::otherwise(|| Err(self.wrong_kind(page, PageKind::Block)));
         }
         Ok(BlockMemory { ptr: unit.ptr, bytes: PAGE_BYTES << (unit.code - BLOCK), page, table: PhantomData })
+    }
+
+    /// The leaf of a run at `page`.
+    #[inline]
+    pub fn leaf(&self, page: PageNo) -> Result<&[u8]> {
+        let unit = self.resolve(page)?;
+        let bytes = match unit.code {
+            RUN_LEAF => PAGE_BYTES,
+            // SAFETY: the first page of a verified unit is valid memory.
+            LONG_RUN_LEAF => PAGE_BYTES << page::order_of(unsafe { std::slice::from_raw_parts(unit.ptr, PAGE_BYTES) }),
+            _ => return Err(self.wrong_kind(page, PageKind::RunLeaf)),
+        };
+        // SAFETY: a verified unit is valid for its whole length as long as the file is open; `shape` checked the order.
+        Ok(unsafe { std::slice::from_raw_parts(unit.ptr, bytes) })
     }
 
     /// The document in the extent at `page`: every piece verified.

@@ -91,6 +91,8 @@ pub enum Contents {
     SpaceChunk(SpaceChunkReport),
     /// An interior node of the bitmap of free space.
     SpaceNode(SpaceNodeReport),
+    /// A leaf of a run of the sorted index.
+    RunLeaf(Vec<RunEntryReport>),
     /// All bytes are zero.
     Zeros,
     /// Nothing that is known.
@@ -305,6 +307,20 @@ pub enum TreeValue {
     },
     /// Neither.
     Bytes(Vec<u8>),
+}
+
+/// A key of a leaf of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunEntryReport {
+    /// The keyspace's tree number.
+    pub tree: u32,
+    /// The key.
+    pub key: Vec<u8>,
+    /// Bytes of its value; none for a tombstone.
+    pub value_bytes: Option<u64>,
+    /// The extent that the value lies in, if it is large.
+    pub extent: Option<u64>,
 }
 
 /// A branch of a page tree.

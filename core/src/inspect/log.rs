@@ -1,7 +1,7 @@
 //! The log.
 
 use super::*;
-use crate::engine::frame::{Op, Reader};
+use crate::engine::frame::{KeyOp, Op, Reader};
 use crate::log::{self, FrameView, Lsn, ReplayStart};
 
 /// Most frames of a segment that are listed.
@@ -101,6 +101,8 @@ fn count(report: &mut FrameReport, payload: &[u8]) -> Result<()> {
             Op::Put { .. } => report.puts += 1,
             Op::Delete { .. } => report.deletes += 1,
             Op::DropTree { .. } => report.drops += 1,
+            Op::Key { op: KeyOp::Put(..), .. } => report.puts += 1,
+            Op::Key { .. } => report.deletes += 1,
         }
     }
     Ok(())

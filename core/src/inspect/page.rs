@@ -15,6 +15,8 @@ use crate::hash::inspect::{leaf_view, node_view};
 use crate::record::block;
 use crate::record::directory::Entry;
 use crate::record::key::key_of;
+use crate::sorted::cell::Cell;
+use crate::sorted::merge::TREE_BYTES;
 
 impl File {
     pub(super) fn page(&self, number: u64) -> Result<PageReport> {
@@ -256,6 +258,17 @@ impl File {
                 })?;
                 chunk.map_or(Contents::Unreadable, Contents::SpaceChunk)
             }
+            PageKind::RunLeaf => {
+                let leaf = crate::sorted::leaf::Leaf::open(bytes, page)?;
+                let mut entries = Vec::with_capacity(leaf.len());
+                for at in 0..leaf.len() {
+                    let entry = leaf.entry(at)?;
+                    let mut key = Vec::new();
+                    leaf.key(&entry, &mut key);
+                    entries.push(run_entry(&key, entry.cell));
+                }
+                Contents::RunLeaf(entries)
+            }
             PageKind::SpaceNode => {
                 let view = survey::node(bytes, page)?;
                 Contents::SpaceNode(SpaceNodeReport {
@@ -315,6 +328,17 @@ impl File {
             damaged_pieces: extent.damaged,
         }))
     }
+}
+
+/// An entry of a leaf of a run.
+pub(super) fn run_entry(key: &[u8], cell: Cell<'_>) -> RunEntryReport {
+    let (value, extent) = match cell {
+        Cell::Value(value) => (Some(value.len() as u64), None),
+        Cell::Large { page, length } => (Some(length.into()), Some(page.0)),
+        Cell::Deleted => (None, None),
+    };
+    let tree = crate::sorted::compact::tree_of(key);
+    RunEntryReport { tree, key: key.get(TREE_BYTES..).unwrap_or_default().to_vec(), value_bytes: value, extent }
 }
 
 /// What an entry of a page tree says; told apart by what decodes.

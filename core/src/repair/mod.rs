@@ -391,6 +391,11 @@ struct Names {
     complete: bool,
 }
 
+/// Why a keyspace is not in the repaired file.
+pub(crate) fn keyspace_left() -> Error {
+    Error::Internal("keyspaces are not repaired yet: copy them key by key from the damaged file".to_owned())
+}
+
 fn read_catalog(
     basis: &mut Basis,
     structure: &Structure,
@@ -406,8 +411,12 @@ fn read_catalog(
     records.read(&mut |given, lost| {
         uncertain |= given.is_uncertain;
         let name = crate::record::key::key_of(given.document).and_then(trees::name_of_key);
-        match (name, trees::tree_of_document(given.document)) {
-            (Some(name), Ok(tree)) if tree != CATALOG && trees::check_name(name).is_ok() => {
+        match (name, trees::named_by_document(given.document)) {
+            (Some(_), Ok((trees::Kind::Keyspace, tree))) => {
+                let (page, at) = (given.address.page().0, given.address.slot().into());
+                lost.add_at(Some(tree), page, at, "keyspace (its keys are not repaired)", None, keyspace_left());
+            }
+            (Some(name), Ok((_, tree))) if tree != CATALOG && trees::check_name(name).is_ok() => {
                 by_tree.insert(tree, name.to_owned());
                 by_name.insert(name.to_owned(), tree);
             }

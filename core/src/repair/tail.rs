@@ -149,8 +149,9 @@ impl Replay<'_, '_> {
 
     fn name(&mut self, commit: u64, document: &[u8]) -> Result<()> {
         let name = key::key_of(document).and_then(trees::name_of_key);
-        match (name, trees::tree_of_document(document)) {
-            (Some(name), Ok(tree)) if tree != CATALOG && trees::check_name(name).is_ok() => {
+        match (name, trees::named_by_document(document)) {
+            (Some(_), Ok((trees::Kind::Keyspace, _))) => Ok(()),
+            (Some(name), Ok((_, tree))) if tree != CATALOG && trees::check_name(name).is_ok() => {
                 self.target.name(tree, name)
             }
             _ => {

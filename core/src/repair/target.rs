@@ -8,6 +8,7 @@
 
 use crate::document::Id;
 use crate::engine::transaction::Transaction;
+use crate::engine::trees::Kind;
 use crate::engine::trees::{self, check_name};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -116,7 +117,7 @@ impl<'e> Target<'e> {
 
     fn rename(&mut self, old: u32, to: &str, named: bool) -> Result<()> {
         let Some(from) = self.collections.get(&old).map(|c| c.name.clone()) else { return Ok(()) };
-        self.batch(to.len())?.rename(&from, to)?;
+        self.batch(to.len())?.rename(&from, to, Kind::Collection)?;
         self.names.remove(&from);
         self.names.insert(to.to_owned(), old);
         if let Some(collection) = self.collections.get_mut(&old) {
@@ -126,7 +127,7 @@ impl<'e> Target<'e> {
     }
 
     fn create(&mut self, old: u32, name: String, named: bool) -> Result<()> {
-        let tree = self.batch(name.len())?.create(&name)?;
+        let tree = self.batch(name.len())?.create(&name, Kind::Collection)?;
         self.names.insert(name.clone(), old);
         let collection = Collection {
             tree,
@@ -176,7 +177,7 @@ impl<'e> Target<'e> {
         self.gone.insert(old);
         let Some(collection) = self.collections.remove(&old) else { return Ok(()) };
         self.names.remove(&collection.name);
-        self.batch(0)?.drop_collection(&collection.name).map(|_| ())
+        self.batch(0)?.drop_named(&collection.name, Kind::Collection).map(|_| ())
     }
 
     /// The collection has held this id; none below is assigned.

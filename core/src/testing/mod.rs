@@ -50,6 +50,9 @@ pub struct TestConfig {
     pub reclaim_bytes: u64,
     /// Pages of a dropped collection freed at once.
     pub slice_pages: u64,
+    /// Pages of a run, and bytes from which on a level has another above it: small, so that little data makes several
+    /// levels.
+    pub shape: (u32, u64),
 }
 
 impl Default for TestConfig {
@@ -60,6 +63,7 @@ impl Default for TestConfig {
             segment_bytes: 8192,
             reclaim_bytes: 4096,
             slice_pages: 6,
+            shape: (8, 64 << 10),
         }
     }
 }
@@ -85,6 +89,8 @@ pub fn open(
     engine.segment_bytes = config.segment_bytes;
     engine.reclaim_bytes = config.reclaim_bytes;
     engine.slice_pages = config.slice_pages;
+    engine.shape =
+        crate::sorted::compact::Shape { run_pages: config.shape.0, base_bytes: config.shape.1, ..engine.shape };
     let place = crate::engine::open::Place { disk, env, name: name.to_owned(), hook: None };
     Ok(crate::Database::over(crate::engine::Engine::open(place, engine)?, config.options.clone()))
 }

@@ -35,6 +35,7 @@ mod fixtures;
 mod fork;
 mod inspect;
 mod isolation;
+mod keyspace;
 mod limits;
 mod opening;
 mod pread;

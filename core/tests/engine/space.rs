@@ -28,7 +28,14 @@ fn length(disk: &SimDisk) -> u64 {
 
 fn config(log_max_bytes: u64) -> TestConfig {
     let options = Options { durability: Durability::Manual, log_max_bytes, ..Options::default() };
-    TestConfig { options, region_pages: 16, segment_bytes: 64 << 10, reclaim_bytes: 64 << 10, slice_pages: 64 }
+    TestConfig {
+        options,
+        region_pages: 16,
+        segment_bytes: 64 << 10,
+        reclaim_bytes: 64 << 10,
+        slice_pages: 64,
+        ..TestConfig::default()
+    }
 }
 
 /// Steps until the background has nothing left to reclaim; gives the number of steps.

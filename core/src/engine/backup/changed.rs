@@ -23,6 +23,8 @@ use crate::file::tree;
 use crate::hash;
 use crate::record::block;
 use crate::record::directory::Entry;
+use crate::sorted::cell::Cell;
+use crate::sorted::run::Run;
 use std::cell::RefCell;
 
 /// Steps of the walk between two looks at the control.
@@ -117,6 +119,46 @@ impl Walk<'_, '_> {
         self.control.step(Progress::new("looking for changes", self.found.count, 0, "pages"))
     }
 
+    /// Takes a run if it is new, and the new extents of the large values that it names.
+    fn take_run(&mut self, run: &Run) -> Result<()> {
+        self.step()?;
+        let header = self.header(run.tail_page())?;
+        if header.kind != PageKind::Extent {
+            let (expected, got) = (PageKind::Extent as u64, header.kind as u64);
+            return Err(Error::corrupt("unit header (kind)", run.tail_page().0, 14, expected, got));
+        }
+        if header.generation <= self.since {
+            return Ok(());
+        }
+        self.found.add(run.page, run.pages())?;
+        if !run.large {
+            return Ok(());
+        }
+        let pages = &self.engine.pages;
+        let tail = run.tail(pages)?;
+        for at in 0..tail.leaves() {
+            let leaf = run.leaf(pages, &tail, at)?;
+            for index in 0..leaf.len() {
+                if let Cell::Large { page, .. } = leaf.entry(index)?.cell {
+                    self.take_extent(page)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_extent(&mut self, extent: PageNo) -> Result<()> {
+        if self.header(extent)?.generation > self.since {
+            let (kind, length) = self.engine.pages.unit_shape(extent)?;
+            if kind != PageKind::Extent {
+                let (expected, got) = (PageKind::Extent as u64, kind as u64);
+                return Err(Error::corrupt("unit header (kind)", extent.0, 14, expected, got));
+            }
+            self.found.add(extent, length)?;
+        }
+        Ok(())
+    }
+
     /// Takes a block if it is new, and the new extents of the live records in it.
     fn take_block(&mut self, entry: &Entry) -> Result<()> {
         self.step()?;
@@ -139,19 +181,7 @@ impl Walk<'_, '_> {
                 continue;
             }
             let (extent, _) = record.extent().ok_or_else(|| bad("stub of a large document", 1, 0))?;
-            if self.header(extent)?.generation > self.since {
-                let (kind, length) = pages.unit_shape(extent)?;
-                if kind != PageKind::Extent {
-                    return Err(Error::corrupt(
-                        "unit header (kind)",
-                        extent.0,
-                        14,
-                        PageKind::Extent as u64,
-                        kind as u64,
-                    ));
-                }
-                self.found.add(extent, length)?;
-            }
+            self.take_extent(extent)?;
         }
         Ok(())
     }
@@ -171,6 +201,14 @@ pub fn changed(engine: &Engine, meta: &Meta, since: u64, control: &mut Control<'
         trees.push(TreeEntry::decode(bytes, number as u32)?);
         Ok(())
     })?;
+    let mut runs = Vec::new();
+    tree::walk_where(pages, &meta.manifest, &mut take, &mut |number, bytes| {
+        runs.push(Run::decode(bytes, number)?);
+        Ok(())
+    })?;
+    for run in runs {
+        walk.borrow_mut().take_run(&run)?;
+    }
     for entry in trees {
         hash::walk_where(pages, &entry.trie, &mut take, &mut |_| Ok(()))?;
         tree::walk_where(pages, &entry.directory, &mut take, &mut |base, bytes| {

@@ -1,0 +1,222 @@
+//! A walk over the keys of a keyspace, with the changes of a transaction in front of what is committed.
+//!
+//! ```text
+//!   own changes     b = 2   d deleted   [ k .. p ) deleted     looked up anew for each step: they may change meanwhile
+//!   committed     a     b        d      k       m     z         `sorted::merge`
+//!                 |     |                             |
+//!                 v     v                             v
+//!                 a   b = 2                           z
+//! ```
+
+use super::keys::{Own, TreeKeys};
+use super::sorted::value_of;
+use crate::error::Result;
+use crate::sorted::cell::Cell;
+use crate::sorted::merge::{after_tree, full_key, Merge, View};
+use std::ops::Bound;
+
+/// Where a walk is. Holds copies only; every step is given what it reads, which must be the same state each time.
+#[derive(Debug)]
+pub struct KeyCursor {
+    tree: u32,
+    back: bool,
+    start: Bound<Vec<u8>>,
+    end: Bound<Vec<u8>>,
+    merge: Option<Merge>,
+    /// The next committed key and value, where a step before has read them and not used them.
+    ahead: Option<(Vec<u8>, Vec<u8>)>,
+    /// The committed ones have ended.
+    ended: bool,
+    /// The last key given.
+    last: Option<Vec<u8>>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    match bound {
+        Bound::Included(key) => Bound::Included(key),
+        Bound::Excluded(key) => Bound::Excluded(key),
+        Bound::Unbounded => Bound::Unbounded,
+    }
+}
+
+/// True for a key that does not lie beyond the end of the walk.
+fn is_within(back: bool, start: Bound<&[u8]>, end: Bound<&[u8]>, key: &[u8]) -> bool {
+    match if back { start } else { end } {
+        Bound::Unbounded => true,
+        Bound::Included(bound) if back => key >= bound,
+        Bound::Excluded(bound) if back => key > bound,
+        Bound::Included(bound) => key <= bound,
+        Bound::Excluded(bound) => key < bound,
+    }
+}
+
+impl KeyCursor {
+    /// A walk over the keys between the bounds, or backward from the end.
+    pub fn new(tree: u32, start: Bound<Vec<u8>>, end: Bound<Vec<u8>>, back: bool) -> KeyCursor {
+        KeyCursor {
+            tree,
+            back,
+            start,
+            end,
+            merge: None,
+            ahead: None,
+            ended: false,
+            last: None,
+            key: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+
+    /// The tree that it walks over.
+    pub fn tree(&self) -> u32 {
+        self.tree
+    }
+
+    /// The key that the last step gave.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Its value.
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// Takes key and value out.
+    pub fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
+        (self.key.clone(), std::mem::take(&mut self.value))
+    }
+
+    fn is_within(&self, key: &[u8]) -> bool {
+        is_within(self.back, as_slice(&self.start), as_slice(&self.end), key)
+    }
+
+    /// The next committed key, with its value, into `self.key` and `self.value`.
+    fn committed(&mut self, view: &View<'_>) -> Result<bool> {
+        let merge = match &mut self.merge {
+            Some(merge) => merge,
+            none => {
+                let (bound, unbounded) = match self.back {
+                    false => (as_slice(&self.start), full_key(self.tree, &[])),
+                    true => (as_slice(&self.end), after_tree(self.tree)),
+                };
+                let (key, after) = match bound {
+                    Bound::Included(key) => (full_key(self.tree, key), self.back),
+                    Bound::Excluded(key) => (full_key(self.tree, key), !self.back),
+                    Bound::Unbounded => (unbounded, false),
+                };
+                none.insert(Merge::seek(view, self.tree, &key, after, self.back)?)
+            }
+        };
+        let (start, end) = (as_slice(&self.start), as_slice(&self.end));
+        while let Some((key, cell)) = merge.next(view)? {
+            let Some(own) = key.strip_prefix(&self.tree.to_be_bytes()) else { break };
+            if !is_within(self.back, start, end, own) {
+                break;
+            }
+            if cell == Cell::Deleted {
+                continue;
+            }
+            if let Some(value) = value_of(view.pages, cell)? {
+                self.key.clear();
+                self.key.extend_from_slice(own);
+                self.value.clear();
+                self.value.extend_from_slice(value);
+                return Ok(true);
+            }
+        }
+        self.ended = true;
+        Ok(false)
+    }
+
+    /// Goes to the next key; false at the end. After an error the walk has ended.
+    pub fn step(&mut self, view: &View<'_>, own: Option<&TreeKeys>) -> Result<bool> {
+        let stepped = match own {
+            None if self.ahead.is_none() && self.last.is_none() => {
+                if self.ended {
+                    return Ok(false);
+                }
+                self.committed(view)
+            }
+            _ => self.step_among(view, own),
+        };
+        if stepped.is_err() {
+            self.end_all();
+        }
+        stepped
+    }
+
+    fn end_all(&mut self) {
+        self.ended = true;
+        self.ahead = None;
+        self.merge = None;
+        // No key of its own is above all keys, or below all.
+        if self.back {
+            (self.start, self.last) = (Bound::Excluded(Vec::new()), Some(Vec::new()));
+        } else {
+            self.end = Bound::Excluded(Vec::new());
+        }
+    }
+
+    fn step_among(&mut self, view: &View<'_>, own: Option<&TreeKeys>) -> Result<bool> {
+        loop {
+            if self.ahead.is_none() && !self.ended && self.committed(view)? {
+                self.ahead = Some((self.key.clone(), std::mem::take(&mut self.value)));
+            }
+            let next = own.and_then(|own| self.next_own(own)).filter(|(key, _)| self.is_within(key));
+            let own_first = match (&next, &self.ahead) {
+                (None, None) => return Ok(false),
+                (Some((own, _)), Some((ahead, _))) if *own == ahead => {
+                    self.ahead = None;
+                    true
+                }
+                (Some((own, _)), Some((ahead, _))) => (*own < ahead) != self.back,
+                (own, _) => own.is_some(),
+            };
+            if let (true, Some((key, value))) = (own_first, next) {
+                self.last = Some(key.to_vec());
+                let Some(value) = value else { continue };
+                self.key = key.to_vec();
+                self.value = value.to_vec();
+                return Ok(true);
+            }
+            let Some((key, value)) = self.ahead.take() else { return Ok(false) };
+            match own.map_or(Own::Nothing, |own| own.get(&key)) {
+                Own::Deleted { start, end } => self.pass(view, start.to_vec(), end.map(<[u8]>::to_vec))?,
+                // Deleted or changed since it was read ahead, behind the place.
+                Own::Point(_) => {}
+                Own::Nothing => {
+                    self.last = Some(key.clone());
+                    (self.key, self.value) = (key, value);
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// Own changes beyond the last key given.
+    fn next_own<'o>(&self, own: &'o TreeKeys) -> Option<(&'o [u8], Option<&'o [u8]>)> {
+        if let Some(last) = &self.last {
+            return own.beside(last, false, self.back);
+        }
+        match (if self.back { as_slice(&self.end) } else { as_slice(&self.start) }, self.back) {
+            (Bound::Included(key), back) => own.beside(key, true, back),
+            (Bound::Excluded(key), back) => own.beside(key, false, back),
+            (Bound::Unbounded, false) => own.beside(&[], true, false),
+            (Bound::Unbounded, true) => own.last(),
+        }
+    }
+
+    /// Passes over committed keys in a range that the transaction deletes.
+    fn pass(&mut self, view: &View<'_>, start: Vec<u8>, end: Option<Vec<u8>>) -> Result<()> {
+        let Some(merge) = &mut self.merge else { return Ok(()) };
+        let to = match (self.back, end) {
+            (true, _) => full_key(self.tree, &start),
+            (false, Some(end)) => full_key(self.tree, &end),
+            (false, None) => after_tree(self.tree),
+        };
+        merge.go_to(view, &to, false)
+    }
+}

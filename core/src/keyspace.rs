@@ -1,0 +1,562 @@
+//! Keyspaces as users see them: values by key, in the order of the keys.
+
+use crate::collection::resolve;
+use crate::database::Database;
+use crate::engine::frame::KeyOp;
+use crate::engine::key_cursor::KeyCursor;
+use crate::engine::state::State;
+use crate::engine::transaction::Transaction as Inner;
+use crate::engine::trees::Kind;
+use crate::error::{Error, Result};
+use crate::snapshot::Snapshot;
+use crate::sorted::MAX_KEY_BYTES;
+use crate::sync::{AtomicU64, Ordering};
+use crate::transaction::Transaction;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+/// Longest key of a keyspace, in bytes.
+pub const MAX_KEYSPACE_KEY_BYTES: usize = MAX_KEY_BYTES;
+
+/// A key and its value.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
+/// An ordered map from byte strings to byte strings: keys of 0 to 65 535 bytes, in the order of their bytes, values up to
+/// [`Options::max_document_bytes`](crate::Options::max_document_bytes).
+///
+/// The handle is a name, as a [`Collection`](crate::Collection) is: cheap to make and to clone, `Send + Sync`. The
+/// keyspace is made by the first write to it. Reading methods never block. Writing methods are a transaction each: they
+/// wait for the writer's turn and, under [`Durability::Sync`](crate::Durability::Sync), for the disk.
+///
+/// It is kept in an LSM tree (O'Neil, Cheng, Gawlick and O'Neil, 1996) inside the database's file.
+///
+/// ```
+/// let db = nyro::Database::open(":memory:")?;
+/// let scores = db.keyspace("scores");
+/// scores.put("ada", "36")?;
+/// scores.put("alan", "41")?;
+/// assert_eq!(scores.get("ada")?.as_deref(), Some(&b"36"[..]));
+/// let names: Vec<_> = scores.prefix("al")?.map(|entry| entry.map(|(name, _)| name)).collect::<nyro::Result<_>>()?;
+/// assert_eq!(names, [b"alan"]);
+/// # Ok::<(), nyro::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Keyspace {
+    db: Database,
+    name: Arc<str>,
+    /// The tree that the name meant, with the version of the catalog: `version << 32 | tree`.
+    resolved: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Keyspace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keyspace").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn check_key(key: &[u8]) -> Result<()> {
+    if key.len() > MAX_KEY_BYTES {
+        return Err(Error::KeyTooLarge { bytes: key.len() as u64, limit: MAX_KEY_BYTES as u64 });
+    }
+    Ok(())
+}
+
+fn check_value(value: &[u8], limit: usize) -> Result<()> {
+    if value.len() > limit {
+        return Err(Error::ValueTooLarge { bytes: value.len() as u64, limit: limit as u64 });
+    }
+    Ok(())
+}
+
+type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+fn owned<K: AsRef<[u8]>>(bound: Bound<&K>) -> Bound<Vec<u8>> {
+    bound.map(|key| key.as_ref().to_vec())
+}
+
+/// The bounds, checked: in order, no key too long.
+fn bounds_of<K: AsRef<[u8]>>(bounds: &impl RangeBounds<K>) -> Result<Bounds> {
+    let (start, end) = (owned(bounds.start_bound()), owned(bounds.end_bound()));
+    let key = |bound: &Bound<Vec<u8>>| match bound {
+        Bound::Included(key) | Bound::Excluded(key) => Some(key.clone()),
+        Bound::Unbounded => None,
+    };
+    let keys = (key(&start), key(&end));
+    for key in [&keys.0, &keys.1].into_iter().flatten() {
+        check_key(key)?;
+    }
+    match keys {
+        (Some(start), Some(end)) if start > end => {
+            Err(Error::InvalidArgument("a range must not end before it starts; exchange the bounds".to_owned()))
+        }
+        _ => Ok((start, end)),
+    }
+}
+
+/// The first key above all that begin with a prefix; none if there is no such key.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let kept = prefix.iter().rposition(|byte| *byte < 0xff)?;
+    let mut after = prefix[..=kept].to_vec();
+    after[kept] += 1;
+    Some(after)
+}
+
+fn prefix_bounds(prefix: &[u8]) -> Result<Bounds> {
+    check_key(prefix)?;
+    let end = after_prefix(prefix).map_or(Bound::Unbounded, Bound::Excluded);
+    Ok((Bound::Included(prefix.to_vec()), end))
+}
+
+/// The bounds as a start that is in the range, and an end that is not; `None` for no key at all. The key just above
+/// another is that one with a zero byte more.
+fn half_open((start, end): &Bounds) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let above = |key: &Vec<u8>| [&key[..], &[0]].concat();
+    let start = match start {
+        Bound::Included(key) => key.clone(),
+        Bound::Excluded(key) => above(key),
+        Bound::Unbounded => Vec::new(),
+    };
+    let end = match end {
+        Bound::Included(key) => Some(above(key)),
+        Bound::Excluded(key) => Some(key.clone()),
+        Bound::Unbounded => None,
+    };
+    end.as_ref().is_none_or(|end| start < *end).then_some((start, end))
+}
+
+impl Keyspace {
+    pub(crate) fn new(db: Database, name: &str) -> Keyspace {
+        Keyspace { db, name: name.into(), resolved: Arc::default() }
+    }
+
+    /// The keyspace's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The tree that the name means in a state, as of a commit.
+    fn tree(&self, state: &State, commit: u64) -> Result<Option<u32>> {
+        let engine = self.db.engine();
+        // Loaded after the pin: if a change of the catalog is visible at `commit`, so is its version.
+        let version = engine.catalog_version.load(Ordering::Acquire);
+        let changed = engine.catalog_commit.load(Ordering::Acquire);
+        let resolved = self.resolved.load(Ordering::Relaxed);
+        if resolved >> 32 == version & 0xffff_ffff && changed <= commit {
+            return Ok(Some(resolved as u32));
+        }
+        let tree = resolve(engine, state, commit, (&self.name, Kind::Keyspace))?;
+        if let (Some(tree), true) = (tree, changed <= commit) {
+            self.resolved.store(version << 32 | u64::from(tree), Ordering::Relaxed);
+        }
+        Ok(tree)
+    }
+
+    fn tree_for_writing(&self, tx: &mut Inner<'_>) -> Result<u32> {
+        let resolved = self.resolved.load(Ordering::Relaxed);
+        if let Some(tree) = tx.resolve_cached(resolved >> 32, resolved as u32) {
+            return Ok(tree);
+        }
+        let tree = tx.resolve_or_create_keyspace(&self.name)?;
+        if let Some(version) = tx.catalog_version() {
+            self.resolved.store(version << 32 | u64::from(tree), Ordering::Relaxed);
+        }
+        Ok(tree)
+    }
+
+    /// The value of a key, given to `read` without copying; `None` if the key is not there.
+    pub fn get_with<R>(&self, key: impl AsRef<[u8]>, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        let key = key.as_ref();
+        check_key(key)?;
+        let engine = self.db.open_engine()?;
+        let pin = engine.pin_open()?;
+        let commit = pin.commit();
+        match self.tree(&pin, commit)? {
+            Some(tree) => Ok(pin.value(&engine.pages, commit, tree, key)?.map(read)),
+            None => Ok(None),
+        }
+    }
+
+    /// The value of a key, copied.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        self.get_with(key, <[u8]>::to_vec)
+    }
+
+    /// True if the key is there.
+    pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.get_with(key, |_| ())?.is_some())
+    }
+
+    /// Gives a key a value, whether it had one or not. Errors: `KeyTooLarge`, `ValueTooLarge`, `OtherKind`.
+    pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        check_key(key)?;
+        check_value(value, self.db.shared().max_document_bytes)?;
+        self.change(KeyOp::Put(key, value))
+    }
+
+    /// Deletes a key, whether it is there or not.
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<()> {
+        let key = key.as_ref();
+        check_key(key)?;
+        self.change(KeyOp::Delete(key))
+    }
+
+    /// Deletes all keys in a range, in a short time whatever their number. Error: `InvalidArgument` for bounds in the
+    /// wrong order.
+    pub fn delete_range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Result<()> {
+        match half_open(&bounds_of(&bounds)?) {
+            Some((start, end)) => self.change(KeyOp::DeleteRange(&start, end.as_deref())),
+            None => Ok(()),
+        }
+    }
+
+    fn change(&self, op: KeyOp<'_>) -> Result<()> {
+        self.db.write_one(|tx| {
+            let tree = self.tree_for_writing(tx)?;
+            tx.change_keys(tree, op)
+        })
+    }
+
+    /// Makes several changes in one commit: all of them, or none if `body` fails or panics. Inside, reads see the
+    /// changes. See [`Database::write`] for one that spans keyspaces and collections.
+    pub fn batch<R>(&self, mut body: impl FnMut(&TransactionKeyspace<'_, '_>) -> Result<R>) -> Result<R> {
+        self.db.write(|tx| body(&tx.keyspace(&self.name)))
+    }
+
+    /// Deletes all keys, in the same short time whatever their number. Snapshots still see them.
+    pub fn clear(&self) -> Result<()> {
+        self.db.write_one(|tx| tx.clear_keyspace(&self.name).map(drop))
+    }
+
+    /// The keys in a range with their values, as of now; backward by `rev()`, at most `n` by `take(n)`. It reads a
+    /// snapshot, step by step: let go of it when you are done. Error: `InvalidArgument` for bounds in the wrong order.
+    pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Result<KeyspaceRange> {
+        self.snapshot_of()?.range(bounds)
+    }
+
+    /// The keys that begin with these bytes, as [`Keyspace::range`].
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<KeyspaceRange> {
+        self.snapshot_of()?.prefix(prefix)
+    }
+
+    /// All keys, as [`Keyspace::range`].
+    pub fn iter(&self) -> Result<KeyspaceRange> {
+        self.range::<&[u8]>(..)
+    }
+
+    /// The first key and its value.
+    pub fn first(&self) -> Result<Option<KeyValue>> {
+        self.iter()?.next().transpose()
+    }
+
+    /// The last key and its value.
+    pub fn last(&self) -> Result<Option<KeyValue>> {
+        self.iter()?.next_back().transpose()
+    }
+
+    /// The number of keys, about: what runs and memtables hold is added up, and a key that was changed or deleted since
+    /// counts again until its runs are merged. Costs a look at the list of runs.
+    pub fn estimated_len(&self) -> Result<u64> {
+        self.snapshot_of()?.estimated_len()
+    }
+
+    fn snapshot_of(&self) -> Result<SnapshotKeyspace> {
+        self.db.open_engine()?;
+        Snapshot::brief(self.db.shared()).keyspace(&self.name)
+    }
+}
+
+/// A keyspace as of a snapshot, which it keeps. It never changes.
+#[derive(Clone)]
+pub struct SnapshotKeyspace {
+    snapshot: Snapshot,
+    tree: Option<u32>,
+}
+
+impl std::fmt::Debug for SnapshotKeyspace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SnapshotKeyspace").field("commit", &self.snapshot.commit()).finish_non_exhaustive()
+    }
+}
+
+impl SnapshotKeyspace {
+    pub(crate) fn new(snapshot: &Snapshot, name: &str) -> Result<SnapshotKeyspace> {
+        let engine = snapshot.engine();
+        engine.check_open()?;
+        let _hold = engine.pages.hold();
+        let tree = resolve(engine, &*snapshot.hold().lend()?, snapshot.commit(), (name, Kind::Keyspace))?;
+        Ok(SnapshotKeyspace { snapshot: snapshot.for_scan(), tree })
+    }
+
+    /// The value of a key, given to `read` without copying; `None` if the key is not there.
+    pub fn get_with<R>(&self, key: impl AsRef<[u8]>, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        let key = key.as_ref();
+        check_key(key)?;
+        let engine = self.snapshot.engine();
+        engine.check_open()?;
+        let Some(tree) = self.tree else { return Ok(None) };
+        let _hold = engine.pages.hold();
+        let state = self.snapshot.hold().lend()?;
+        Ok(state.value(&engine.pages, self.snapshot.commit(), tree, key)?.map(read))
+    }
+
+    /// The value of a key, copied.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        self.get_with(key, <[u8]>::to_vec)
+    }
+
+    /// True if the key is there.
+    pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.get_with(key, |_| ())?.is_some())
+    }
+
+    /// The keys in a range with their values; see [`Keyspace::range`].
+    pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Result<KeyspaceRange> {
+        Ok(KeyspaceRange::new(self.clone(), bounds_of(&bounds)?))
+    }
+
+    /// The keys that begin with these bytes.
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<KeyspaceRange> {
+        Ok(KeyspaceRange::new(self.clone(), prefix_bounds(prefix.as_ref())?))
+    }
+
+    /// All keys.
+    pub fn iter(&self) -> Result<KeyspaceRange> {
+        self.range::<&[u8]>(..)
+    }
+
+    /// The first key and its value.
+    pub fn first(&self) -> Result<Option<KeyValue>> {
+        self.iter()?.next().transpose()
+    }
+
+    /// The last key and its value.
+    pub fn last(&self) -> Result<Option<KeyValue>> {
+        self.iter()?.next_back().transpose()
+    }
+
+    /// The number of keys, about; see [`Keyspace::estimated_len`].
+    pub fn estimated_len(&self) -> Result<u64> {
+        let engine = self.snapshot.engine();
+        engine.check_open()?;
+        let Some(tree) = self.tree else { return Ok(0) };
+        let _hold = engine.pages.hold();
+        self.snapshot.hold().lend()?.estimated_keys(&engine.pages, tree)
+    }
+
+    fn step(&self, cursor: &mut KeyCursor) -> Result<bool> {
+        let engine = self.snapshot.engine();
+        engine.check_open()?;
+        let _hold = engine.pages.hold();
+        let state = self.snapshot.hold().lend()?;
+        cursor.step(&state.view(&engine.pages, self.snapshot.commit())?, None)
+    }
+}
+
+/// Keys with their values, in order, from either end: an iterator that holds a snapshot and one entry.
+pub struct KeyspaceRange {
+    keyspace: SnapshotKeyspace,
+    bounds: Bounds,
+    front: Option<KeyCursor>,
+    back: Option<KeyCursor>,
+    ended: bool,
+}
+
+impl std::fmt::Debug for KeyspaceRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyspaceRange").field("bounds", &self.bounds).finish_non_exhaustive()
+    }
+}
+
+impl KeyspaceRange {
+    fn new(keyspace: SnapshotKeyspace, bounds: Bounds) -> KeyspaceRange {
+        let ended = keyspace.tree.is_none() || half_open(&bounds).is_none();
+        KeyspaceRange { keyspace, bounds, front: None, back: None, ended }
+    }
+
+    /// The next entry of one end, lent until the next step; `None` when the ends have met.
+    fn step(&mut self, back: bool) -> Result<Option<(&[u8], &[u8])>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let own = if back { &mut self.back } else { &mut self.front };
+        let cursor = match own {
+            Some(cursor) => cursor,
+            none => {
+                let (start, end) = self.bounds.clone();
+                none.insert(KeyCursor::new(self.keyspace.tree.unwrap_or_default(), start, end, back))
+            }
+        };
+        let stepped = self.keyspace.step(cursor);
+        self.ended = !matches!(stepped, Ok(true));
+        if !stepped? {
+            return Ok(None);
+        }
+        let (own, other) = if back { (&self.back, &self.front) } else { (&self.front, &self.back) };
+        let Some(own) = own else { return Ok(None) };
+        // Where both ends are in use, neither goes beyond the other.
+        let met = other.as_ref().is_some_and(|other| (own.key() <= other.key()) == back || own.key() == other.key());
+        self.ended = met;
+        Ok((!met).then(|| (own.key(), own.value())))
+    }
+
+    /// The next key and value, lent until the next call: an iterator step without copies for the caller.
+    pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        self.step(false)
+    }
+
+    /// [`KeyspaceRange::next_entry`] from the other end.
+    pub fn next_entry_back(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        self.step(true)
+    }
+}
+
+impl Iterator for KeyspaceRange {
+    type Item = Result<KeyValue>;
+
+    fn next(&mut self) -> Option<Result<KeyValue>> {
+        self.step(false).map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
+    }
+}
+
+impl DoubleEndedIterator for KeyspaceRange {
+    fn next_back(&mut self) -> Option<Result<KeyValue>> {
+        self.step(true).map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
+    }
+}
+
+impl std::iter::FusedIterator for KeyspaceRange {}
+
+/// A keyspace inside a write transaction: reads see what the transaction has changed.
+#[derive(Debug)]
+pub struct TransactionKeyspace<'t, 'e> {
+    tx: &'t Transaction<'e>,
+    name: String,
+}
+
+impl<'t, 'e> TransactionKeyspace<'t, 'e> {
+    pub(crate) fn new(tx: &'t Transaction<'e>, name: &str) -> TransactionKeyspace<'t, 'e> {
+        TransactionKeyspace { tx, name: name.to_owned() }
+    }
+
+    /// The keyspace's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn tree(&self) -> Result<Option<u32>> {
+        self.tx.inner().borrow_mut().resolve_keyspace(&self.name)
+    }
+
+    fn change(&self, op: KeyOp<'_>) -> Result<()> {
+        let mut inner = self.tx.inner().borrow_mut();
+        let tree = inner.resolve_or_create_keyspace(&self.name)?;
+        inner.change_keys(tree, op)
+    }
+
+    /// The value of a key, given to `read`; `None` if the key is not there. `read` must not use the transaction.
+    pub fn get_with<R>(&self, key: impl AsRef<[u8]>, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        let key = key.as_ref();
+        check_key(key)?;
+        match self.tree()? {
+            Some(tree) => self.tx.inner().borrow().value(tree, key, read),
+            None => Ok(None),
+        }
+    }
+
+    /// The value of a key, copied.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        self.get_with(key, <[u8]>::to_vec)
+    }
+
+    /// True if the key is there.
+    pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.get_with(key, |_| ())?.is_some())
+    }
+
+    /// Gives a key a value. Errors: `KeyTooLarge`, `ValueTooLarge`, `OtherKind`, `TransactionTooLarge`.
+    pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        check_key(key)?;
+        check_value(value, self.tx.max_document_bytes())?;
+        self.change(KeyOp::Put(key, value))
+    }
+
+    /// Deletes a key, whether it is there or not.
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<()> {
+        let key = key.as_ref();
+        check_key(key)?;
+        self.change(KeyOp::Delete(key))
+    }
+
+    /// Deletes all keys in a range. Error: `InvalidArgument` for bounds in the wrong order.
+    pub fn delete_range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Result<()> {
+        match half_open(&bounds_of(&bounds)?) {
+            Some((start, end)) => self.change(KeyOp::DeleteRange(&start, end.as_deref())),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes all keys.
+    pub fn clear(&self) -> Result<()> {
+        self.tx.inner().borrow_mut().clear_keyspace(&self.name).map(drop)
+    }
+
+    /// The keys in a range with their values, in order or backward, step by step. The transaction may be written to
+    /// meanwhile: a change beyond the place of the walk is seen.
+    pub fn range<K: AsRef<[u8]>>(
+        &self,
+        bounds: impl RangeBounds<K>,
+        backward: bool,
+    ) -> Result<TransactionRange<'t, 'e>> {
+        self.walk(bounds_of(&bounds)?, backward)
+    }
+
+    /// The keys that begin with these bytes, as [`TransactionKeyspace::range`].
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>, backward: bool) -> Result<TransactionRange<'t, 'e>> {
+        self.walk(prefix_bounds(prefix.as_ref())?, backward)
+    }
+
+    fn walk(&self, bounds: Bounds, back: bool) -> Result<TransactionRange<'t, 'e>> {
+        let tree = self.tree()?.filter(|_| half_open(&bounds).is_some());
+        let cursor = tree.map(|tree| KeyCursor::new(tree, bounds.0, bounds.1, back));
+        Ok(TransactionRange { tx: self.tx, cursor })
+    }
+
+    /// The first key and its value.
+    pub fn first(&self) -> Result<Option<KeyValue>> {
+        self.range::<&[u8]>(.., false)?.next().transpose()
+    }
+
+    /// The last key and its value.
+    pub fn last(&self) -> Result<Option<KeyValue>> {
+        self.range::<&[u8]>(.., true)?.next().transpose()
+    }
+}
+
+/// Keys of a keyspace inside of a transaction, with their values.
+#[derive(Debug)]
+pub struct TransactionRange<'t, 'e> {
+    tx: &'t Transaction<'e>,
+    cursor: Option<KeyCursor>,
+}
+
+impl Iterator for TransactionRange<'_, '_> {
+    type Item = Result<KeyValue>;
+
+    fn next(&mut self) -> Option<Result<KeyValue>> {
+        let cursor = self.cursor.as_mut()?;
+        let stepped = self.tx.inner().borrow().next_key(cursor);
+        match stepped {
+            Ok(true) => Some(Ok(cursor.take())),
+            Ok(false) => {
+                self.cursor = None;
+                None
+            }
+            Err(e) => {
+                self.cursor = None;
+                Some(Err(e))
+            }
+        }
+    }
+}

@@ -1,0 +1,530 @@
+//! Compaction: runs are merged downwards, so that a key is looked for in few places and what is deleted goes.
+//!
+//! ```text
+//!   level 0       sets, one for each flush         small ones are merged among themselves,
+//!      |                                           enough of them go to the base level
+//!      v
+//!   base level    target: that of the next one / fan-out
+//!      |          one run at a time, with those below that it overlaps
+//!      v
+//!   level 7       all that was ever moved down
+//! ```
+//!
+//! The targets follow from the size of the last level, upwards, as in RocksDB's dynamic level sizes; levels above the
+//! base level are empty. Runs without anything below them in their way are moved by a new entry in the manifest alone.
+//!
+//! **What is dropped.** Each checkpoint has its own list of runs, and a snapshot reads the runs of its checkpoint
+//! until it is gone. So a merge keeps the newest cell of each key alone, and where nothing lies below, no tombstone.
+
+use super::build::{union, Builder, OwnedRange, RunSink, Target};
+use super::cell::Cell;
+use super::levels::{Levels, List};
+use super::memtable::Memtable;
+use super::merge::{after_tree, full_key, Merge, View, TREE_BYTES};
+use super::run::{Run, LEVELS};
+use crate::error::Result;
+use crate::file::page::{get_u32, PageNo};
+use crate::file::pages::Pages;
+use crate::file::tree;
+use crate::int_map::IntSet;
+use crate::record::extent::{self, HeapExtent};
+use crate::sync::Arc;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+/// The sizes that shape a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Pages of a run.
+    pub run_pages: u32,
+    /// A level of more bytes has another above it.
+    pub base_bytes: u64,
+    /// A level has so many times the bytes of the one above it.
+    pub fan_out: u64,
+    /// Sets of level 0 from which on they are merged.
+    pub sets: usize,
+}
+
+impl Shape {
+    /// That of a file with such regions.
+    pub fn new(region_pages: u32) -> Shape {
+        let run_pages = region_pages.clamp(16, 256);
+        Shape { run_pages, base_bytes: u64::from(run_pages) * 4096 * 96, fan_out: 8, sets: 4 }
+    }
+}
+
+/// What a checkpoint does to the runs.
+pub struct Change<'a> {
+    /// What it began with.
+    pub before: Arc<Levels>,
+    /// Runs as they are now.
+    pub levels: Levels,
+    /// Pages of runs, and of large values, that it needs no more.
+    edits: BTreeMap<u64, Option<Vec<u8>>>,
+    first_number: u64,
+    next_number: u64,
+    shape: Shape,
+    seed: u64,
+    /// Trees whose keys are gone.
+    dropped: &'a IntSet<u32>,
+    /// Bytes of the runs written.
+    pub written: u64,
+}
+
+/// Runs to merge, the newest source first, and where to.
+struct Job {
+    sources: Vec<Vec<Arc<Run>>>,
+    level: u8,
+    set: u64,
+}
+
+/// What compaction is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Nothing.
+    Nothing,
+    /// What keeps the levels in shape.
+    Shape,
+    /// One level.
+    All,
+}
+
+impl<'a> Change<'a> {
+    /// Nothing yet.
+    pub fn new(before: Arc<Levels>, next_number: u64, shape: Shape, seed: u64, dropped: &'a IntSet<u32>) -> Change<'a> {
+        let levels = (*before).clone();
+        Change {
+            before,
+            levels,
+            edits: BTreeMap::new(),
+            first_number: next_number,
+            next_number,
+            shape,
+            seed,
+            dropped,
+            written: 0,
+        }
+    }
+
+    /// The number of the next run.
+    pub fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// The changes of the manifest.
+    pub fn edits(self) -> (Vec<tree::Edit>, Levels) {
+        (self.edits.into_iter().map(|(key, value)| tree::Edit { key, value }).collect(), self.levels)
+    }
+
+    /// True if nothing was changed.
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    fn replace(&mut self, pages: &Pages, gone: &[Arc<Run>], new: Vec<Arc<Run>>) -> Result<()> {
+        let numbers: Vec<u64> = gone.iter().map(|run| run.number).collect();
+        for number in &numbers {
+            // One that this checkpoint made was never in the manifest.
+            match *number < self.first_number {
+                true => drop(self.edits.insert(*number, None)),
+                false => drop(self.edits.remove(number)),
+            }
+        }
+        for run in &new {
+            self.edits.insert(run.number, Some(run.encode()));
+            self.written += run.pages() * crate::file::page::PAGE_BYTES as u64;
+        }
+        self.levels = self.levels.with(pages, &numbers, new)?;
+        Ok(())
+    }
+
+    /// Writes what a frozen memtable has as a set of level 0.
+    pub fn flush<S: RunSink>(&mut self, sink: &mut S, memtable: &Memtable) -> Result<()> {
+        // Where nothing lies below, there is nothing to delete.
+        let bottom = self.levels.is_empty();
+        let trees = || memtable.trees().filter(|tree| !self.dropped.contains(tree));
+        let mut ranges: Vec<OwnedRange> = Vec::new();
+        for tree in trees().filter(|_| !bottom) {
+            ranges.extend(memtable.ranges(tree).map(|range| {
+                let end = range.end.map_or_else(|| after_tree(tree), |end| full_key(tree, end));
+                (full_key(tree, range.start), end)
+            }));
+        }
+        let set = self.levels.sets.first().and_then(|set| set.runs().first()).map_or(1, |run| run.set + 1);
+        let target = Target { level: 0, set, pages: self.shape.run_pages, seed: self.seed };
+        let mut builder = Builder::new(target, &mut self.next_number, union(ranges));
+        let mut key = Vec::new();
+        for tree in trees() {
+            let mut walk = memtable.seek(tree, &[], false, u64::MAX);
+            while let Some(version) = walk.step(memtable, false) {
+                let cell = memtable.cell(version);
+                if bottom && cell == Cell::Deleted {
+                    continue;
+                }
+                key.clear();
+                key.extend_from_slice(&tree.to_be_bytes());
+                key.extend_from_slice(memtable.key(version));
+                builder.add(sink, &key, cell)?;
+            }
+        }
+        let new = builder.finish(sink)?;
+        self.replace(sink.table(), &[], new)
+    }
+
+    /// Merges until `budget` bytes were written or nothing is left to do; true if something is left.
+    pub fn compact<S: RunSink>(&mut self, sink: &mut S, goal: Goal, budget: u64) -> Result<bool> {
+        let most = self.written + budget;
+        while let Some(job) = self.pick(sink.table(), goal)? {
+            if self.written >= most {
+                return Ok(true);
+            }
+            self.run(sink, job)?;
+        }
+        Ok(false)
+    }
+
+    /// Writes the runs that have a page at `cut` or beyond anew, and what large values lie there.
+    pub fn evacuate<S: RunSink>(&mut self, sink: &mut S, cut: PageNo) -> Result<()> {
+        let beyond: Vec<Arc<Run>> =
+            self.levels.runs().filter(|run| run.large || run.page.0 + run.pages() > cut.0).cloned().collect();
+        for run in beyond {
+            let (level, set) = (run.level, run.set);
+            self.merge(sink, Job { sources: vec![vec![run]], level, set }, true, Some(cut))?;
+        }
+        Ok(())
+    }
+
+    /// The target of each level, and the first that is used.
+    fn targets(&self) -> ([u64; LEVELS as usize], u8) {
+        let last = usize::from(LEVELS) - 1;
+        let mut targets = [0; LEVELS as usize];
+        // What is on its way down counts as there, so that the levels above do not shrink when the last one is empty.
+        let mut size = self.levels.levels.iter().map(List::bytes).max().unwrap_or(0).max(1);
+        targets[last] = u64::MAX;
+        let mut base = last;
+        while base > 0 && size > self.shape.base_bytes {
+            size /= self.shape.fan_out;
+            base -= 1;
+            targets[base] = size;
+        }
+        (targets, base as u8 + 1)
+    }
+
+    fn pick(&self, pages: &Pages, goal: Goal) -> Result<Option<Job>> {
+        if goal == Goal::Nothing {
+            return Ok(None);
+        }
+        if let Some(job) = self.pick_dropped(pages)? {
+            return Ok(Some(job));
+        }
+        let (targets, base) = self.targets();
+        let all = goal == Goal::All;
+        if let Some(job) = self.pick_sets(pages, base, all)? {
+            return Ok(Some(job));
+        }
+        let mut worst: Option<(usize, u64)> = None;
+        for (at, target) in targets.iter().enumerate().take(LEVELS as usize - 1) {
+            let (bytes, target) = (self.levels.levels[at].bytes(), if all { 0 } else { *target });
+            if self.levels.levels[at].runs().is_empty() || bytes <= target {
+                continue;
+            }
+            let score = bytes.saturating_mul(100) / target.max(1);
+            if worst.is_none_or(|(_, most)| score > most) {
+                worst = Some((at, score));
+            }
+        }
+        let Some((at, _)) = worst else { return Ok(None) };
+        self.pick_run(pages, at).map(Some)
+    }
+
+    /// Sets of level 0.
+    fn pick_sets(&self, pages: &Pages, base: u8, all: bool) -> Result<Option<Job>> {
+        let sets = &self.levels.sets;
+        if sets.is_empty() || (sets.len() < self.shape.sets && !all) {
+            return Ok(None);
+        }
+        let total: u64 = sets.iter().map(List::bytes).sum();
+        let below = self.levels.levels[usize::from(base) - 1].bytes();
+        if all || total >= below / 2 || sets.len() >= 3 * self.shape.sets {
+            let mut sources: Vec<Vec<Arc<Run>>> = sets.iter().map(|set| set.runs().to_vec()).collect();
+            sources.push(self.below(pages, &sources, base)?);
+            return Ok(Some(Job { sources, level: base, set: 0 }));
+        }
+        // The newest ones among themselves, as long as the next is not much larger than all before it.
+        let mut bytes = 0;
+        let mut count = 0;
+        for set in sets {
+            if count >= 2 && set.bytes() > 2 * bytes {
+                break;
+            }
+            bytes += set.bytes();
+            count += 1;
+        }
+        if count < 2 || (count < self.shape.sets && sets.len() < 2 * self.shape.sets) {
+            return Ok(None);
+        }
+        let sources: Vec<Vec<Arc<Run>>> = sets[..count].iter().map(|set| set.runs().to_vec()).collect();
+        let set = sources[0].first().map_or(0, |run| run.set);
+        Ok(Some(Job { sources, level: 0, set }))
+    }
+
+    /// The run of a level whose move down costs least for what it brings, with what lies below it.
+    fn pick_run(&self, pages: &Pages, at: usize) -> Result<Job> {
+        let (list, below) = (&self.levels.levels[at], &self.levels.levels[at + 1]);
+        let mut best: Option<(u64, usize, std::ops::Range<usize>)> = None;
+        for (index, run) in list.runs().iter().enumerate() {
+            let [first, last] = whole_fences(pages, run)?;
+            let range = below.overlapping(pages, &first, &last)?;
+            let bytes: u64 = below.runs()[range.clone()].iter().map(|run| run.bytes).sum();
+            // Tombstones gain more by going down.
+            let cost = bytes.saturating_mul(1024) / (run.bytes + 1) / (1 + run.deleted * 2 / (run.entries + 1));
+            if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
+                best = Some((cost, index, range));
+            }
+        }
+        let (index, range) = best.map_or((0, 0..0), |(_, index, range)| (index, range));
+        let sources = vec![vec![list.runs()[index].clone()], below.runs()[range].to_vec()];
+        Ok(Job { sources, level: at as u8 + 2, set: 0 })
+    }
+
+    /// A run that has keys of a dropped tree, if any of the levels has.
+    fn pick_dropped(&self, pages: &Pages) -> Result<Option<Job>> {
+        for tree in self.dropped {
+            let (first, end) = (full_key(*tree, &[]), after_tree(*tree));
+            for list in self.levels.lists() {
+                for run in &list.runs()[list.overlapping(pages, &first, &end)?] {
+                    if has_keys_of(pages, run, *tree)? {
+                        let (level, set) = (run.level, run.set);
+                        return Ok(Some(Job { sources: vec![vec![run.clone()]], level, set }));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The runs of a level that any of these overlap.
+    fn below(&self, pages: &Pages, sources: &[Vec<Arc<Run>>], level: u8) -> Result<Vec<Arc<Run>>> {
+        let list = &self.levels.levels[usize::from(level) - 1];
+        let mut numbers = IntSet::default();
+        for run in sources.iter().flatten() {
+            let [first, last] = whole_fences(pages, run)?;
+            numbers.extend(list.runs()[list.overlapping(pages, &first, &last)?].iter().map(|run| run.number));
+        }
+        Ok(list.runs().iter().filter(|run| numbers.contains(&run.number)).cloned().collect())
+    }
+
+    fn run<S: RunSink>(&mut self, sink: &mut S, job: Job) -> Result<()> {
+        let own = job.sources.len() == 1;
+        if let (true, [run]) = (own, &job.sources[0][..]) {
+            if !run.large && is_wholly(run, self.dropped) {
+                // Not read; it counts as work all the same.
+                sink.retire_run(run.page, run.pages())?;
+                self.written += 4 * crate::file::page::PAGE_BYTES as u64;
+                let gone = [run.clone()];
+                return self.replace(sink.table(), &gone, Vec::new());
+            }
+        }
+        if !own && self.move_down(sink.table(), &job)? {
+            return Ok(());
+        }
+        self.merge(sink, job, own, None)
+    }
+
+    /// Runs that do not overlap each other or anything in the level they go to just get their new level.
+    fn move_down(&mut self, pages: &Pages, job: &Job) -> Result<bool> {
+        let (below, above) = match job.sources.split_last() {
+            Some((below, above)) if job.level > 0 => (below, above),
+            _ => return Ok(false),
+        };
+        let is_last = self.levels.levels[usize::from(job.level)..].iter().all(|list| list.runs().is_empty());
+        let mut runs: Vec<Arc<Run>> = above.iter().flatten().cloned().collect();
+        // What can be dropped in the level it comes to is dropped by a merge.
+        if !below.is_empty() || (is_last && runs.iter().any(|run| run.deleted > 0 || run.ranges)) {
+            return Ok(false);
+        }
+        let mut fences = runs.iter().map(|run| whole_fences(pages, run)).collect::<Result<Vec<_>>>()?;
+        fences.sort_unstable();
+        let apart = fences.windows(2).all(|pair| pair[0][1] < pair[1][0]);
+        if !apart {
+            return Ok(false);
+        }
+        let gone = runs.clone();
+        for run in &mut runs {
+            *run = Arc::new(Run { level: job.level, set: 0, ..(**run).clone() });
+        }
+        let numbers: Vec<u64> = gone.iter().map(|run| run.number).collect();
+        for run in &runs {
+            self.edits.insert(run.number, Some(run.encode()));
+        }
+        self.levels = self.levels.with(pages, &numbers, runs)?;
+        Ok(true)
+    }
+
+    /// Merges the sources of a job; `own`: into the place of the only one.
+    fn merge<S: RunSink>(&mut self, sink: &mut S, job: Job, own: bool, cut: Option<PageNo>) -> Result<()> {
+        let gone: Vec<Arc<Run>> = job.sources.iter().flatten().cloned().collect();
+        // Nothing older lies anywhere below these keys.
+        let bottom = if job.level == 0 {
+            let oldest = gone.iter().map(|run| run.set).min().unwrap_or(0);
+            let older = self.levels.sets.iter().flat_map(List::runs).any(|run| run.set < oldest);
+            !older && self.levels.levels.iter().all(|list| list.runs().is_empty())
+        } else {
+            self.levels.levels[usize::from(job.level)..].iter().all(|list| list.runs().is_empty())
+        };
+        let large = gone.iter().any(|run| run.large);
+        let mut ranges: Vec<OwnedRange> = Vec::new();
+        if !bottom {
+            for run in gone.iter().filter(|run| run.ranges) {
+                let own = run.tail(sink.table())?.ranges()?;
+                ranges.extend(own.into_iter().map(|(start, end)| (start.to_vec(), end.to_vec())));
+            }
+            ranges.retain(|(start, _)| !self.is_dropped(start));
+        }
+        let levels = Levels { sets: job.sources.into_iter().map(List::new).collect(), ..Levels::default() };
+        let target = Target { level: job.level, set: job.set, pages: self.shape.run_pages, seed: self.seed };
+        let mut builder = Builder::new(target, &mut self.next_number, union(ranges));
+        let dropped = self.dropped;
+        let is_dropped = |key: &[u8]| !dropped.is_empty() && dropped.contains(&tree_of(key));
+        let mut merge = {
+            let view = View { pages: sink.table(), memtables: [None; 2], levels: &levels, at: u64::MAX };
+            let mut merge = Merge::seek(&view, 0, &[], false, false)?;
+            merge.passed = large.then(Vec::new);
+            merge
+        };
+        let mut gone_values = Vec::new();
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        loop {
+            let cell = {
+                let view = View { pages: sink.table(), memtables: [None; 2], levels: &levels, at: u64::MAX };
+                let Some((found, cell)) = merge.next(&view)? else { break };
+                key.clear();
+                key.extend_from_slice(found);
+                value.clear();
+                match cell {
+                    Cell::Value(bytes) => {
+                        value.extend_from_slice(bytes);
+                        None
+                    }
+                    other => Some(other_cell(other)),
+                }
+            };
+            let keep = !(is_dropped(&key) || (bottom && matches!(cell, Some(Other::Deleted))));
+            match (cell, keep) {
+                (None, true) => builder.add(sink, &key, Cell::Value(&value))?,
+                (Some(Other::Deleted), true) => builder.add(sink, &key, Cell::Deleted)?,
+                (Some(Other::Large(page, length)), true) => {
+                    let page = match cut.filter(|cut| page >= *cut) {
+                        Some(_) => move_value(sink, page, &mut gone_values)?,
+                        None => page,
+                    };
+                    builder.add(sink, &key, Cell::Large { page, length })?;
+                }
+                (Some(Other::Large(page, length)), false) => gone_values.push((page, length)),
+                _ => {}
+            }
+        }
+        gone_values.extend(merge.passed.take().unwrap_or_default());
+        let new = builder.finish(sink)?;
+        debug_assert!(!own || new.len() <= gone.len() + 1);
+        for (page, _) in gone_values {
+            let (_, pages) = sink.table().unit_shape(page)?;
+            sink.retire_run(page, pages)?;
+        }
+        for run in &gone {
+            sink.retire_run(run.page, run.pages())?;
+        }
+        self.replace(sink.table(), &gone, new)
+    }
+
+    fn is_dropped(&self, key: &[u8]) -> bool {
+        !self.dropped.is_empty() && self.dropped.contains(&tree_of(key))
+    }
+
+    /// Dropped trees of which no run has a key any more.
+    pub fn gone_trees(&self, pages: &Pages) -> Result<Vec<u32>> {
+        let mut gone = Vec::new();
+        'trees: for tree in self.dropped {
+            let (first, end) = (full_key(*tree, &[]), after_tree(*tree));
+            for list in self.levels.lists() {
+                for run in &list.runs()[list.overlapping(pages, &first, &end)?] {
+                    if has_keys_of(pages, run, *tree)? {
+                        continue 'trees;
+                    }
+                }
+            }
+            gone.push(*tree);
+        }
+        Ok(gone)
+    }
+}
+
+/// True if a run has an entry or a range of a tree.
+fn has_keys_of(pages: &Pages, run: &Run, tree: u32) -> Result<bool> {
+    let prefix = tree.to_be_bytes();
+    let tail = run.tail(pages)?;
+    let of_tree = |key: &[u8]| key.starts_with(&prefix);
+    if run.ranges && tail.ranges()?.iter().any(|(start, _)| of_tree(start)) {
+        return Ok(true);
+    }
+    if tail.leaves() == 0 {
+        return Ok(false);
+    }
+    let mut key = Vec::new();
+    // The first key that is not below the tree is in this leaf, or is the first of the next.
+    let from = tail.find(&prefix, true)?;
+    for at in from..tail.leaves().min(from + 2) {
+        let leaf = run.leaf(pages, &tail, at)?;
+        let below = leaf.count_below(&prefix, false)?;
+        if below < leaf.len() {
+            leaf.key(&leaf.entry(below)?, &mut key);
+            return Ok(of_tree(&key));
+        }
+    }
+    Ok(false)
+}
+
+/// True if all of a run lies within dropped trees.
+fn is_wholly(run: &Run, dropped: &IntSet<u32>) -> bool {
+    let (first, last) = (tree_of(&run.first.bytes), tree_of(&run.last.bytes));
+    let last = if run.open_end && run.last.bytes.len() == TREE_BYTES { last.saturating_sub(1) } else { last };
+    first == last && dropped.contains(&first)
+}
+
+/// A cell that is not a value of the leaf.
+enum Other {
+    Deleted,
+    Large(PageNo, u32),
+}
+
+fn other_cell(cell: Cell<'_>) -> Other {
+    match cell {
+        Cell::Large { page, length } => Other::Large(page, length),
+        _ => Other::Deleted,
+    }
+}
+
+/// Copies a large value to other pages.
+fn move_value<S: RunSink>(sink: &mut S, page: PageNo, gone: &mut Vec<(PageNo, u32)>) -> Result<PageNo> {
+    let bytes = sink.table().extent(page)?.to_vec();
+    let to = sink.allocate_run(extent::pages_for(bytes.len()) as u64)?;
+    sink.write_extent(&HeapExtent::new(&sink.memory(), to, 0, &bytes))?;
+    gone.push((page, bytes.len() as u32));
+    Ok(to)
+}
+
+/// The tree that a whole key names.
+pub fn tree_of(key: &[u8]) -> u32 {
+    key.first_chunk::<TREE_BYTES>().map_or(u32::MAX, |tree| get_u32(tree, 0).swap_bytes())
+}
+
+/// The first and last key of a run, whole.
+fn whole_fences(pages: &Pages, run: &Run) -> Result<[Vec<u8>; 2]> {
+    let mut whole = [run.first.bytes.to_vec(), run.last.bytes.to_vec()];
+    if run.first.cut || run.last.cut {
+        let (first, last) = run.tail(pages)?.keys()?;
+        whole = [first.to_vec(), last.to_vec()];
+    }
+    debug_assert_ne!(whole[0].cmp(&whole[1]), Ordering::Greater);
+    Ok(whole)
+}

@@ -1,0 +1,437 @@
+//! The leaf of a run: some keys with their cells, in order.
+//!
+//! ```text
+//!   0             48      50       64                                                   2^order pages
+//!   +-------------+-------+--------+-------------+--------------+--------+-----------+- - - -+
+//!   | unit header | count | prefix | heads 4 x n | places 2 x n | prefix | entry ... |  zero |
+//!   +-------------+-------+--------+-------------+--------------+--------+-----------+- - - -+
+//!
+//!   key      prefix | head, 4 bytes | rest
+//!   entry    varint: bytes of the key behind the prefix | varint: bytes of the value x 4 + kind | rest | value
+//! ```
+//!
+//! What all keys have in front is stored once, and the next four bytes stand together, as numbers: a search reads a
+//! line or two of them, and mostly one entry. A key that ends within its head is filled up with zeros; its length
+//! tells. A leaf whose entries are large has more pages, so that little room is lost at its end.
+
+use super::cell::Cell;
+use super::search;
+use crate::error::{Error, Result};
+use crate::file::page::{get_u16, get_u32, get_u48, put_u16, put_u32, put_u48, PageNo, PAGE_BYTES, UNIT_HEADER_BYTES};
+use std::cmp::Ordering;
+use std::ops::Range;
+
+const COUNT_AT: usize = UNIT_HEADER_BYTES;
+const PREFIX_BYTES_AT: usize = COUNT_AT + 2;
+const HEADS_AT: usize = 64;
+const HEAD_BYTES: usize = 4;
+const SLOT_BYTES: usize = HEAD_BYTES + 2;
+/// Bytes of the cell of a large value: page, length.
+const LARGE_BYTES: usize = 10;
+
+const VALUE: u64 = 0;
+const DELETED: u64 = 1;
+const LARGE: u64 = 2;
+
+/// Field names of `docs/file-format.md` and where the code has them.
+#[cfg(test)]
+pub(crate) const LAYOUT: crate::format_tests::Layout = &[
+    ("unit header", 0),
+    ("count", COUNT_AT),
+    ("prefix bytes", PREFIX_BYTES_AT),
+    ("zero", PREFIX_BYTES_AT + 2),
+    ("heads", HEADS_AT),
+];
+
+/// Leaves that hold several entries have up to 2^4 pages, one that holds a single one up to 2^5.
+pub const MAX_ORDER: u8 = 5;
+const MAX_SHARED_ORDER: u8 = 4;
+
+/// So many entries of the mean size find room in a leaf.
+const LEAST_ENTRIES: usize = 10;
+
+fn varint_bytes(v: u64) -> usize {
+    (64 - (v | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+fn put_varint(to: &mut Vec<u8>, mut v: u64) {
+    while v >= 0x80 {
+        to.push(v as u8 | 0x80);
+        v >>= 7;
+    }
+    to.push(v as u8);
+}
+
+fn head_of(suffix: &[u8]) -> u32 {
+    match suffix.first_chunk::<HEAD_BYTES>() {
+        Some(head) => u32::from_be_bytes(*head),
+        None => {
+            let mut head = [0; HEAD_BYTES];
+            head[..suffix.len()].copy_from_slice(suffix);
+            u32::from_be_bytes(head)
+        }
+    }
+}
+
+fn meta_of(cell: Cell<'_>) -> (u64, usize) {
+    match cell {
+        Cell::Value(value) => ((value.len() as u64) << 2 | VALUE, value.len()),
+        Cell::Deleted => (DELETED, 0),
+        Cell::Large { .. } => ((LARGE_BYTES as u64) << 2 | LARGE, LARGE_BYTES),
+    }
+}
+
+/// Bytes of an entry, its slot included, whose key has `suffix` bytes behind the prefix.
+fn entry_bytes(suffix: usize, cell: Cell<'_>) -> usize {
+    let (meta, value) = meta_of(cell);
+    SLOT_BYTES + varint_bytes(suffix as u64) + varint_bytes(meta) + suffix.saturating_sub(HEAD_BYTES) + value
+}
+
+/// A leaf in the making. Keys are given in ascending order.
+#[derive(Debug, Default)]
+pub struct LeafBuilder {
+    bytes: Vec<u8>,
+    /// Key and value of each entry, in `bytes`, and the second number of its entry.
+    entries: Vec<(Range<usize>, Range<usize>, u64)>,
+    prefix: usize,
+    /// Bytes of the entries with this prefix.
+    size: usize,
+}
+
+impl LeafBuilder {
+    /// Entries so far.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True without an entry.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The first key.
+    pub fn first(&self) -> Option<&[u8]> {
+        self.entries.first().map(|(key, ..)| &self.bytes[key.clone()])
+    }
+
+    /// The last key.
+    pub fn last(&self) -> Option<&[u8]> {
+        self.entries.last().map(|(key, ..)| &self.bytes[key.clone()])
+    }
+
+    fn sum(&self, prefix: usize) -> usize {
+        let of = |(key, value, meta): &(Range<usize>, Range<usize>, u64)| {
+            let suffix = key.len() - prefix;
+            SLOT_BYTES
+                + varint_bytes(suffix as u64)
+                + varint_bytes(*meta)
+                + suffix.saturating_sub(HEAD_BYTES)
+                + value.len()
+        };
+        self.entries.iter().map(of).sum()
+    }
+
+    /// Adds an entry, if the leaf keeps within `order` with it.
+    pub fn push(&mut self, key: &[u8], cell: Cell<'_>, order: u8) -> bool {
+        let (prefix, size) = match self.first() {
+            None => (key.len(), 0),
+            Some(first) => match search::common(first, key).min(self.prefix) {
+                prefix if prefix == self.prefix => (prefix, self.size),
+                prefix => (prefix, self.sum(prefix)),
+            },
+        };
+        let size = size + entry_bytes(key.len() - prefix, cell);
+        if HEADS_AT + prefix + size > PAGE_BYTES << order {
+            return false;
+        }
+        (self.prefix, self.size) = (prefix, size);
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        let middle = self.bytes.len();
+        match cell {
+            Cell::Value(value) => self.bytes.extend_from_slice(value),
+            Cell::Large { page, length } => {
+                let mut large = [0; LARGE_BYTES];
+                put_u48(&mut large, 0, page.0);
+                put_u32(&mut large, 6, length);
+                self.bytes.extend_from_slice(&large);
+            }
+            Cell::Deleted => {}
+        }
+        self.entries.push((at..middle, middle..self.bytes.len(), meta_of(cell).0));
+        true
+    }
+
+    /// The order for a leaf that begins with this entry, where entries were of `mean` bytes so far.
+    pub fn order_for(key: &[u8], cell: Cell<'_>, mean: usize) -> u8 {
+        let own = entry_bytes(key.len(), cell);
+        let mut order = 0;
+        while order < MAX_SHARED_ORDER && PAGE_BYTES << order < mean.max(own / 2) * LEAST_ENTRIES {
+            order += 1;
+        }
+        while PAGE_BYTES << order < HEADS_AT + own + HEAD_BYTES && order < MAX_ORDER {
+            order += 1;
+        }
+        order
+    }
+
+    /// Appends the leaf to `to`, as few pages as hold it, all but the unit header; forgets the entries. Gives the order.
+    pub fn finish(&mut self, to: &mut Vec<u8>) -> u8 {
+        let (start, count) = (to.len(), self.entries.len());
+        let size = HEADS_AT + self.prefix + self.size;
+        let order = (0..MAX_ORDER).find(|order| size <= PAGE_BYTES << order).unwrap_or(MAX_ORDER);
+        to.resize(start + HEADS_AT + count * SLOT_BYTES, 0);
+        put_u16(to, start + COUNT_AT, count as u16);
+        // A prefix of more can't be said; a leaf with such a key has it alone, and its key needs none.
+        let prefix = if count == 1 { 0 } else { self.prefix };
+        put_u16(to, start + PREFIX_BYTES_AT, prefix as u16);
+        let places = start + HEADS_AT + count * HEAD_BYTES;
+        if let Some(first) = self.entries.first().map(|(key, ..)| key.clone()) {
+            to.extend_from_slice(&self.bytes[first][..prefix]);
+        }
+        for (at, (key, value, meta)) in self.entries.iter().enumerate() {
+            let suffix = &self.bytes[key.clone()][prefix..];
+            let place = to.len() - start;
+            put_u32(to, start + HEADS_AT + at * HEAD_BYTES, head_of(suffix));
+            put_u16(to, places + at * 2, place as u16);
+            put_varint(to, suffix.len() as u64);
+            put_varint(to, *meta);
+            to.extend_from_slice(suffix.get(HEAD_BYTES..).unwrap_or_default());
+            to.extend_from_slice(&self.bytes[value.clone()]);
+        }
+        let order =
+            order.max((0..MAX_ORDER).find(|order| to.len() - start <= PAGE_BYTES << order).unwrap_or(MAX_ORDER));
+        to.resize(start + (PAGE_BYTES << order), 0);
+        self.bytes.clear();
+        self.entries.clear();
+        (self.prefix, self.size) = (0, 0);
+        order
+    }
+}
+
+/// A leaf to read. Nothing in it is trusted.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaf<'a> {
+    bytes: &'a [u8],
+    page: PageNo,
+    count: usize,
+    prefix: &'a [u8],
+}
+
+/// An entry of a leaf.
+#[derive(Debug, Clone, Copy)]
+pub struct LeafEntry<'a> {
+    /// Bytes of the key behind the prefix.
+    suffix: usize,
+    head: u32,
+    /// What follows the head.
+    rest: &'a [u8],
+    /// What the key has.
+    pub cell: Cell<'a>,
+}
+
+impl<'a> Leaf<'a> {
+    /// The leaf in the unit `bytes` at `page`.
+    #[inline]
+    pub fn open(bytes: &'a [u8], page: PageNo) -> Result<Leaf<'a>> {
+        let count = usize::from(get_u16(bytes, COUNT_AT));
+        let prefix_at = HEADS_AT + count * SLOT_BYTES;
+        let length = usize::from(get_u16(bytes, PREFIX_BYTES_AT));
+        match bytes.get(prefix_at..prefix_at + length) {
+            Some(prefix) if count > 0 => Ok(Leaf { bytes, page, count, prefix }),
+            _ => Err(Error::corrupt("leaf of a run (count)", page.0, COUNT_AT as u32, 1, count as u64)),
+        }
+    }
+
+    /// Entries.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    fn bad(&self, at: usize, what: &'static str, expected: usize, got: usize) -> Error {
+        Error::corrupt(what, self.page.0, at as u32, expected as u64, got as u64)
+    }
+
+    #[inline]
+    fn head(&self, at: usize) -> u32 {
+        get_u32(self.bytes, HEADS_AT + at * HEAD_BYTES)
+    }
+
+    fn varint(&self, at: &mut usize) -> Result<u64> {
+        let mut value = 0;
+        for shift in [0, 7, 14, 21, 28] {
+            let byte = *self.bytes.get(*at).ok_or_else(|| self.bad(*at, "leaf of a run (entry)", 0, 1))?;
+            *at += 1;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(self.bad(*at, "leaf of a run (number)", 0, 1))
+    }
+
+    /// Entry `at`, which there is.
+    #[inline]
+    pub fn entry(&self, at: usize) -> Result<LeafEntry<'a>> {
+        debug_assert!(at < self.count);
+        let slot = HEADS_AT + self.count * HEAD_BYTES + at * 2;
+        let place = usize::from(get_u16(self.bytes, slot));
+        if place < HEADS_AT + self.count * SLOT_BYTES {
+            return Err(self.bad(slot, "leaf of a run (place)", HEADS_AT, place));
+        }
+        let mut from = place;
+        let suffix = self.varint(&mut from)? as usize;
+        let meta = self.varint(&mut from)?;
+        let (rest, value) = (suffix.saturating_sub(HEAD_BYTES), (meta >> 2) as usize);
+        let Some(bytes) = self.bytes.get(from..from + rest + value) else {
+            return Err(self.bad(place, "leaf of a run (length of an entry)", self.bytes.len(), from + rest + value));
+        };
+        let (rest, value) = bytes.split_at(rest);
+        let cell = match meta & 3 {
+            VALUE => Cell::Value(value),
+            DELETED if value.is_empty() => Cell::Deleted,
+            LARGE if value.len() == LARGE_BYTES => {
+                Cell::Large { page: PageNo(get_u48(value, 0)), length: get_u32(value, 6) }
+            }
+            kind => return Err(self.bad(place, "leaf of a run (kind of an entry)", 0, kind as usize)),
+        };
+        Ok(LeafEntry { suffix, head: self.head(at), rest, cell })
+    }
+
+    /// Writes the key of an entry over `key`.
+    #[inline]
+    pub fn key(&self, entry: &LeafEntry<'_>, key: &mut Vec<u8>) {
+        key.clear();
+        key.extend_from_slice(self.prefix);
+        key.extend_from_slice(&entry.head.to_be_bytes()[..entry.suffix.min(HEAD_BYTES)]);
+        key.extend_from_slice(entry.rest);
+    }
+
+    /// Entries below the key; `after`: up to it.
+    #[inline]
+    pub fn count_below(&self, key: &[u8], after: bool) -> Result<usize> {
+        let common = search::common(self.prefix, key);
+        if common < self.prefix.len() {
+            let below = key.get(common).is_none_or(|byte| *byte < self.prefix[common]);
+            return Ok(if below { 0 } else { self.count });
+        }
+        let suffix = &key[common..];
+        let is_below = |at: usize| match self.compare(&self.entry(at)?, suffix) {
+            Ordering::Less => Ok(true),
+            Ordering::Equal => Ok(after),
+            Ordering::Greater => Ok(false),
+        };
+        search::count_below(self.count, |at| self.head(at).into(), head_of(suffix).into(), is_below)
+    }
+
+    /// How an entry whose head is that of `suffix` compares with it.
+    fn compare(&self, entry: &LeafEntry<'_>, suffix: &[u8]) -> Ordering {
+        let rest = suffix.get(HEAD_BYTES..).unwrap_or_default();
+        entry.rest.cmp(rest).then(entry.suffix.cmp(&suffix.len()))
+    }
+
+    /// What the leaf has of a key.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Result<Option<Cell<'a>>> {
+        let Some(suffix) = key.strip_prefix(self.prefix) else { return Ok(None) };
+        let at = self.count_below(key, false)?;
+        if at == self.count || self.head(at) != head_of(suffix) {
+            return Ok(None);
+        }
+        let entry = self.entry(at)?;
+        Ok((self.compare(&entry, suffix) == Ordering::Equal).then_some(entry.cell))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Rng;
+    use std::collections::BTreeMap;
+
+    fn build(entries: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Vec<u8> {
+        let (mut builder, mut bytes) = (LeafBuilder::default(), Vec::new());
+        for (key, value) in entries {
+            let cell = value.as_deref().map_or(Cell::Deleted, Cell::Value);
+            assert!(builder.push(key, cell, MAX_SHARED_ORDER));
+        }
+        let order = builder.finish(&mut bytes);
+        assert_eq!(bytes.len(), PAGE_BYTES << order);
+        bytes
+    }
+
+    #[test]
+    fn every_key_of_a_leaf_is_found_and_no_other() {
+        for seed in 0..200 {
+            let mut rng = Rng::new(seed);
+            let prefix = vec![b'p'; rng.below(40) as usize];
+            let mut keys = || {
+                let tail: Vec<u8> = (0..rng.below(9)).map(|_| rng.below(3) as u8).collect();
+                [&prefix[..], &tail].concat()
+            };
+            let some: Vec<Vec<u8>> = (0..60).map(|_| keys()).collect();
+            let model: BTreeMap<Vec<u8>, Option<Vec<u8>>> = some[..30]
+                .iter()
+                .enumerate()
+                .map(|(n, key)| (key.clone(), (n % 4 > 0).then(|| vec![n as u8; n])))
+                .collect();
+            let bytes = build(&model);
+            let leaf = Leaf::open(&bytes, PageNo(9)).expect("whole");
+            assert_eq!(leaf.len(), model.len());
+            let mut key = Vec::new();
+            for (at, (expected, value)) in model.iter().enumerate() {
+                let entry = leaf.entry(at).expect("whole");
+                leaf.key(&entry, &mut key);
+                assert_eq!(&key, expected, "seed {seed}");
+                assert_eq!(entry.cell, value.as_deref().map_or(Cell::Deleted, Cell::Value));
+            }
+            for key in some.iter().chain(&[vec![], vec![b'p'], vec![0xff], vec![b'p'; 50]]) {
+                let expected = model.get(key).map(|value| value.as_deref().map_or(Cell::Deleted, Cell::Value));
+                assert_eq!(leaf.get(key).expect("whole"), expected, "seed {seed} {key:?}");
+                for after in [false, true] {
+                    let below = model.keys().filter(|k| *k < key || (after && *k == key)).count();
+                    assert_eq!(leaf.count_below(key, after).expect("whole"), below);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_entries_fit_and_a_full_leaf_says_so() {
+        let key = vec![7; 4 + 65_535];
+        for value in [0, 100, 8192] {
+            let value = vec![1; value];
+            let order = LeafBuilder::order_for(&key, Cell::Value(&value), 0);
+            let (mut builder, mut bytes) = (LeafBuilder::default(), Vec::new());
+            assert!(builder.push(&key, Cell::Value(&value), order));
+            assert_eq!(builder.finish(&mut bytes), order);
+            let leaf = Leaf::open(&bytes, PageNo(1)).expect("whole");
+            assert_eq!(leaf.get(&key).expect("whole"), Some(Cell::Value(&value[..])));
+        }
+        let mut builder = LeafBuilder::default();
+        let pushed = (0u32..1000).take_while(|n| builder.push(&n.to_be_bytes(), Cell::Value(&[0; 100]), 0)).count();
+        assert!((34..40).contains(&pushed), "{pushed}");
+    }
+
+    #[test]
+    fn no_byte_of_a_leaf_makes_reading_it_panic() {
+        let model: BTreeMap<_, _> =
+            (0u32..20).map(|n| ([&b"key "[..], &n.to_be_bytes()].concat(), Some(vec![n as u8; 9]))).collect();
+        let whole = build(&model);
+        for at in COUNT_AT..700 {
+            for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] = byte;
+                let Ok(leaf) = Leaf::open(&bytes, PageNo(1)) else { continue };
+                let _ = leaf.get(b"key \0\0\0\x07");
+                let _ = leaf.count_below(b"key \0\0\0\x07", true);
+                let mut key = Vec::new();
+                for at in 0..leaf.len() {
+                    if let Ok(entry) = leaf.entry(at) {
+                        leaf.key(&entry, &mut key);
+                    }
+                }
+            }
+        }
+    }
+}

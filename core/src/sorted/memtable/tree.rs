@@ -1,0 +1,532 @@
+//! An ordered index of entries in memory: one writer, any number of readers without a lock.
+//!
+//! ```text
+//!                 [ node: level 1 ]
+//!                 /       |        \
+//!     [ leaf ] --next--> [ leaf ] --next--> [ leaf ]         a B-link tree (Lehman and Yao, 1981)
+//!
+//!   node   order   count, then the numbers of the slots in the order of their keys: one word, so one
+//!          |       store adds an item (the permutation of Masstree: Mao, Kohler and Morris, 2012)
+//!          splits  one more each time the upper half has left: who read meanwhile reads again
+//!          next    the right neighbour, and the key from which on items are its
+//!          heads   the first 8 bytes of each item's key: mostly they decide
+//!          items   leaf: newest version of a key; above: a node
+//! ```
+//!
+//! Items only come; what a reader must not see yet has a commit beyond its own. An item is written into a free slot
+//! before the order names it. A slot becomes free only by a split, which is counted, and the writer uses it again only
+//! after the count: so a reader that finds the same count before and after has seen what was there.
+
+use super::arena::{Arena, Entry, Handle};
+use crate::memory::{Array, Pool};
+use crate::sync::{fence, AtomicU32, AtomicU64, Ordering};
+use std::cmp::Ordering as Order;
+use std::sync::OnceLock;
+
+/// Items of a node.
+const ITEMS: usize = 15;
+
+// The words of a node.
+const ORDER_AT: usize = 0;
+const SPLITS_AT: usize = 1;
+const NEXT_AT: usize = 2;
+/// Level in the upper half, in the lower the entry with the node's first key (0: none, it is the leftmost).
+const LOW_AT: usize = 3;
+const HEADS_AT: usize = 4;
+const ITEMS_AT: usize = HEADS_AT + ITEMS;
+const NODE_WORDS: usize = ITEMS_AT + ITEMS;
+
+/// Nodes of the first chunk: 16.
+const FIRST_BITS: u32 = 4;
+const CHUNKS: usize = 26;
+
+/// The number of a node; 0 is none.
+type NodeNo = u32;
+
+/// The nodes of all trees of a memtable.
+#[derive(Debug)]
+pub struct Nodes {
+    pool: Pool,
+    chunks: [OnceLock<Array<AtomicU64>>; CHUNKS],
+    /// The next number. Only the writer looks at it.
+    next: AtomicU32,
+}
+
+/// One tree.
+#[derive(Debug)]
+pub struct Tree {
+    root: AtomicU32,
+}
+
+/// The first eight bytes of a key as a number, so that numbers are ordered as keys are, but for those that are equal.
+#[inline]
+pub fn head_of(key: &[u8]) -> u64 {
+    match key.first_chunk::<8>() {
+        Some(head) => u64::from_be_bytes(*head),
+        None => {
+            let mut head = [0; 8];
+            head[..key.len()].copy_from_slice(key);
+            u64::from_be_bytes(head)
+        }
+    }
+}
+
+/// The order of the items of a node, as one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Permutation(u64);
+
+impl Permutation {
+    /// No item; slot 0 is used first.
+    const EMPTY: Permutation = Permutation(0xedcb_a987_6543_210 << 4);
+
+    fn len(self) -> usize {
+        (self.0 & 15) as usize
+    }
+
+    /// The slot of item `at`, or the one that is used next where `at` is the length.
+    fn slot(self, at: usize) -> usize {
+        (self.0 >> (4 + 4 * at) & 15) as usize
+    }
+
+    /// With the free slot that is used next as item `at`.
+    fn insert(self, at: usize) -> Permutation {
+        let (len, slot) = (self.len(), self.slot(self.len()) as u64);
+        let order = self.0 >> 4;
+        let low = order & ((1 << (4 * at)) - 1);
+        let moved = order >> (4 * at) & ((1 << (4 * (len - at))) - 1);
+        // The slots that are still free stay where they are.
+        let rest = order >> (4 * (len + 1)) << (4 * (len + 1));
+        Permutation((low | slot << (4 * at) | moved << (4 * (at + 1)) | rest) << 4 | (len as u64 + 1))
+    }
+
+    /// With the first `len` items only.
+    fn truncate(self, len: usize) -> Permutation {
+        Permutation(self.0 & !15 | len as u64)
+    }
+}
+
+fn chunk_of(number: NodeNo) -> (usize, usize) {
+    let chunk = 31 - ((number >> FIRST_BITS) + 1).leading_zeros();
+    let size = 1usize << (FIRST_BITS + chunk);
+    (chunk as usize, number as usize - (size - (1 << FIRST_BITS)))
+}
+
+/// A node's words.
+#[derive(Clone, Copy)]
+struct Node<'a>(&'a [AtomicU64; NODE_WORDS]);
+
+impl<'a> Node<'a> {
+    fn order(self) -> Permutation {
+        Permutation(self.0[ORDER_AT].load(Ordering::Acquire))
+    }
+    fn splits(self) -> u64 {
+        self.0[SPLITS_AT].load(Ordering::Acquire)
+    }
+    fn next(self) -> NodeNo {
+        self.0[NEXT_AT].load(Ordering::Acquire) as NodeNo
+    }
+    fn low(self) -> Handle {
+        self.0[LOW_AT].load(Ordering::Relaxed) as Handle
+    }
+    fn level(self) -> u32 {
+        (self.0[LOW_AT].load(Ordering::Relaxed) >> 32) as u32
+    }
+    fn head(self, slot: usize) -> u64 {
+        self.0[HEADS_AT + slot].load(Ordering::Relaxed)
+    }
+    /// The acquire order is for a leaf's items, which are replaced by newer versions without a new order.
+    fn item(self, slot: usize) -> u32 {
+        self.0[ITEMS_AT + slot].load(Ordering::Acquire) as u32
+    }
+    /// What `read` finds, once it has found it with no split meanwhile.
+    #[inline]
+    fn settled<T>(self, mut read: impl FnMut(Permutation) -> T) -> T {
+        loop {
+            let before = self.splits();
+            let found = read(self.order());
+            fence(Ordering::Acquire);
+            if self.0[SPLITS_AT].load(Ordering::Relaxed) == before {
+                return found;
+            }
+            crate::sync::spin_loop();
+        }
+    }
+}
+
+impl Nodes {
+    pub fn new(pool: &Pool) -> Nodes {
+        Nodes { pool: pool.clone(), chunks: [const { OnceLock::new() }; CHUNKS], next: AtomicU32::new(1) }
+    }
+
+    /// Bytes of all nodes.
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.next.load(Ordering::Relaxed) - 1) * (NODE_WORDS * 8) as u64
+    }
+
+    fn node(&self, number: NodeNo) -> Node<'_> {
+        let (chunk, at) = chunk_of(number);
+        let words = self.chunks[chunk].get().map_or(&[][..], |chunk| &chunk[at * NODE_WORDS..]);
+        let Some(words) = words.first_chunk::<NODE_WORDS>() else {
+            unreachable!("a number names a node that was made")
+        };
+        Node(words)
+    }
+
+    fn make(&self, level: u32, low: Handle) -> NodeNo {
+        let number = self.next.load(Ordering::Relaxed);
+        self.next.store(number + 1, Ordering::Relaxed);
+        let (chunk, _) = chunk_of(number);
+        assert!(chunk < CHUNKS, "entries are fewer than nodes could hold");
+        self.chunks[chunk].get_or_init(|| Array::dirty(&self.pool, NODE_WORDS << (FIRST_BITS + chunk as u32)));
+        let node = self.node(number);
+        node.0[ORDER_AT].store(Permutation::EMPTY.0, Ordering::Relaxed);
+        node.0[SPLITS_AT].store(0, Ordering::Relaxed);
+        node.0[NEXT_AT].store(0, Ordering::Relaxed);
+        node.0[LOW_AT].store(u64::from(level) << 32 | u64::from(low), Ordering::Relaxed);
+        number
+    }
+
+    /// A tree without an item.
+    pub fn tree(&self) -> Tree {
+        Tree { root: AtomicU32::new(self.make(0, 0)) }
+    }
+}
+
+/// A key that is looked for.
+#[derive(Clone, Copy)]
+struct Sought<'k> {
+    key: &'k [u8],
+    head: u64,
+}
+
+/// Nodes and entries: what a tree is made of.
+#[derive(Clone, Copy)]
+pub struct Parts<'m> {
+    pub nodes: &'m Nodes,
+    pub arena: &'m Arena,
+}
+
+impl<'m> Parts<'m> {
+    /// How the key of an item compares with what is sought.
+    #[inline]
+    fn compare(self, node: Node<'m>, slot: usize, sought: Sought<'_>) -> Order {
+        match node.head(slot).cmp(&sought.head) {
+            Order::Equal => {
+                let item = node.item(slot);
+                let handle = if node.level() == 0 { item } else { self.nodes.node(item).low() };
+                self.arena.get(handle).key.cmp(sought.key)
+            }
+            order => order,
+        }
+    }
+
+    /// Items below the key (`strictly`), or up to it, among the first ones of the order; above the leaves the first
+    /// is always one.
+    #[inline]
+    fn count_below(self, node: Node<'m>, order: Permutation, sought: Sought<'_>, strictly: bool) -> usize {
+        let (mut low, mut high) = (usize::from(node.level() > 0), order.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            let below = match self.compare(node, order.slot(middle), sought) {
+                Order::Less => true,
+                Order::Equal => !strictly,
+                Order::Greater => false,
+            };
+            if below {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// True if the key belongs to `next`, the right neighbour; `strictly`: if a key below it does.
+    fn is_right(self, next: NodeNo, key: &[u8], strictly: bool) -> bool {
+        if next == 0 {
+            return false;
+        }
+        let low = self.arena.get(self.nodes.node(next).low()).key;
+        if strictly {
+            low < key
+        } else {
+            low <= key
+        }
+    }
+
+    /// The leaf where the key is or would be; `strictly`: where a key just below it would be. `each` is told the nodes
+    /// above.
+    fn find_leaf(self, tree: &Tree, sought: Sought<'_>, strictly: bool, mut each: impl FnMut(NodeNo)) -> NodeNo {
+        let mut number = tree.root.load(Ordering::Acquire);
+        loop {
+            let node = self.nodes.node(number);
+            let level = node.level();
+            let child = node.settled(|order| {
+                let below = self.count_below(node, order, sought, strictly);
+                let child = if level > 0 { node.item(order.slot(below - 1)) } else { 0 };
+                (child, node.next())
+            });
+            if self.is_right(child.1, sought.key, strictly) {
+                number = child.1;
+                continue;
+            }
+            if level == 0 {
+                return number;
+            }
+            each(number);
+            number = child.0;
+        }
+    }
+
+    /// The newest version of the entry with this key.
+    pub fn find(self, tree: &Tree, key: &[u8]) -> Option<Handle> {
+        let sought = Sought { key, head: head_of(key) };
+        let mut number = self.find_leaf(tree, sought, false, |_| {});
+        loop {
+            let leaf = self.nodes.node(number);
+            let (found, next) = leaf.settled(|order| {
+                let below = self.count_below(leaf, order, sought, true);
+                let is = below < order.len() && self.compare(leaf, order.slot(below), sought) == Order::Equal;
+                (is.then(|| leaf.item(order.slot(below))), leaf.next())
+            });
+            // A split may have come since the way down.
+            if found.is_some() || !self.is_right(next, key, false) {
+                return found;
+            }
+            number = next;
+        }
+    }
+
+    /// Adds a version of a key. Only the single writer calls this.
+    pub fn put(self, tree: &Tree, entry: Entry<'_>) -> bool {
+        let sought = Sought { key: entry.key, head: head_of(entry.key) };
+        let mut path = [0; 16];
+        let mut depth = 0;
+        let leaf = self.find_leaf(tree, sought, false, |node| {
+            path[depth] = node;
+            depth += 1;
+        });
+        let node = self.nodes.node(leaf);
+        let order = node.order();
+        let at = self.count_below(node, order, sought, true);
+        if at < order.len() && self.compare(node, order.slot(at), sought) == Order::Equal {
+            let slot = order.slot(at);
+            let handle = self.arena.put(Entry { older: node.item(slot), ..entry });
+            node.0[ITEMS_AT + slot].store(handle.into(), Ordering::Release);
+            return false;
+        }
+        let handle = self.arena.put(Entry { older: 0, ..entry });
+        self.insert(tree, &path[..depth], leaf, sought.head, handle, entry.key);
+        true
+    }
+
+    /// Puts an item with a key that is not there into a node; a full one is split.
+    fn insert(self, tree: &Tree, path: &[NodeNo], number: NodeNo, head: u64, item: u32, key: &[u8]) {
+        let node = self.nodes.node(number);
+        let order = node.order();
+        let at = self.count_below(node, order, Sought { key, head }, true);
+        if order.len() < ITEMS {
+            return self.fill(node, order, at, head, item);
+        }
+        // What is put at the end of all leaves one full ones: keys often come in their order.
+        let keep = if at == ITEMS && node.next() == 0 { ITEMS } else { ITEMS / 2 };
+        let low = match node.level() {
+            _ if keep == ITEMS => self.low_of(node.level(), item),
+            level => self.low_of(level, node.item(order.slot(keep))),
+        };
+        let right_number = self.nodes.make(node.level(), low);
+        let right = self.nodes.node(right_number);
+        for from in keep..ITEMS {
+            let slot = order.slot(from);
+            self.fill(right, right.order(), from - keep, node.head(slot), node.item(slot));
+        }
+        right.0[NEXT_AT].store(node.next().into(), Ordering::Relaxed);
+        node.0[NEXT_AT].store(right_number.into(), Ordering::Release);
+        let left_order = order.truncate(keep);
+        node.0[ORDER_AT].store(left_order.0, Ordering::Release);
+        node.0[SPLITS_AT].store(node.splits() + 1, Ordering::Release);
+        // No slot is used again before the count is seen.
+        fence(Ordering::Release);
+        if at <= keep && keep < ITEMS {
+            self.fill(node, left_order, at, head, item);
+        } else {
+            self.fill(right, right.order(), at - keep, head, item);
+        }
+        self.insert_node(tree, path, number, right_number);
+    }
+
+    /// The entry whose key is the lowest of an item.
+    fn low_of(self, level: u32, item: u32) -> Handle {
+        if level == 0 {
+            item
+        } else {
+            self.nodes.node(item).low()
+        }
+    }
+
+    fn fill(self, node: Node<'m>, order: Permutation, at: usize, head: u64, item: u32) {
+        let slot = order.slot(order.len());
+        node.0[HEADS_AT + slot].store(head, Ordering::Relaxed);
+        // Release, too: a reader that is about to notice a split may meet it under the old order.
+        node.0[ITEMS_AT + slot].store(item.into(), Ordering::Release);
+        node.0[ORDER_AT].store(order.insert(at).0, Ordering::Release);
+    }
+
+    /// Tells the node above of a new one, right of `left`.
+    fn insert_node(self, tree: &Tree, path: &[NodeNo], left: NodeNo, right: NodeNo) {
+        let node = self.nodes.node(right);
+        let key = self.arena.get(node.low()).key;
+        let head = head_of(key);
+        match path {
+            [above @ .., parent] => self.insert(tree, above, *parent, head, right, key),
+            [] => {
+                let root_number = self.nodes.make(node.level() + 1, 0);
+                let root = self.nodes.node(root_number);
+                self.fill(root, root.order(), 0, 0, left);
+                self.fill(root, root.order(), 1, head, right);
+                tree.root.store(root_number, Ordering::Release);
+            }
+        }
+    }
+
+    /// The items of a leaf into `batch`, in order, and the leaf after it.
+    fn copy(self, number: NodeNo, batch: &mut Batch) {
+        let leaf = self.nodes.node(number);
+        batch.next = leaf.settled(|order| {
+            batch.len = order.len();
+            for at in 0..batch.len {
+                batch.items[at] = leaf.item(order.slot(at));
+            }
+            leaf.next()
+        });
+        batch.low = leaf.low();
+    }
+}
+
+/// The items of one leaf, as they were at one moment.
+#[derive(Debug, Clone)]
+struct Batch {
+    items: [Handle; ITEMS],
+    len: usize,
+    next: NodeNo,
+    low: Handle,
+}
+
+/// A place in a tree, between two items. Holds nothing: each step is given the tree's parts. What comes into the tree
+/// behind its back may be seen or not; who reads at a commit does not see it either way.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    batch: Batch,
+    /// The next item forward; the one before it is the next backward.
+    at: usize,
+}
+
+impl Cursor {
+    /// Before the first item whose key is not below `key`; `after`: not up to it.
+    pub fn seek(parts: Parts<'_>, tree: &Tree, key: &[u8], after: bool) -> Cursor {
+        let sought = Sought { key, head: head_of(key) };
+        // Who goes backward from here wants the leaf of the items below.
+        let leaf = parts.find_leaf(tree, sought, !after, |_| {});
+        let mut cursor = Cursor { batch: Batch { items: [0; ITEMS], len: 0, next: 0, low: 0 }, at: 0 };
+        cursor.enter(parts, leaf, key, after);
+        cursor
+    }
+
+    /// Before the first item, or after the last one.
+    pub fn end(parts: Parts<'_>, tree: &Tree, last: bool) -> Cursor {
+        if !last {
+            return Cursor::seek(parts, tree, &[], false);
+        }
+        let mut number = tree.root.load(Ordering::Acquire);
+        let mut cursor = Cursor { batch: Batch { items: [0; ITEMS], len: 0, next: 0, low: 0 }, at: 0 };
+        loop {
+            let node = parts.nodes.node(number);
+            let next = node.settled(|order| match node.next() {
+                0 if node.level() > 0 => node.item(order.slot(order.len() - 1)),
+                next => next,
+            });
+            if next == 0 {
+                parts.copy(number, &mut cursor.batch);
+                if cursor.batch.next == 0 {
+                    cursor.at = cursor.batch.len;
+                    return cursor;
+                }
+                number = cursor.batch.next;
+                continue;
+            }
+            number = next;
+        }
+    }
+
+    fn enter(&mut self, parts: Parts<'_>, leaf: NodeNo, key: &[u8], after: bool) {
+        let mut number = leaf;
+        loop {
+            parts.copy(number, &mut self.batch);
+            let below = |item: &Handle| match parts.arena.get(*item).key.cmp(key) {
+                Order::Less => true,
+                Order::Equal => after,
+                Order::Greater => false,
+            };
+            self.at = self.batch.items[..self.batch.len].partition_point(below);
+            if self.at < self.batch.len || !parts.is_right(self.batch.next, key, !after) {
+                return;
+            }
+            number = self.batch.next;
+        }
+    }
+
+    /// The next item.
+    pub fn next(&mut self, parts: Parts<'_>) -> Option<Handle> {
+        while self.at == self.batch.len {
+            if self.batch.next == 0 {
+                return None;
+            }
+            match self.batch.items[..self.batch.len].last().copied() {
+                // A split between the two looks shows items twice.
+                Some(last) => self.enter(parts, self.batch.next, parts.arena.get(last).key, true),
+                None => {
+                    let next = self.batch.next;
+                    parts.copy(next, &mut self.batch);
+                    self.at = 0;
+                }
+            }
+        }
+        self.at += 1;
+        Some(self.batch.items[self.at - 1])
+    }
+
+    /// The item before.
+    pub fn back(&mut self, parts: Parts<'_>, tree: &Tree) -> Option<Handle> {
+        while self.at == 0 {
+            if self.batch.low == 0 {
+                return None;
+            }
+            let low = parts.arena.get(self.batch.low).key;
+            *self = Cursor::seek(parts, tree, low, false);
+        }
+        self.at -= 1;
+        Some(self.batch.items[self.at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permutation_keeps_its_items_in_order_and_its_slots_apart() {
+        let mut order = Permutation::EMPTY;
+        let mut model: Vec<usize> = Vec::new();
+        for n in 0..ITEMS {
+            let at = (n * 7) % (n + 1);
+            model.insert(at, order.slot(order.len()));
+            order = order.insert(at);
+            let slots: Vec<usize> = (0..order.len()).map(|i| order.slot(i)).collect();
+            assert_eq!(slots, model);
+            let mut all: Vec<usize> = (0..ITEMS).map(|i| order.slot(i)).collect();
+            all.sort_unstable();
+            assert_eq!(all, (0..ITEMS).collect::<Vec<_>>());
+        }
+        assert_eq!(order.truncate(7).len(), 7);
+    }
+}

@@ -1,0 +1,379 @@
+//! One ordered view over memtables and runs.
+//!
+//! ```text
+//!   0  active memtable   b .... d* ............ k          sources, the newest first
+//!   1  frozen memtable   ...... d ... f* ......            * deleted
+//!   2  set of level 0    a .... d ............. k
+//!   3  level 6           a . c  d ... f .. [h..j) deletes a range below
+//!   4  level 7           . b .. d ... f .... i ... m
+//!                        |
+//!                        v   the smallest key; of equal ones the newest source's; unless a newer source deletes a
+//!                            range that has it
+//! ```
+//!
+//! A merge holds places and copies of keys, nothing else: each step is given the [`View`], so what it reads may be let
+//! go between two steps. It goes in one direction, and can begin at any key.
+
+use super::cell::Cell;
+use super::leaf::Leaf;
+use super::levels::{Levels, List};
+use super::memtable::{Memtable, Version, Walk};
+use crate::error::Result;
+use crate::file::pages::Pages;
+use std::cmp::Ordering;
+
+/// Bytes of the number of a tree in front of a key.
+pub const TREE_BYTES: usize = 4;
+
+/// What a merge reads.
+#[derive(Clone, Copy)]
+pub struct View<'v> {
+    /// The page table.
+    pub pages: &'v Pages,
+    /// Memtables, the newest first.
+    pub memtables: [Option<&'v Memtable>; 2],
+    /// The runs.
+    pub levels: &'v Levels,
+    /// As of this commit.
+    pub at: u64,
+}
+
+/// Where a source is.
+#[derive(Debug)]
+enum Place {
+    Memtable {
+        which: usize,
+        walk: Option<Walk>,
+        version: Option<Version>,
+    },
+    /// Entry `entry` of leaf `leaf` of run `run` of list `list`; going backward, the entry before is the next.
+    Runs {
+        list: usize,
+        run: usize,
+        leaf: usize,
+        entry: usize,
+        leaves: usize,
+        count: usize,
+    },
+}
+
+#[derive(Debug)]
+struct Source {
+    place: Place,
+    /// The key it is at; of no meaning when `live` is false.
+    key: Vec<u8>,
+    live: bool,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Merge {
+    sources: Vec<Source>,
+    back: bool,
+    tree: u32,
+    /// The source of the last item given.
+    current: Option<usize>,
+    /// Some source deletes ranges.
+    ranges: bool,
+    /// Takes notice of each cell that is passed over.
+    pub passed: Option<Vec<(crate::file::page::PageNo, u32)>>,
+}
+
+fn list_of<'v>(levels: &'v Levels, at: usize) -> &'v List {
+    match at.checked_sub(levels.sets.len()) {
+        None => &levels.sets[at],
+        Some(level) => &levels.levels[level],
+    }
+}
+
+/// A key of a tree.
+pub fn full_key(tree: u32, key: &[u8]) -> Vec<u8> {
+    let mut full = Vec::with_capacity(TREE_BYTES + key.len());
+    full.extend_from_slice(&tree.to_be_bytes());
+    full.extend_from_slice(key);
+    full
+}
+
+/// The first key above all of a tree.
+pub fn after_tree(tree: u32) -> Vec<u8> {
+    tree.checked_add(1).map_or_else(|| vec![0xff; TREE_BYTES + 1], |next| next.to_be_bytes().to_vec())
+}
+
+impl Source {
+    /// Goes to the first key not below `key` (`after`: above it); backward, to the last one below it (`after`: not
+    /// above it).
+    fn seek(&mut self, view: &View<'_>, tree: u32, key: &[u8], after: bool, back: bool) -> Result<()> {
+        match &mut self.place {
+            Place::Memtable { which, walk, .. } => {
+                let Some(memtable) = view.memtables[*which] else { return Ok(()) };
+                let prefix = tree.to_be_bytes();
+                *walk = Some(match key.strip_prefix(&prefix) {
+                    Some(key) => memtable.seek(tree, key, after, view.at),
+                    // Beside the tree: before all of it, or behind.
+                    None if key < &prefix[..] => memtable.seek(tree, &[], false, view.at),
+                    None => memtable.seek_end(tree, view.at),
+                });
+                self.step(view, tree, back)
+            }
+            Place::Runs { list, run, leaf, entry, leaves, count } => {
+                let runs = list_of(view.levels, *list);
+                let below = runs.count_below(view.pages, key, after || back)?;
+                *run = below.saturating_sub(1);
+                (*leaf, *entry, *leaves, *count) = (0, 0, 0, 0);
+                if let Some(found) = runs.runs().get(*run) {
+                    let tail = found.tail(view.pages)?;
+                    *leaves = tail.leaves();
+                    if *leaves > 0 {
+                        *leaf = tail.find(key, !after)?;
+                        let opened = found.leaf(view.pages, &tail, *leaf)?;
+                        *count = opened.len();
+                        *entry = opened.count_below(key, after)?;
+                    }
+                }
+                if back {
+                    self.settle_back(view)
+                } else {
+                    self.settle(view)
+                }
+            }
+        }
+    }
+
+    /// The next item.
+    fn step(&mut self, view: &View<'_>, tree: u32, back: bool) -> Result<()> {
+        match &mut self.place {
+            Place::Memtable { which, walk, version } => {
+                let memtable = view.memtables[*which];
+                *version = memtable.zip(walk.as_mut()).and_then(|(memtable, walk)| walk.step(memtable, back));
+                self.live = false;
+                if let (Some(memtable), Some(version)) = (memtable, *version) {
+                    self.key.clear();
+                    self.key.extend_from_slice(&tree.to_be_bytes());
+                    self.key.extend_from_slice(memtable.key(version));
+                    self.live = true;
+                }
+                Ok(())
+            }
+            Place::Runs { .. } if back => self.settle_back(view),
+            Place::Runs { entry, .. } => {
+                *entry += 1;
+                self.settle(view)
+            }
+        }
+    }
+
+    /// Goes on to the next leaf, or run, where the place is behind the last entry; reads the key.
+    fn settle(&mut self, view: &View<'_>) -> Result<()> {
+        let Place::Runs { list, run, leaf, entry, leaves, count } = &mut self.place else { return Ok(()) };
+        let runs = list_of(view.levels, *list).runs();
+        loop {
+            let Some(found) = runs.get(*run) else {
+                self.live = false;
+                return Ok(());
+            };
+            if *entry < *count {
+                let tail = found.tail(view.pages)?;
+                let opened = found.leaf(view.pages, &tail, *leaf)?;
+                read_key(&opened, *entry, &mut self.key)?;
+                self.live = true;
+                return Ok(());
+            }
+            if *leaf + 1 < *leaves {
+                *leaf += 1;
+            } else {
+                *run += 1;
+                *leaf = 0;
+                *leaves = match runs.get(*run) {
+                    Some(next) => next.tail(view.pages)?.leaves(),
+                    None => 0,
+                };
+            }
+            (*entry, *count) = (0, 0);
+            if let (Some(next), true) = (runs.get(*run), *leaves > 0) {
+                *count = next.leaf(view.pages, &next.tail(view.pages)?, *leaf)?.len();
+            }
+        }
+    }
+
+    /// Goes to the entry before the place.
+    fn settle_back(&mut self, view: &View<'_>) -> Result<()> {
+        let Place::Runs { list, run, leaf, entry, leaves, count } = &mut self.place else { return Ok(()) };
+        let runs = list_of(view.levels, *list).runs();
+        self.live = false;
+        loop {
+            let Some(found) = runs.get(*run) else { return Ok(()) };
+            if *entry > 0 {
+                *entry -= 1;
+                let tail = found.tail(view.pages)?;
+                let opened = found.leaf(view.pages, &tail, *leaf)?;
+                read_key(&opened, *entry, &mut self.key)?;
+                self.live = true;
+                return Ok(());
+            }
+            if *leaf > 0 {
+                *leaf -= 1;
+            } else {
+                let Some(before) = run.checked_sub(1) else { return Ok(()) };
+                *run = before;
+                *leaves = runs[before].tail(view.pages)?.leaves();
+                *leaf = leaves.saturating_sub(1);
+            }
+            *count = 0;
+            if let (Some(next), true) = (runs.get(*run), *leaves > 0) {
+                *count = next.leaf(view.pages, &next.tail(view.pages)?, *leaf)?.len();
+            }
+            *entry = *count;
+        }
+    }
+
+    /// What the key has here.
+    fn cell<'v>(&self, view: &View<'v>) -> Result<Cell<'v>> {
+        match &self.place {
+            Place::Memtable { which, version, .. } => {
+                Ok(view.memtables[*which].zip(*version).map_or(Cell::Deleted, |(table, version)| table.cell(version)))
+            }
+            Place::Runs { list, run, leaf, entry, .. } => {
+                let found = &list_of(view.levels, *list).runs()[*run];
+                let opened = found.leaf(view.pages, &found.tail(view.pages)?, *leaf)?;
+                Ok(opened.entry(*entry)?.cell)
+            }
+        }
+    }
+
+    /// The range of this source that has the key: its first key, and the first one behind it.
+    fn covering(&self, view: &View<'_>, tree: u32, key: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        match &self.place {
+            Place::Memtable { which, .. } => {
+                // A run's next key may be of another tree.
+                let own = key.strip_prefix(&tree.to_be_bytes());
+                let (Some(memtable), Some(own)) = (view.memtables[*which], own) else { return Ok(None) };
+                let range = memtable.covered(tree, own, view.at);
+                Ok(range.map(|range| {
+                    let end = range.end.map_or_else(|| after_tree(tree), |end| full_key(tree, end));
+                    (full_key(tree, range.start), end)
+                }))
+            }
+            Place::Runs { list, .. } => {
+                let list = list_of(view.levels, *list);
+                if !list.has_ranges() {
+                    return Ok(None);
+                }
+                let Some(run) = list.find(view.pages, key)? else { return Ok(None) };
+                Ok(run.covering(view.pages, key)?.map(|(start, end)| (start.to_vec(), end.to_vec())))
+            }
+        }
+    }
+}
+
+fn read_key(leaf: &Leaf<'_>, at: usize, key: &mut Vec<u8>) -> Result<()> {
+    leaf.key(&leaf.entry(at)?, key);
+    Ok(())
+}
+
+impl Merge {
+    /// A merge of tree `tree` (of the memtables; the runs' keys name theirs), its first item the first key not below
+    /// `key` (`after`: above it); `back`: the last key below it (`after`: not above it), then on backward.
+    pub fn seek(view: &View<'_>, tree: u32, key: &[u8], after: bool, back: bool) -> Result<Merge> {
+        let mut sources = Vec::new();
+        let mut ranges = false;
+        for (which, memtable) in view.memtables.iter().enumerate() {
+            let Some(memtable) = memtable.filter(|memtable| !memtable.is_empty()) else { continue };
+            ranges |= memtable.has_ranges(tree);
+            let place = Place::Memtable { which, walk: None, version: None };
+            sources.push(Source { place, key: Vec::new(), live: false });
+        }
+        let levels = view.levels;
+        for list in 0..levels.sets.len() + levels.levels.len() {
+            let runs = list_of(levels, list);
+            if !runs.runs().is_empty() {
+                ranges |= runs.has_ranges();
+                let place = Place::Runs { list, run: 0, leaf: 0, entry: 0, leaves: 0, count: 0 };
+                sources.push(Source { place, key: Vec::new(), live: false });
+            }
+        }
+        let mut merge = Merge { sources, back, tree, current: None, ranges, passed: None };
+        merge.go_to(view, key, after)?;
+        Ok(merge)
+    }
+
+    /// Goes to another key, as [`Merge::seek`] does.
+    pub fn go_to(&mut self, view: &View<'_>, key: &[u8], after: bool) -> Result<()> {
+        self.current = None;
+        self.sources.iter_mut().try_for_each(|source| source.seek(view, self.tree, key, after, self.back))
+    }
+
+    /// The next key and what it has; a key that is deleted is given, too. `None` at the end.
+    pub fn next<'v>(&mut self, view: &View<'v>) -> Result<Option<(&[u8], Cell<'v>)>> {
+        if let Some(current) = self.current.take() {
+            self.sources[current].step(view, self.tree, self.back)?;
+        }
+        loop {
+            let Some(best) = self.best() else { return Ok(None) };
+            self.pass_equals(view, best)?;
+            if self.ranges && self.pass_covered(view, best)? {
+                continue;
+            }
+            self.current = Some(best);
+            let source = &self.sources[best];
+            return Ok(Some((&source.key, source.cell(view)?)));
+        }
+    }
+
+    /// The source of the next key, the newest of those.
+    fn best(&self) -> Option<usize> {
+        let mut best: Option<usize> = None;
+        for (at, source) in self.sources.iter().enumerate().filter(|(_, source)| source.live) {
+            let better = best.is_none_or(|best| {
+                let order = source.key.cmp(&self.sources[best].key);
+                order == if self.back { Ordering::Greater } else { Ordering::Less }
+            });
+            if better {
+                best = Some(at);
+            }
+        }
+        best
+    }
+
+    /// What older sources have of the key is of no interest.
+    fn pass_equals(&mut self, view: &View<'_>, best: usize) -> Result<()> {
+        let (newer, older) = self.sources.split_at_mut(best + 1);
+        let key = &newer[best].key;
+        for source in older.iter_mut().filter(|source| source.live && source.key == *key) {
+            note(&mut self.passed, source, view)?;
+            source.step(view, self.tree, self.back)?;
+        }
+        Ok(())
+    }
+
+    /// Passes over what a newer source deletes by a range; true if that was so.
+    fn pass_covered(&mut self, view: &View<'_>, best: usize) -> Result<bool> {
+        let mut range = None;
+        for newer in 0..best {
+            let key = &self.sources[best].key;
+            range = self.sources[newer].covering(view, self.tree, key)?;
+            if range.is_some() {
+                break;
+            }
+        }
+        let Some((start, end)) = range else { return Ok(false) };
+        let source = &mut self.sources[best];
+        if self.passed.is_some() {
+            note(&mut self.passed, source, view)?;
+            source.step(view, self.tree, self.back)?;
+        } else if self.back {
+            source.seek(view, self.tree, &start, false, true)?;
+        } else {
+            source.seek(view, self.tree, &end, false, false)?;
+        }
+        Ok(true)
+    }
+}
+
+fn note(passed: &mut Option<Vec<(crate::file::page::PageNo, u32)>>, source: &Source, view: &View<'_>) -> Result<()> {
+    if let Some(passed) = passed {
+        if let Cell::Large { page, length } = source.cell(view)? {
+            passed.push((page, length));
+        }
+    }
+    Ok(())
+}

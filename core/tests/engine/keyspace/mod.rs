@@ -1,0 +1,3 @@
+//! Keyspaces beside a plain ordered map.
+
+mod map;
