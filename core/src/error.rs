@@ -254,13 +254,14 @@ pub enum Error {
         /// Why the last checkpoint failed, if one did.
         reason: String,
     },
-    /// 604: the memtable has no room for more; it is folded by a checkpoint.
-    MemtableFull,
+
     /// 603: the snapshot is older than the limit that the database was opened with, and was ended.
     SnapshotTooOld {
         /// The limit in milliseconds.
         limit_ms: u64,
     },
+    /// 604: the memtable has no room for more, and no checkpoint has folded it.
+    MemtableFull,
 
     /// 901: a bug in NyroDB. Please report it with the text.
     Internal(String),

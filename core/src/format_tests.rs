@@ -27,6 +27,12 @@ use crate::meter::Timer;
 use crate::record::block::{self, OpenBlock};
 use crate::record::directory::{self, EntryBuilder};
 use crate::record::extent::{self, HeapExtent};
+use crate::sorted;
+use crate::sorted::cell::Cell;
+use crate::sorted::filter::FilterHash;
+use crate::sorted::leaf::LeafBuilder;
+use crate::sorted::run::{Fence, Run};
+use crate::sorted::tail::TailParts;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -67,6 +73,9 @@ fn layouts() -> Vec<(&'static str, Layout)> {
         ("Trie node slot", hash::layouts::NODE[1]),
         ("Trie leaf", hash::layouts::LEAF[0]),
         ("Trie leaf line", hash::layouts::LEAF[1]),
+        ("Manifest entry", sorted::run::LAYOUT),
+        ("Leaf of a run", sorted::leaf::LAYOUT),
+        ("Tail of a run", sorted::tail::LAYOUT),
         ("Space root", space_root),
         ("Space chunk", space::LAYOUTS[0]),
         ("Space node", space::LAYOUTS[1]),
@@ -398,7 +407,7 @@ fn golden_tree_table_entry() {
 
 #[test]
 fn golden_catalog_document() {
-    let bytes = trees::catalog_document(&trees::name_key("users"), 3);
+    let bytes = trees::catalog_document(&trees::name_key("users"), trees::Kind::Collection, 3);
     let all = vec![
         field("map of two", 0, 1),
         field("\"_id\"", 1, 4),
@@ -407,6 +416,82 @@ fn golden_catalog_document() {
         field("3 in 32 bits, big endian", 16, 5),
     ];
     golden("catalog_document", "Catalog", &dump(&bytes, all));
+}
+
+#[test]
+fn golden_run() {
+    let run = Run {
+        number: 5,
+        level: 0,
+        set: 3,
+        page: PageNo(40),
+        leaf_pages: 2,
+        tail_pages: 1,
+        entries: 60,
+        deleted: 7,
+        bytes: 3000,
+        ranges: true,
+        large: true,
+        open_end: true,
+        first: Fence::new(b"\0\0\0\x03a"),
+        last: Fence::new(b"\0\0\0\x04"),
+    };
+    let mut all = fields("", 0, sorted::run::LAYOUT);
+    let at = sorted::run::LAYOUT.last().expect("fields").1;
+    all.extend([field("first", at, 5), field("last", at + 5, 4)]);
+    golden("manifest_entry", "Manifest entry", &dump(&run.encode(), all));
+
+    let mut leaf = LeafBuilder::default();
+    let cells: [(&[u8], Cell<'_>); 3] = [
+        (b"\0\0\0\x03ab", Cell::Value(b"value")),
+        (b"\0\0\0\x03abcdefg", Cell::Deleted),
+        (b"\0\0\0\x03ac", Cell::Large { page: PageNo(50), length: 70_000 }),
+    ];
+    assert!(cells.iter().all(|(key, cell)| leaf.push(key, *cell, 0)));
+    let mut unit = Vec::new();
+    assert_eq!(leaf.finish(&mut unit), 0);
+    UnitHeader { page: PageNo(40), kind: PageKind::RunLeaf, order: 0, generation: 0, tree: 0 }.encode(&mut unit);
+    page::seal(&mut unit, GENERATION, seed());
+    let mut all = unit_fields(sorted::leaf::LAYOUT);
+    let heads = sorted::leaf::LAYOUT.last().expect("fields").1;
+    all.extend((0..3).map(|at| field(format!("head {at}"), heads + at * 4, 4)));
+    all.extend((0..3).map(|at| field(format!("place {at}"), heads + 12 + at * 2, 2)));
+    all.push(field("prefix", heads + 18, 5));
+    let mut at = heads + 23;
+    for (number, length) in [7, 4, 12].into_iter().enumerate() {
+        all.push(field(format!("entry {number}"), at, length));
+        at += length;
+    }
+    golden("leaf_of_a_run", "Leaf of a run", &dump(&unit, all));
+
+    let parts = TailParts {
+        leaves: vec![(b"\0\0\0\x03ab".to_vec(), 0), (b"\0\0\0\x03b".to_vec(), 1)],
+        hashes: cells.iter().map(|(key, _)| FilterHash::of(KEY.0[0], key)).collect(),
+        ranges: vec![(b"\0\0\0\x03a".to_vec(), b"\0\0\0\x03aa".to_vec())],
+        first: b"\0\0\0\x03a".to_vec(),
+        last: b"\0\0\0\x03c".to_vec(),
+    };
+    let mut all = fields("", 0, sorted::tail::LAYOUT);
+    let lengths = [
+        ("prefix", 4),
+        ("head 0", 8),
+        ("head 1", 8),
+        ("places", 4),
+        ("offsets", 12),
+        ("separator 0", 2),
+        ("separator 1", 1),
+        ("filter", 32),
+        ("start", 6),
+        ("end", 7),
+        ("first", 5),
+        ("last", 5),
+    ];
+    let mut at = sorted::tail::LAYOUT.last().expect("fields").1;
+    for (name, length) in lengths {
+        all.push(field(name, at, length));
+        at += length;
+    }
+    golden("tail_of_a_run", "Tail of a run", &dump(&parts.encode(), all));
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl<'n> Builder<'n> {
     }
 
     fn order_for(&self, key: &[u8], cell: Cell<'_>) -> u8 {
-        let mean = if self.entries == 0 { 0 } else { (self.leaves.len() as u64 / self.entries) as usize };
+        let mean = (self.leaves.len() as u64).checked_div(self.entries).unwrap_or(0) as usize;
         LeafBuilder::order_for(key, cell, mean)
     }
 

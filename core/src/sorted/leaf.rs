@@ -99,11 +99,6 @@ pub struct LeafBuilder {
 }
 
 impl LeafBuilder {
-    /// Entries so far.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// True without an entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -79,7 +79,7 @@ pub struct Merge {
     pub passed: Option<Vec<(crate::file::page::PageNo, u32)>>,
 }
 
-fn list_of<'v>(levels: &'v Levels, at: usize) -> &'v List {
+fn list_of(levels: &Levels, at: usize) -> &List {
     match at.checked_sub(levels.sets.len()) {
         None => &levels.sets[at],
         Some(level) => &levels.levels[level],

@@ -29,7 +29,9 @@ const RANGES_COUNT_AT: usize = 24;
 const KEYS_AT: usize = 28;
 const FIRST_BYTES_AT: usize = 32;
 const LAST_BYTES_AT: usize = 36;
+#[cfg(test)]
 const MODEL_AT: usize = 40;
+#[cfg(test)]
 const MODEL_BYTES_AT: usize = 44;
 const HEAD_BYTES: usize = 64;
 

@@ -77,7 +77,7 @@ struct Permutation(u64);
 
 impl Permutation {
     /// No item; slot 0 is used first.
-    const EMPTY: Permutation = Permutation(0xedcb_a987_6543_210 << 4);
+    const EMPTY: Permutation = Permutation(0xedcb_a987_6543_2100);
 
     fn len(self) -> usize {
         (self.0 & 15) as usize
