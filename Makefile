@@ -120,6 +120,7 @@ MUTANTS_SECONDS ?= 600
 test-mutants: ## change the engine in random places for MUTANTS_SECONDS; a test must fail (MUTANTS_SHARD=k/n: that shard)
 	@$(CARGO) mutants --version >/dev/null 2>&1 || { \
 	    echo "test-mutants: not run, it needs cargo-mutants: cargo install cargo-mutants --locked"; exit 1; }
+	@$(PYTHON) -c 'import tomllib' 2>/dev/null || { echo "test-mutants: not run, it needs Python 3.11 or newer"; exit 1; }
 	@CARGO_TARGET_DIR=$(TARGET) CARGO=$(CARGO) $(PYTHON) safety/mutants.py --seconds $(MUTANTS_SECONDS) \
 	    $(if $(MUTANTS_SHARD),--shard $(MUTANTS_SHARD)) $(if $(MUTANTS_ONLY),--only '$(MUTANTS_ONLY)')
 

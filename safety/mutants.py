@@ -13,10 +13,10 @@
         hunt    short units of the lanes of `make safety`:    the same
         else it has survived: the run fails
 
-Cheap tests come first, and the first that fails ends them, so that most changes cost a build of one crate and some seconds.
-cargo-mutants lists the changes; they are made here, since it would build all that any phase needs for each of them. What
-may be changed, and what was looked at and can't be seen by any test, is in `.cargo/mutants.toml`. The work is done in a
-copy of the tree in the target directory; `outcomes.txt` beside it gets a line for each change, of all runs.
+Cheap tests come first, and the first that fails ends them, so that most changes cost a build of one crate and some
+seconds. cargo-mutants lists the changes; they are made here, since it would build all that any phase needs for each of
+done in a copy of the tree in the target directory; `outcomes.txt` beside it gets a line for each change of all runs.
+done in a copy of the tree in the target directory; `outcomes.txt` beside it gets a line for each change, of all runs.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ CARGO = os.environ.get("CARGO", "cargo")
 ENVIRONMENT = os.environ | {"CARGO_TARGET_DIR": str(TARGET / "build")}
 
 SHARDS = 250
-# So do processes that take more memory.
-MEMORY = 3 << 30
-# A test that takes so many times as long as without a change hangs.
+# Tests that take so many times as long as without a change hang; in seconds, none is ended earlier than that.
 HANGS = 6
 SHORTEST = 60
+# Tests that take more memory are ended, too.
+MEMORY = 3 << 30
 
 # What is built, and what of it is run. Documents and the trie do not lie on the layers that are changed.
 UNIT = ["-p", "nyro", "--lib"]
@@ -70,8 +70,8 @@ def tests_of(phase: str, layer: str) -> list[str]:
 
 
 def copy_of_the_tree() -> None:
-    """A tree that may be changed. Only what differs is written, and so is newer than all that was built: Cargo would take
-    what an interrupted run has built for the code as it is."""
+    """A tree that may be changed. Only what differs is written, and so is newer than all that was built: Cargo would
+    take what an interrupted run has built for the code as it is."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout.decode().split("\0")
     wanted = {Path(name) for name in listed if name and (ROOT / name).is_file()}
@@ -146,16 +146,17 @@ def test(phase: str, layer: str, seconds: float) -> str | None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     failed = None
-    for line in child.stdout:
-        if line.startswith("test ") and line.rstrip().endswith("FAILED"):
-            failed = line.split()[1]
-            break
-    if failed:
+    try:
+        for line in child.stdout:
+            if line.startswith("test ") and line.rstrip().endswith("FAILED"):
+                failed = line.split()[1]
+                end()
+                break
+        code = child.wait()
+    finally:
+        over.set()
+        watcher.join()
         end()
-    code = child.wait()
-    over.set()
-    watcher.join()
-    end()
     if failed:
         return f"caught by {failed}"
     return wild[0] if wild else None if code == 0 else "caught by the end of the process"
@@ -210,6 +211,8 @@ def main() -> int:
     parser.add_argument("--shard")
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
+    # Whoever stops it stops the tests, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     start = time.monotonic()
     copy_of_the_tree()
     every = changes()
