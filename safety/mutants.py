@@ -15,8 +15,8 @@
 
 Cheap tests come first, and the first that fails ends them, so that most changes cost a build of one crate and some
 seconds. cargo-mutants lists the changes; they are made here, since it would build all that any phase needs for each of
-done in a copy of the tree in the target directory; `outcomes.txt` beside it gets a line for each change of all runs.
-done in a copy of the tree in the target directory; `outcomes.txt` beside it gets a line for each change, of all runs.
+them. What may be changed, and what was looked at and can't be seen by any test, is in `.cargo/mutants.toml`. The work
+is done in a copy of the tree in the target directory; `outcomes.txt` beside it gets a line for each change.
 """
 
 from __future__ import annotations
