@@ -8,9 +8,9 @@
 
     all changes --> shard k of n: every n-th --> one after the other
         own     the unit tests of the layer that was changed: one fails, or hangs? caught
+        hunt    short units of the lanes of `make safety`:    the same
         calls   the tests of the public calls:                the same
         units   all unit tests that use these layers:         the same
-        hunt    short units of the lanes of `make safety`:    the same
         else it has survived: the run fails
 
 Cheap tests come first, and the first that fails ends them, so that most changes cost a build of one crate and some
@@ -57,9 +57,9 @@ UNIT = ["-p", "nyro", "--lib"]
 SKIPPED = [word for name in ("document::", "hash::", "file::sim::") for word in ("--skip", name)]
 PHASES = {
     "own": (UNIT, []),
+    "hunt": (["-p", "nyro-safety", "--bin", "nyro-safety"], ["--ignored", "short_units_of_the_lanes_find_nothing"]),
     "calls": (["-p", "nyro", "--test", "engine"], []),
     "units": (UNIT, SKIPPED),
-    "hunt": (["-p", "nyro-safety", "--bin", "nyro-safety"], ["--ignored", "short_units_of_the_lanes_find_nothing"]),
 }
 # That one takes as long as all the others of its layer.
 OWN_SKIPPED = ["--skip", "file::sim::", "--skip", "the_tree_grows_by_levels"]
