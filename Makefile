@@ -14,7 +14,7 @@ PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test packages bench-bindings test-rust safety test-extended test-interop test-examples test-loom \
-        build-schedules test-shuttle test-asan test-tsan test-miri test-fuzz \
+        build-schedules test-shuttle test-asan test-tsan test-miri test-fuzz test-mutants \
         fmt lint docs header fixtures bench lint-bench bench-engine bench-space test-instructions \
         accept-instructions clean
 
@@ -49,11 +49,11 @@ safety: build-schedules ## the lanes that hold the promises of docs/safety.md; e
 
 BUDGET ?= 14400
 
-test-extended: build-schedules ## fuzzers, sanitizers, and the lanes with new seeds and a bank for BUDGET seconds
+test-extended: build-schedules ## fuzzers, sanitizers; for BUDGET seconds changed code, the lanes with new seeds, and a bank
 	$(CARGO) build -p nyro-safety
-	@for more in test-fuzz test-asan test-tsan test-miri; do \
-	    echo "--- $$more"; $(MAKE) --no-print-directory $$more || failed="$$failed $$more"; done; \
-	    $(SAFETY) --seconds $$(($(BUDGET) * 3 / 4)) --bank $$(($(BUDGET) / 4)) $(SAFETY_ARGS) || failed="$$failed safety"; \
+	@for more in test-fuzz test-asan test-tsan test-miri "test-mutants MUTANTS_SECONDS=$$(($(BUDGET) / 5))"; do \
+	    echo "--- $$more"; $(MAKE) --no-print-directory $$more || failed="$$failed $${more%% *}"; done; \
+	    $(SAFETY) --seconds $$(($(BUDGET) * 11 / 20)) --bank $$(($(BUDGET) / 4)) $(SAFETY_ARGS) || failed="$$failed safety"; \
 	    if [ -n "$$failed" ]; then echo "test-extended: failed or not run:$$failed"; exit 1; fi
 
 test-examples: ## run the Rust quick start and the demo
@@ -114,6 +114,15 @@ test-fuzz: ## the fuzzer on each of its targets for FUZZ_SECONDS (needs nightly 
 	    (cd fuzz && CARGO_TARGET_DIR=$(TARGET)/fuzz $(CARGO) +nightly fuzz run $$target $$found corpus/$$target -- \
 	        -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1) || exit 1; \
 	done
+
+MUTANTS_SECONDS ?= 600
+
+test-mutants: ## change the engine in random places for MUTANTS_SECONDS; a test must fail (MUTANTS_SHARD=k/n: that shard)
+	@$(CARGO) mutants --version >/dev/null 2>&1 || { \
+	    echo "test-mutants: not run, it needs cargo-mutants: cargo install cargo-mutants --locked"; exit 1; }
+	@$(PYTHON) -c 'import tomllib' 2>/dev/null || { echo "test-mutants: not run, it needs Python 3.11 or newer"; exit 1; }
+	@CARGO_TARGET_DIR=$(TARGET) CARGO=$(CARGO) $(PYTHON) safety/mutants.py --seconds $(MUTANTS_SECONDS) \
+	    $(if $(MUTANTS_SHARD),--shard $(MUTANTS_SHARD)) $(if $(MUTANTS_ONLY),--only '$(MUTANTS_ONLY)')
 
 fmt: ## format all code
 	$(CARGO) fmt --all

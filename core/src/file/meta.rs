@@ -375,4 +375,77 @@ mod tests {
         put_u64(&mut page, CHECKSUM_AT, sum);
         assert!(refused(&page));
     }
+
+    #[test]
+    fn numbers_are_taken_up_to_their_bounds_and_not_beyond() {
+        let far = u64::MAX >> 1;
+        let most_pages = crate::file::pages::MAX_PAGES - 1;
+        type Set = fn(&mut Meta, u64);
+        // The largest that is taken; the one behind it is not.
+        let upper: [(Set, u64); 12] = [
+            (|meta, n| meta.sequence = n, far - 1),
+            (|meta, n| meta.generation = n, far - 1),
+            (|meta, n| meta.commit = n, far - 1),
+            (|meta, n| meta.epoch = n, far - 1),
+            (|meta, n| meta.lsn = n, far - 1),
+            (|meta, n| meta.next_ordinal = n, far - 1),
+            (|meta, n| meta.next_tree = n, u64::from(u32::MAX) - 1),
+            (|meta, n| meta.file_pages = n, most_pages),
+            (|meta, n| meta.used_pages = n, 32),
+            (|meta, n| meta.block_pages = n, 32),
+            (|meta, n| meta.block_live_bytes = n, 4 * PAGE_BYTES as u64),
+            (|meta, n| meta.region_pages = n as u32, 256),
+        ];
+        // The smallest that is taken; the one before it is not.
+        let lower: [(Set, u64); 3] = [
+            (|meta, n| meta.next_tree = n, 1),
+            (|meta, n| meta.region_pages = n as u32, 4),
+            // What is used lies in the file.
+            (|meta, n| (meta.file_pages, meta.used_pages, meta.block_pages, meta.block_live_bytes) = (n, 0, 0, 0), 2),
+        ];
+        let taken = |set: Set, n: u64| {
+            let mut meta = sample();
+            set(&mut meta, n);
+            Meta::decode(&meta.encode(), 0).is_ok_and(|read| read == meta)
+        };
+        for (i, (set, most)) in upper.into_iter().enumerate() {
+            assert!(taken(set, most) && !taken(set, most + 1), "upper bound {i}");
+        }
+        for (i, (set, least)) in lower.into_iter().enumerate() {
+            assert!(taken(set, least) && !taken(set, least - 1), "lower bound {i}");
+        }
+        assert!(!taken(|meta, n| meta.region_pages = n as u32, 24), "no power of two");
+    }
+
+    #[test]
+    fn a_damaged_meta_page_still_says_what_may_be_true_and_a_whole_one_is_not_guessed_at() {
+        let page = sample().encode();
+        assert!(Meta::is_whole(&page) && Meta::decode_damaged(&page, 0).is_none());
+        for at in [MAGIC_AT, VERSION_AT, PAGE_BYTES_AT, REQUIRED_AT, CHECKSUM_AT] {
+            let mut copy = page.to_vec();
+            copy[at] ^= 1;
+            assert!(!Meta::is_whole(&copy), "byte {at}");
+            assert_eq!(Meta::decode_damaged(&copy, 0), Some(sample()), "byte {at}");
+        }
+        let mut copy = page.to_vec();
+        put_u64(&mut copy, FILE_PAGES_AT, u64::MAX);
+        assert!(Meta::decode_damaged(&copy, 0).is_none(), "that can't be");
+        let short = &page[..PAGE_BYTES - 1];
+        assert!(!Meta::is_whole(short) && Meta::decode_damaged(short, 0).is_none());
+    }
+
+    #[test]
+    fn parts_are_read_from_whatever_stands_there() {
+        let mut page = sample().encode();
+        put_u32(&mut page, VERSION_AT, 7);
+        put_u64(&mut page, REQUIRED_AT, 8);
+        put_u64(&mut page, OPTIONAL_AT, 9);
+        assert_eq!(Meta::identity_in(&page), Some(sample().identity));
+        assert_eq!(Meta::identity_in(&page[..HASH_KEY_AT]), Some(sample().identity));
+        assert_eq!(Meta::identity_in(&page[..HASH_KEY_AT - 1]), None);
+        assert_eq!(Meta::format_in(&page), Some((7, 8, 9)));
+        assert_eq!(Meta::checksums_in(&page), Some((xxh3_64(&page[..CHECKSUM_AT]), get_u64(&page, CHECKSUM_AT))));
+        let short = &page[..PAGE_BYTES - 1];
+        assert!(Meta::format_in(short).is_none() && Meta::checksums_in(short).is_none());
+    }
 }

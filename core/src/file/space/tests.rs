@@ -356,3 +356,31 @@ fn an_extent_larger_than_half_a_chunk_is_refused() {
     assert!(pair.space.give_extent(&pair.written, CHUNK_PAGES / 2 + 1).is_err());
     pair.give_extent(CHUNK_PAGES / 2);
 }
+
+#[test]
+fn free_regions_are_told_once_from_the_end_and_none_that_is_used_or_reaches_beyond_the_file() {
+    let nothing = Written::default();
+    let told = |space: &mut Space, file_pages, keep, most| {
+        space.free_regions(file_pages, keep, most).into_iter().map(|(page, pages)| (page.0, pages)).collect::<Vec<_>>()
+    };
+    let mut space = Space::create(256);
+    // The first region has the meta pages, the last one is not all in the file.
+    assert_eq!(told(&mut space, 5 * 256 - 1, 1, 10), [(768, 256), (512, 256)]);
+    assert_eq!(told(&mut space, 5 * 256, 0, 10), [(1024, 256), (256, 256)]);
+    assert_eq!(told(&mut space, 5 * 256, 0, 10), []);
+    // The rest of the first chunk is too short for the second of these: it lies in the next chunk.
+    let half = CHUNK_PAGES / 2;
+    let first = space.give_extent(&nothing, half).expect("an extent");
+    let second = space.give_extent(&nothing, half).expect("an extent");
+    assert_eq!((first, second), (PageNo(256), PageNo(CHUNK_PAGES)));
+    let file_pages = CHUNK_PAGES + half + 256;
+    assert_eq!(told(&mut space, file_pages, 0, 1), [(CHUNK_PAGES + half, 256)]);
+    space.unpin(second, half);
+    let last = CHUNK_PAGES + half - 256;
+    assert_eq!(told(&mut space, file_pages, 0, 2), [(last, 256), (last - 256, 256)]);
+    // It is used again, and told again when it is free again.
+    let again = space.give_extent(&nothing, half).expect("an extent");
+    assert_eq!(again, second);
+    space.unpin(again, half);
+    assert_eq!(told(&mut space, file_pages, 0, 2), [(last, 256), (last - 256, 256)]);
+}
