@@ -79,6 +79,9 @@ type VerifyReport struct {
 	Documents   uint64 `nyro:"documents"`
 	Blocks      uint64 `nyro:"blocks"`
 	Extents     uint64 `nyro:"extents"`
+	Runs        uint64 `nyro:"runs"`
+	RunEntries  uint64 `nyro:"run_entries"`
+	Keyspaces   uint64 `nyro:"keyspaces"`
 	Commit      uint64 `nyro:"commit"`
 }
 

@@ -101,6 +101,8 @@ type Stats struct {
 	PageBytesWritten uint64 `nyro:"page_bytes_written"`
 	// BlockBytesWritten: bytes of record blocks and large documents written by commits, through checkpoints.
 	BlockBytesWritten uint64 `nyro:"block_bytes_written"`
+	// RunBytesWritten: bytes of runs of the sorted index written by checkpoints: flushed and merged.
+	RunBytesWritten uint64 `nyro:"run_bytes_written"`
 	// RelocatedBytes: bytes of records moved so that half-empty blocks became free. By BlockBytesWritten it is the price of the space bound.
 	RelocatedBytes uint64 `nyro:"relocated_bytes"`
 	// PunchedBytes: bytes inside the file whose space was given back to the file system.

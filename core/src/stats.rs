@@ -5,6 +5,7 @@ use crate::engine::state::State;
 use crate::engine::Engine;
 use crate::file::page::PAGE_BYTES;
 use crate::meter::Latency;
+use crate::sorted::memtable::Memtable;
 use crate::sync::{Arc, Ordering};
 use serde::Serialize;
 use std::time::Duration;
@@ -95,6 +96,9 @@ pub struct Stats {
     pub page_bytes_written: u64,
     /// Bytes of record blocks and large documents written by commits, through checkpoints.
     pub block_bytes_written: u64,
+    /// Bytes of runs of the sorted index written by checkpoints: flushed and merged. By the bytes of keys and values put
+    /// it is the write amplification of keyspaces, the log not counted.
+    pub run_bytes_written: u64,
     /// Bytes of records moved so that half-empty blocks became free. By `block_bytes_written` it is the price of
     /// the space bound.
     pub relocated_bytes: u64,
@@ -179,6 +183,7 @@ impl Stats {
             log_bytes_written: log.map_or(0, |log| log.counters().appended_bytes),
             page_bytes_written: get(&counters.page_bytes_written),
             block_bytes_written: get(&counters.block_bytes_written),
+            run_bytes_written: get(&counters.run_bytes_written),
             relocated_bytes: get(&counters.relocated_bytes),
             punched_bytes: get(&counters.punched_bytes),
             reclaim_pending: engine.reclaim.lock().pending,
@@ -206,11 +211,22 @@ fn pinned(engine: &Engine, current: &State) -> (u64, u64) {
         Arc::ptr_eq(delta, &current.active) || current.frozen.as_ref().is_some_and(|frozen| Arc::ptr_eq(frozen, delta))
     };
     let mut counted: Vec<Arc<Delta>> = Vec::new();
+    let is_current_keys = |keys: &Arc<Memtable>| {
+        let current = [Some(&current.sorted.active), current.sorted.frozen.as_ref()];
+        current.into_iter().flatten().any(|other| Arc::ptr_eq(other, keys))
+    };
+    let mut counted_keys: Vec<Arc<Memtable>> = Vec::new();
     for state in engine.published.older() {
         for delta in [Some(&state.active), state.frozen.as_ref()].into_iter().flatten() {
             if !is_current(delta) && !counted.iter().any(|other| Arc::ptr_eq(other, delta)) {
                 memory += delta.bytes();
                 counted.push(delta.clone());
+            }
+        }
+        for keys in [Some(&state.sorted.active), state.sorted.frozen.as_ref()].into_iter().flatten() {
+            if !is_current_keys(keys) && !counted_keys.iter().any(|other| Arc::ptr_eq(other, keys)) {
+                memory += keys.bytes();
+                counted_keys.push(keys.clone());
             }
         }
     }

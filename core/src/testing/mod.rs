@@ -63,7 +63,7 @@ impl Default for TestConfig {
             segment_bytes: 8192,
             reclaim_bytes: 4096,
             slice_pages: 6,
-            shape: (8, 64 << 10),
+            shape: (4, 24 << 10),
         }
     }
 }

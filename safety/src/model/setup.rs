@@ -14,13 +14,14 @@ pub struct Setup {
     pub segment_bytes: u64,
     pub reclaim_bytes: u64,
     pub slice_pages: u64,
+    pub shape: (u32, u64),
     /// Operations between two steps of the background work; 0 for none but when a writer has to wait.
     pub step_every: u32,
 }
 
 impl Default for Setup {
     fn default() -> Setup {
-        let TestConfig { region_pages, segment_bytes, reclaim_bytes, slice_pages, .. } = TestConfig::default();
+        let TestConfig { region_pages, segment_bytes, reclaim_bytes, slice_pages, shape, .. } = TestConfig::default();
         Setup {
             durability: Durability::Sync,
             cache_bytes: 16 << 20,
@@ -30,6 +31,7 @@ impl Default for Setup {
             segment_bytes,
             reclaim_bytes,
             slice_pages,
+            shape,
             step_every: 10,
         }
     }
@@ -47,6 +49,7 @@ impl Setup {
             segment_bytes: *rng.pick(&[8 << 10, 16 << 10, 64 << 10, 256 << 10]),
             reclaim_bytes: *rng.pick(&[0, 4 << 10, 16 << 10, 1 << 20]),
             slice_pages: *rng.pick(&[1, 6, 100, 1 << 16]),
+            shape: (*rng.pick(&[2, 4, 16, 256]), *rng.pick(&[0, 24 << 10, 256 << 10])),
             step_every: *rng.pick(&[0, 1, 10, 100]),
         }
     }
@@ -70,6 +73,7 @@ impl Setup {
             segment_bytes: self.segment_bytes,
             reclaim_bytes: self.reclaim_bytes,
             slice_pages: self.slice_pages,
+            shape: self.shape,
         }
     }
 
@@ -85,6 +89,7 @@ impl Setup {
             Setup { segment_bytes: plain.segment_bytes, ..self.clone() },
             Setup { reclaim_bytes: plain.reclaim_bytes, ..self.clone() },
             Setup { slice_pages: plain.slice_pages, ..self.clone() },
+            Setup { shape: plain.shape, ..self.clone() },
             Setup { step_every: plain.step_every, ..self.clone() },
         ];
         all.into_iter().filter(|setup| setup != self).collect()

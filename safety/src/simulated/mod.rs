@@ -47,6 +47,8 @@ pub static CRASH: Lane = Lane {
             ("bytes moved", 100_000),
             ("left to reclaim", 1),
             ("waves", 2),
+            ("ranges", 100),
+            ("bytes of runs", 1 << 20),
         ])
     },
 };
@@ -89,6 +91,8 @@ fn parameters(index: u64, seed: u64) -> Parameters {
         3 => Parameters { shape: Shape::Waves, ..base },
         4 => Parameters { durability: Durability::Interval(5), ..base },
         5 => Parameters { shape: Shape::Churn, ..base },
+        7 => Parameters { shape: Shape::Keys, ..base },
+        9 => Parameters { shape: Shape::Keys, tight: true, ..base },
         _ => base,
     }
 }
@@ -109,6 +113,7 @@ fn crash(index: u64, seed: u64, tally: &mut Tally) {
     let stride = match p.shape {
         Shape::Mixed => 1,
         Shape::Waves | Shape::Churn => 4,
+        Shape::Keys => 2,
     };
     let random = if tally.short { 3 } else { 9 };
     cut::everywhere(&p, &run, Cutting { stride, random, nest: None }, tally);

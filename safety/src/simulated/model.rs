@@ -8,14 +8,18 @@
 use nyro::testing::Rng;
 use nyro::{doc, Database, Document, Error, Id, RawDocument, RawDocumentBuf, Result, Snapshot, Transaction};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// The documents of a collection, as bytes.
 pub type Documents = BTreeMap<Id, Arc<[u8]>>;
 
-/// The whole content of a database.
+/// The keys of a keyspace with their values.
+pub type Keys = BTreeMap<Vec<u8>, Arc<[u8]>>;
+
+/// The whole content of a database: collections, keyspaces.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Model(pub BTreeMap<String, Arc<Documents>>);
+pub struct Model(pub BTreeMap<String, Arc<Documents>>, pub BTreeMap<String, Arc<Keys>>);
 
 /// One change that a commit makes.
 #[derive(Debug, Clone)]
@@ -25,6 +29,18 @@ pub enum Change {
     Create(String),
     Rename(String, String),
     Drop(String),
+    KeyPut { to: String, key: Vec<u8>, value: Vec<u8> },
+    KeyDelete { from: String, key: Vec<u8> },
+    /// Up to before the second key, or to the end.
+    KeyRange { from: String, start: Vec<u8>, end: Option<Vec<u8>> },
+    KeyClear(String),
+    KeyDrop(String),
+}
+
+type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+fn bounds(start: &[u8], end: Option<&Vec<u8>>) -> Bounds {
+    (Bound::Included(start.to_vec()), end.map_or(Bound::Unbounded, |end| Bound::Excluded(end.clone())))
 }
 
 /// Which calls make the changes.
@@ -71,6 +87,26 @@ impl Model {
             Change::Drop(name) => {
                 self.0.remove(name);
             }
+            Change::KeyPut { to, key, value } => {
+                let keys = Arc::make_mut(self.1.entry(to.clone()).or_default());
+                keys.insert(key.clone(), value.as_slice().into());
+            }
+            // The first write to a keyspace makes it, whatever it writes.
+            Change::KeyDelete { from, key } => {
+                Arc::make_mut(self.1.entry(from.clone()).or_default()).remove(key);
+            }
+            Change::KeyRange { from, start, end } => {
+                let keys = Arc::make_mut(self.1.entry(from.clone()).or_default());
+                keys.retain(|key, _| key < start || end.as_ref().is_some_and(|end| key >= end));
+            }
+            Change::KeyClear(name) => {
+                if let Some(keys) = self.1.get_mut(name) {
+                    *keys = Arc::default();
+                }
+            }
+            Change::KeyDrop(name) => {
+                self.1.remove(name);
+            }
         }
     }
 
@@ -111,6 +147,18 @@ impl Model {
                 (None, None) => {}
             }
         }
+        for name in self.1.keys().chain(found.1.keys().filter(|name| !self.1.contains_key(*name))) {
+            let keys = |model: &Model| model.1.get(name).cloned().unwrap_or_default();
+            let (expected, got) = (keys(self), keys(found));
+            let there = (self.1.contains_key(name), found.1.contains_key(name));
+            let missing: Vec<_> = expected.keys().filter(|key| !got.contains_key(*key)).take(5).collect();
+            let more: Vec<_> = got.keys().filter(|key| !expected.contains_key(*key)).take(5).collect();
+            let other: Vec<_> = expected.iter().filter(|(key, v)| got.get(*key).is_some_and(|g| g != *v)).collect();
+            let other: Vec<_> = other.iter().map(|(key, _)| key).take(5).collect();
+            if there.0 != there.1 || expected != got {
+                text += &format!(" keyspace {name} {there:?}: missing {missing:?}, too many {more:?}, other {other:?};");
+            }
+        }
         text
     }
 }
@@ -124,6 +172,13 @@ pub fn contents(db: &Database) -> Result<Model> {
         for (id, bytes) in documents.iter() {
             let same = collection.get_raw_with(id, |document| document.as_bytes() == &bytes[..])?;
             assert_eq!(same, Some(true), "{name} {id}: the scan finds it, get does not");
+        }
+    }
+    for (name, keys) in &found.1 {
+        let keyspace = db.keyspace(name);
+        for (key, value) in keys.iter() {
+            let got = keyspace.get(key)?;
+            assert_eq!(got.as_deref(), Some(&value[..]), "{name} {key:?}: the range has it, get does not");
         }
     }
     Ok(found)
@@ -148,6 +203,22 @@ pub fn contents_of(snapshot: &Snapshot) -> Result<Model> {
             assert!(collection.get_raw(&id)?.is_none(), "{name} {id}: get finds it, the scan does not");
         }
         found.0.insert(name, Arc::new(documents));
+    }
+    for name in snapshot.keyspace_names()? {
+        let keyspace = snapshot.keyspace(&name)?;
+        let keys: Result<Vec<(Vec<u8>, Vec<u8>)>> = keyspace.iter()?.collect();
+        let keys = keys?;
+        let mut back = keyspace.iter()?.rev();
+        for (key, value) in keys.iter().rev() {
+            assert_eq!(back.next().transpose()?.as_ref(), Some(&(key.clone(), value.clone())), "{name} backward");
+            assert_eq!(keyspace.get(key)?.as_ref(), Some(value), "{name} {key:?}");
+        }
+        assert!(back.next().transpose()?.is_none(), "{name} backward has more keys");
+        for key in (0..60u8).step_by(7).map(|n| vec![b'k', n]).filter(|key| keys.iter().all(|(k, _)| k != key)) {
+            assert!(keyspace.get(&key)?.is_none(), "{name} {key:?}: get finds it, the range does not");
+        }
+        let keys = keys.into_iter().map(|(key, value)| (key, value.into())).collect();
+        found.1.insert(name, Arc::new(keys));
     }
     Ok(found)
 }
@@ -221,6 +292,24 @@ fn apply_all(tx: &Transaction<'_>, changes: &[Change]) -> Result<()> {
             Change::Create(name) => tx.create_collection(name)?,
             Change::Rename(from, to) => tx.rename_collection(from, to)?,
             Change::Drop(name) => drop(tx.drop_collection(name)?),
+            Change::KeyPut { to, key, value } => {
+                let keyspace = tx.keyspace(to);
+                keyspace.put(key, value)?;
+                assert_eq!(keyspace.get(key)?.as_ref(), Some(value), "{to} {key:?} in its own transaction");
+            }
+            Change::KeyDelete { from, key } => {
+                let keyspace = tx.keyspace(from);
+                keyspace.delete(key)?;
+                assert_eq!(keyspace.get(key)?, None, "{from} {key:?} in its own transaction");
+            }
+            Change::KeyRange { from, start, end } => {
+                let keyspace = tx.keyspace(from);
+                keyspace.delete_range(bounds(start, end.as_ref()))?;
+                let left = keyspace.range(bounds(start, end.as_ref()), false)?.next().transpose()?;
+                assert_eq!(left, None, "{from} in its own transaction");
+            }
+            Change::KeyClear(name) => tx.keyspace(name).clear()?,
+            Change::KeyDrop(name) => drop(tx.drop_keyspace(name)?),
         }
     }
     Ok(())
@@ -242,6 +331,11 @@ fn execute_one(db: &Database, before: &Model, change: &Change, strict: bool) -> 
         Change::Create(name) => db.create_collection(name)?,
         Change::Rename(from, to) => db.rename_collection(from, to)?,
         Change::Drop(name) => assert_eq!(db.drop_collection(name)?, before.0.contains_key(name)),
+        Change::KeyPut { to, key, value } => db.keyspace(to).put(key, value)?,
+        Change::KeyDelete { from, key } => db.keyspace(from).delete(key)?,
+        Change::KeyRange { from, start, end } => db.keyspace(from).delete_range(bounds(start, end.as_ref()))?,
+        Change::KeyClear(name) => db.keyspace(name).clear()?,
+        Change::KeyDrop(name) => assert_eq!(db.drop_keyspace(name)?, before.1.contains_key(name)),
     }
     Ok(())
 }

@@ -30,6 +30,9 @@ pub enum Shape {
     /// A collection of some two hundred documents whose records are updated and deleted again and again, so
     /// that blocks are half empty and their records move.
     Churn,
+    /// Keyspaces beside some documents: keys put, deleted one by one and by the range, values large and small, cleared
+    /// and dropped, so that runs are flushed and merged over several levels.
+    Keys,
 }
 
 /// A run's parameters.
@@ -67,6 +70,10 @@ pub struct Counts {
     pub busy_checkpoints: u64,
     pub large: u64,
     pub drops: u64,
+    /// Ranges of keys that were deleted.
+    pub ranges: u64,
+    /// Bytes of runs that were written.
+    pub run_bytes: u64,
     pub renames: u64,
     pub reopenings: u64,
     /// Snapshots read again in full after two more checkpoints.
@@ -89,6 +96,8 @@ impl Counts {
         tally.count("busy checkpoints", self.busy_checkpoints);
         tally.count("large documents", self.large);
         tally.count("drops", self.drops);
+        tally.count("ranges", self.ranges);
+        tally.count("bytes of runs", self.run_bytes);
         tally.count("renames", self.renames);
         tally.count("reopenings", self.reopenings);
         tally.count("snapshots", self.snapshots);
@@ -258,6 +267,9 @@ impl Core {
         if self.shape == Shape::Churn && self.rng.below(8) > 0 {
             return self.plan_of_churn();
         }
+        if self.shape == Shape::Keys && self.rng.below(8) > 0 {
+            return self.plan_of_keys();
+        }
         let how = *self.rng.pick(&[How::One, How::One, How::Strict, How::Transaction, How::Many, How::Ahead]);
         // Where a commit counts without its sync, a ticket that fails takes nothing back.
         let how = if how == How::Ahead && self.durability != Durability::Sync { How::One } else { how };
@@ -287,6 +299,66 @@ impl Core {
             return Plan { how: How::One, changes: vec![self.put()] };
         }
         Plan { how, changes }
+    }
+
+    fn key(&mut self) -> Vec<u8> {
+        match self.rng.below(12) {
+            0 => vec![b'k', self.rng.below(60) as u8],
+            1 => [&b"long "[..], &[b'x'; 280], &[self.rng.below(20) as u8]].concat(),
+            2 => vec![0; self.rng.below(4) as usize],
+            _ => (self.rng.below(400).wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_be_bytes().to_vec(),
+        }
+    }
+
+    fn change_of_keys(&mut self) -> Change {
+        let name = (*self.rng.pick(&["keys", "more keys"])).to_owned();
+        match self.rng.below(60) {
+            0 => Change::KeyClear(name),
+            1 if self.model.1.contains_key(&name) => {
+                self.counts.drops += 1;
+                Change::KeyDrop(name)
+            }
+            2..=5 => {
+                let (a, b) = (self.key(), self.key());
+                let (start, end) = if a <= b { (a, b) } else { (b, a) };
+                self.counts.ranges += 1;
+                Change::KeyRange { from: name, start, end: (self.rng.below(5) > 0).then_some(end) }
+            }
+            6..=18 => Change::KeyDelete { from: name, key: self.key() },
+            _ => {
+                let bytes = match self.rng.below(30) {
+                    0 => 4000 + self.rng.below(9000),
+                    1 => 300 + self.rng.below(900),
+                    _ => self.rng.below(60),
+                };
+                self.counts.large += u64::from(bytes > 8192);
+                self.version += 1;
+                let value = self.version.to_be_bytes().repeat(bytes as usize / 8 + 1);
+                Change::KeyPut { to: name, key: self.key(), value }
+            }
+        }
+    }
+
+    /// One change of a keyspace, or many in a transaction, documents among them.
+    fn plan_of_keys(&mut self) -> Plan {
+        if self.rng.below(3) == 0 {
+            return Plan { how: How::One, changes: vec![self.change_of_keys()] };
+        }
+        let mut changes = Vec::new();
+        let mut model = self.model.clone();
+        for _ in 0..5 + self.rng.below(60) {
+            let change = match self.rng.below(20) {
+                0 => self.put(),
+                _ => self.change_of_keys(),
+            };
+            // Dropped in the same transaction, it is not there to be dropped again.
+            if matches!(&change, Change::KeyDrop(name) if !model.1.contains_key(name)) {
+                continue;
+            }
+            model.apply(&change);
+            changes.push(change);
+        }
+        Plan { how: How::Transaction, changes }
     }
 
     /// Changes a share of the documents of a collection, anywhere in it; now and then drops it.
@@ -606,6 +678,7 @@ impl Session {
         let mut core = self.core.lock().unwrap();
         core.counts.checkpoints += stats.checkpoints;
         core.counts.moved += stats.relocated_bytes;
+        core.counts.run_bytes += stats.run_bytes_written;
         core.counts.reopenings += 1;
         self.watch.rules().let_go_of_all();
         core.look(stats.checkpoints)

@@ -52,6 +52,12 @@ class VerifyReport:
     """Record blocks."""
     extents: int
     """Large documents outside of blocks."""
+    runs: int
+    """Runs of the sorted index."""
+    run_entries: int
+    """Keys in them, each run's by itself, and tombstones."""
+    keyspaces: int
+    """Keyspaces."""
     commit: int
     """The last commit."""
 
@@ -221,6 +227,8 @@ class Stats:
     """Bytes of pages written by checkpoints."""
     block_bytes_written: int
     """Bytes of record blocks and large documents written by commits, through checkpoints."""
+    run_bytes_written: int
+    """Bytes of runs of the sorted index written by checkpoints: flushed and merged."""
     relocated_bytes: int
     """Bytes of records moved so that half-empty blocks became free. By ``block_bytes_written`` it is the price of the
     space bound."""
