@@ -33,6 +33,15 @@ fn main() -> Result<()> {
         Ok(())
     })?;
 
+    // A keyspace: keys and values are bytes, in the order of the keys.
+    let scores = db.keyspace("scores");
+    for (name, score) in [("ada", 36), ("alan", 41), ("grace", 85)] {
+        scores.put(name, i32::to_string(&score))?;
+    }
+    scores.delete_range("b"..)?;
+    let (name, score) = scores.last()?.expect("two are left");
+    println!("{}: {}", String::from_utf8_lossy(&name), String::from_utf8_lossy(&score));
+
     // A snapshot stays as it is, whatever is written after it.
     let before = db.snapshot()?;
     users.delete(1)?;

@@ -148,6 +148,10 @@ pub struct Summary {
     pub seen_pages: u64,
     /// Pages of dropped collections are left to free.
     pub dropped_left: bool,
+    /// Runs are left to merge.
+    pub runs_left: bool,
+    /// Bytes of the runs that were written.
+    pub run_bytes: u64,
 }
 
 impl Engine {
@@ -403,14 +407,15 @@ impl Engine {
         let Done { meta, outcome, retired } = done;
         let Outcome { adopted, discarded, reclaimed, dropped_left, levels, runs_left, run_bytes, .. } = outcome;
         self.counters.run_bytes_written.fetch_add(run_bytes, Ordering::Relaxed);
-        let dropped_left = dropped_left || runs_left;
         let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
-        self.note_reclaimed(&reclaimed, dropped_left, written, &meta, order);
+        self.note_reclaimed(&reclaimed, dropped_left || runs_left, written, &meta, order);
         let summary = Summary {
             next: reclaimed.next,
             moved_bytes: reclaimed.bytes,
             seen_pages: reclaimed.seen_pages,
             dropped_left,
+            runs_left,
+            run_bytes,
         };
         self.counters.block_bytes_written.fetch_add(written, Ordering::Relaxed);
         let mut moved = reclaimed.moved;

@@ -19,6 +19,9 @@ use crate::control::{Control, Progress};
 use crate::error::{Error, Result};
 use crate::file::page::{PageNo, PAGE_BYTES};
 
+/// How often all runs may be merged before the call ends whatever writers do.
+const MERGES: u64 = 8;
+
 /// How often everything moves where free space is in runs too short to be of use.
 const SHAKES: usize = 2;
 
@@ -59,16 +62,25 @@ impl Engine {
 
     fn merge_all(&self, until: u64, control: &mut Control<'_>, report: &mut CompactReport) -> Result<()> {
         let (mut from, mut seen) = (Position::default(), 0);
+        let mut all_blocks = false;
+        // Each key goes down level by level; what writers add meanwhile is not this call's business.
+        let levels = self.levels_of(&self.meta.lock().clone())?;
+        let mut run_bytes =
+            levels.runs().map(|run| run.bytes).sum::<u64>().saturating_mul(MERGES) + self.config.shape.base_bytes;
+        drop(levels);
         loop {
             let total = self.meta.lock().block_pages;
             self.step(control, Progress::new("merging blocks", seen.min(total), total, "pages"))?;
+            let until = if all_blocks { 1 } else { until };
             let order = Order { force: true, goal: Some(Goal::Merge), from, until, ..Order::default() };
             let done = self.checkpoint_as(order)?.unwrap_or_default();
             report.moved_bytes += done.moved_bytes;
             seen += done.seen_pages;
+            run_bytes = run_bytes.saturating_sub(done.run_bytes);
             match done.next {
                 Some(next) => from = next,
                 None if done.dropped_left => {}
+                None if done.runs_left && run_bytes > 0 => all_blocks = true,
                 None => return Ok(()),
             }
         }

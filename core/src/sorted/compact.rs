@@ -185,9 +185,11 @@ impl<'a> Change<'a> {
 
     /// Writes the runs that have a page at `cut` or beyond anew, and what large values lie there.
     pub fn evacuate<S: RunSink>(&mut self, sink: &mut S, cut: PageNo) -> Result<()> {
-        let beyond: Vec<Arc<Run>> =
-            self.levels.runs().filter(|run| run.large || run.page.0 + run.pages() > cut.0).cloned().collect();
-        for run in beyond {
+        let runs: Vec<Arc<Run>> = self.levels.runs().cloned().collect();
+        for run in runs {
+            if run.page.0 + run.pages() <= cut.0 && !has_values_beyond(sink.table(), &run, cut)? {
+                continue;
+            }
             let (level, set) = (run.level, run.set);
             self.merge(sink, Job { sources: vec![vec![run]], level, set }, true, Some(cut))?;
         }
@@ -489,6 +491,23 @@ fn is_wholly(run: &Run, dropped: &IntSet<u32>) -> bool {
     let (first, last) = (tree_of(&run.first.bytes), tree_of(&run.last.bytes));
     let last = if run.open_end && run.last.bytes.len() == TREE_BYTES { last.saturating_sub(1) } else { last };
     first == last && dropped.contains(&first)
+}
+
+/// True if a run names a large value at this page or beyond.
+fn has_values_beyond(pages: &Pages, run: &Run, cut: PageNo) -> Result<bool> {
+    if !run.large {
+        return Ok(false);
+    }
+    let tail = run.tail(pages)?;
+    for at in 0..tail.leaves() {
+        let leaf = run.leaf(pages, &tail, at)?;
+        for index in 0..leaf.len() {
+            if matches!(leaf.entry(index)?.cell, Cell::Large { page, .. } if page >= cut) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// A cell that is not a value of the leaf.

@@ -566,8 +566,13 @@ impl Session {
     /// Runs up to `steps` steps; `handle` decides about errors.
     pub fn run(&mut self, steps: usize, mut handle: impl FnMut(&mut Session, Error) -> bool) {
         for _ in 0..steps {
-            let step = self.core.lock().unwrap().next_step();
-            if let Err(e) = self.take(step.clone()) {
+            // A step is planned from what there is, which a reopening after an unknown outcome tells.
+            let opened = if self.db.is_none() { self.reopen() } else { Ok(()) };
+            let taken = opened.and_then(|()| {
+                let step = self.core.lock().unwrap().next_step();
+                self.take(step)
+            });
+            if let Err(e) = taken {
                 if !handle(self, e) {
                     return;
                 }
@@ -594,9 +599,6 @@ impl Session {
     }
 
     fn take(&mut self, step: Step) -> Result<()> {
-        if self.db.is_none() {
-            self.reopen()?;
-        }
         let db = self.db();
         self.env.advance(Duration::from_millis(3));
         match step {
