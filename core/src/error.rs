@@ -63,6 +63,8 @@ pub struct Damage {
     pub expected: u64,
     /// The value that was found.
     pub got: u64,
+    /// The run of the sorted index that it belongs to, where it is part of one.
+    pub run: Option<u64>,
 }
 
 /// Everything that can go wrong, with the data that shows it.
@@ -366,7 +368,7 @@ impl Error {
 
     /// Damage found in the file.
     pub(crate) fn corrupt(what: &'static str, page: u64, offset: u32, expected: u64, got: u64) -> Error {
-        Error::Corrupt(Damage { what, page, offset, expected, got })
+        Error::Corrupt(Damage { what, page, offset, expected, got, run: None })
     }
 }
 
@@ -454,6 +456,12 @@ impl fmt::Display for Error {
             Error::UnknownFormat { version, known, features } => write!(
                 f,
                 "the file has format version {version} (features {features:#x}) and this program knows up to {known}; use a newer NyroDB"
+            ),
+            Error::Corrupt(d @ Damage { run: Some(run), .. }) => write!(
+                f,
+                "corrupt {} in run {run} at page {} offset {}: expected {:#x}, got {:#x}; restore from a backup, or \
+                 copy what can still be read",
+                d.what, d.page, d.offset, d.expected, d.got
             ),
             Error::Corrupt(d) => write!(
                 f,

@@ -128,6 +128,10 @@ impl LeafBuilder {
 
     /// Adds an entry, if the leaf keeps within `order` with it.
     pub fn push(&mut self, key: &[u8], cell: Cell<'_>, order: u8) -> bool {
+        // A place has 16 bits.
+        if order > MAX_SHARED_ORDER && !self.is_empty() {
+            return false;
+        }
         let (prefix, size) = match self.first() {
             None => (key.len(), 0),
             Some(first) => match search::common(first, key).min(self.prefix) {
@@ -402,6 +406,8 @@ mod tests {
             assert_eq!(builder.finish(&mut bytes), order);
             let leaf = Leaf::open(&bytes, PageNo(1)).expect("whole");
             assert_eq!(leaf.get(&key).expect("whole"), Some(Cell::Value(&value[..])));
+            assert!(builder.push(&key, Cell::Value(&value), order));
+            assert!(order < MAX_ORDER || !builder.push(&[8], Cell::Deleted, order), "a place has 16 bits");
         }
         let mut builder = LeafBuilder::default();
         let pushed = (0u32..1000).take_while(|n| builder.push(&n.to_be_bytes(), Cell::Value(&[0; 100]), 0)).count();

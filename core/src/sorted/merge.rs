@@ -18,7 +18,7 @@ use super::cell::Cell;
 use super::leaf::Leaf;
 use super::levels::{Levels, List};
 use super::memtable::{Memtable, Version, Walk};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::file::pages::Pages;
 use std::cmp::Ordering;
 
@@ -103,6 +103,23 @@ impl Source {
     /// Goes to the first key not below `key` (`after`: above it); backward, to the last one below it (`after`: not
     /// above it).
     fn seek(&mut self, view: &View<'_>, tree: u32, key: &[u8], after: bool, back: bool) -> Result<()> {
+        let sought = self.seek_unnamed(view, tree, key, after, back);
+        sought.map_err(|e| self.name(view, e))
+    }
+
+    /// Puts the run into an error.
+    #[cold]
+    fn name(&self, view: &View<'_>, e: Error) -> Error {
+        match &self.place {
+            Place::Runs { list, run, .. } => match list_of(view.levels, *list).runs().get(*run) {
+                Some(run) => run.name(e),
+                None => e,
+            },
+            Place::Memtable { .. } => e,
+        }
+    }
+
+    fn seek_unnamed(&mut self, view: &View<'_>, tree: u32, key: &[u8], after: bool, back: bool) -> Result<()> {
         match &mut self.place {
             Place::Memtable { which, walk, .. } => {
                 let Some(memtable) = view.memtables[*which] else { return Ok(()) };
@@ -141,6 +158,11 @@ impl Source {
 
     /// The next item.
     fn step(&mut self, view: &View<'_>, tree: u32, back: bool) -> Result<()> {
+        let stepped = self.step_unnamed(view, tree, back);
+        stepped.map_err(|e| self.name(view, e))
+    }
+
+    fn step_unnamed(&mut self, view: &View<'_>, tree: u32, back: bool) -> Result<()> {
         match &mut self.place {
             Place::Memtable { which, walk, version } => {
                 let memtable = view.memtables[*which];
@@ -235,7 +257,7 @@ impl Source {
             Place::Runs { list, run, leaf, entry, .. } => {
                 let found = &list_of(view.levels, *list).runs()[*run];
                 let opened = found.leaf(view.pages, &found.tail(view.pages)?, *leaf)?;
-                Ok(opened.entry(*entry)?.cell)
+                Ok(opened.entry(*entry).map_err(|e| found.name(e))?.cell)
             }
         }
     }

@@ -9,10 +9,11 @@
 //! the last key of its run, or their first [`FENCE_BYTES`] bytes; where these do not decide, the tail has the whole
 //! keys.
 
+use super::cell::Cell;
 use super::filter::FilterHash;
 use super::leaf::Leaf;
 use super::tail::Tail;
-use crate::error::{Error, Result};
+use crate::error::{Damage, Error, Result};
 use crate::file::page::{get_u16, get_u32, get_u48, get_u64, put_u16, put_u32, put_u48, put_u64, PageNo};
 use crate::file::pages::Pages;
 use std::cmp::Ordering;
@@ -203,7 +204,7 @@ impl Run {
     #[inline]
     pub fn tail<'p>(&self, pages: &'p Pages) -> Result<Tail<'p>> {
         let page = self.tail_page();
-        Tail::open(pages.extent(page)?, page).map_err(|e| self.name(e))
+        pages.extent(page).and_then(|bytes| Tail::open(bytes, page)).map_err(|e| self.name(e))
     }
 
     /// Leaf `at` by its tail.
@@ -211,15 +212,20 @@ impl Run {
     pub fn leaf<'p>(&self, pages: &'p Pages, tail: &Tail<'p>, at: usize) -> Result<Leaf<'p>> {
         if at >= tail.leaves() || tail.place(at) >= self.leaf_pages.into() {
             let expected = self.leaf_pages.into();
-            return Err(Error::corrupt("tail of a run (place of a leaf)", self.tail_page().0, 0, expected, at as u64));
+            let bad = Error::corrupt("tail of a run (place of a leaf)", self.tail_page().0, 0, expected, at as u64);
+            return Err(self.name(bad));
         }
         let page = PageNo(self.page.0 + tail.place(at));
-        Leaf::open(pages.leaf(page)?, page)
+        pages.leaf(page).and_then(|bytes| Leaf::open(bytes, page)).map_err(|e| self.name(e))
     }
 
-    /// Puts the number of the run into an error that names a page of it.
+    /// Puts the number of the run into an error about a page of it.
+    #[cold]
     pub fn name(&self, e: Error) -> Error {
-        e
+        match e {
+            Error::Corrupt(damage) => Error::Corrupt(Damage { run: damage.run.or(Some(self.number)), ..damage }),
+            other => other,
+        }
     }
 
     /// How its first key compares with `key`.
@@ -227,7 +233,7 @@ impl Run {
     pub fn compare_first(&self, pages: &Pages, key: &[u8]) -> Result<Ordering> {
         match self.first.compare(key) {
             Some(order) => Ok(order),
-            None => Ok(self.tail(pages)?.keys()?.0.cmp(key)),
+            None => Ok(self.tail(pages)?.keys().map_err(|e| self.name(e))?.0.cmp(key)),
         }
     }
 
@@ -236,7 +242,7 @@ impl Run {
     pub fn compare_last(&self, pages: &Pages, key: &[u8]) -> Result<Ordering> {
         match self.last.compare(key) {
             Some(order) => Ok(order),
-            None => Ok(self.tail(pages)?.keys()?.1.cmp(key)),
+            None => Ok(self.tail(pages)?.keys().map_err(|e| self.name(e))?.1.cmp(key)),
         }
     }
 
@@ -245,14 +251,19 @@ impl Run {
         if !self.ranges {
             return Ok(None);
         }
-        let ranges = self.tail(pages)?.ranges()?;
+        let ranges = self.tail(pages)?.ranges().map_err(|e| self.name(e))?;
         let after = ranges.partition_point(|(start, _)| *start <= key);
         Ok(after.checked_sub(1).map(|at| ranges[at]).filter(|(_, end)| key < *end))
     }
 
     /// What the run has of a key.
     #[inline]
-    pub fn get<'p>(&self, pages: &'p Pages, key: &[u8], hash: FilterHash) -> Result<Option<super::cell::Cell<'p>>> {
+    pub fn get<'p>(&self, pages: &'p Pages, key: &[u8], hash: FilterHash) -> Result<Option<Cell<'p>>> {
+        self.look(pages, key, hash).map_err(|e| self.name(e))
+    }
+
+    #[inline]
+    fn look<'p>(&self, pages: &'p Pages, key: &[u8], hash: FilterHash) -> Result<Option<Cell<'p>>> {
         let tail = self.tail(pages)?;
         if !tail.may_hold(hash)? || tail.leaves() == 0 {
             return Ok(None);

@@ -486,7 +486,7 @@ fn a_file_that_another_process_has_open_is_refused_with_its_process_and_user() {
 fn the_numbers_of_errors_are_stable() {
     let io = || Arc::new(std::io::Error::other("x"));
     let name = || "x".to_owned();
-    let damage = nyro::Damage { what: "x", page: 1, offset: 2, expected: 3, got: 4 };
+    let damage = nyro::Damage { what: "x", page: 1, offset: 2, expected: 3, got: 4, run: None };
     let table = [
         (Error::InvalidArgument(name()), 101, ErrorKind::InvalidArgument),
         (Error::InvalidName(name()), 102, ErrorKind::InvalidArgument),

@@ -1,7 +1,7 @@
 //! Random operations on keyspaces, each answer as a `BTreeMap` gives it, through flushes, merges, reopenings.
 
 use nyro::testing::{self, Disk, Rng, SimDisk, SimEnv, SimOptions, TestConfig};
-use nyro::{Database, Error, Keyspace, Options, Result, SnapshotKeyspace};
+use nyro::{Database, Error, Keyspace, Options, ReadMode, Result, SnapshotKeyspace};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
-fn open(disk: &SimDisk) -> Result<Database> {
-    let options = Options { cache_bytes: 1 << 20, log_max_bytes: 1 << 20, ..Options::default() };
+fn open(disk: &SimDisk, read_mode: ReadMode) -> Result<Database> {
+    let options = Options { cache_bytes: 1 << 20, log_max_bytes: 1 << 20, read_mode, ..Options::default() };
     let config = TestConfig { options, ..TestConfig::default() };
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     testing::open(disk, Arc::new(SimEnv::new(1)), "test.nyro", &config)
@@ -200,7 +200,8 @@ fn run(seed: u64, turns: u64, keys: u64) -> Result<()> {
     let mut rng = Rng::new(seed);
     let rng = &mut rng;
     let disk = SimDisk::new(SimOptions { file_capacity: 256 << 20, seed });
-    let mut db = open(&disk)?;
+    let mode = if seed % 2 == 0 { ReadMode::Mapped } else { ReadMode::Pread };
+    let mut db = open(&disk, mode)?;
     let names = ["a", "b", "c"];
     let mut maps: BTreeMap<&str, Map> = BTreeMap::new();
     let mut held: Vec<(SnapshotKeyspace, Map)> = Vec::new();
@@ -236,7 +237,7 @@ fn run(seed: u64, turns: u64, keys: u64) -> Result<()> {
                     0 => testing::abandon(db),
                     _ => db.close()?,
                 }
-                db = open(&disk)?;
+                db = open(&disk, mode)?;
             }
             13 => {
                 db.verify()?;
@@ -267,7 +268,7 @@ fn run(seed: u64, turns: u64, keys: u64) -> Result<()> {
         compare(&db.snapshot()?.keyspace(name)?, map, rng, keys)?;
     }
     db.close()?;
-    let db = open(&disk)?;
+    let db = open(&disk, mode)?;
     db.verify()?;
     for (name, map) in &maps {
         compare(&db.snapshot()?.keyspace(name)?, map, rng, keys)?;
@@ -275,9 +276,12 @@ fn run(seed: u64, turns: u64, keys: u64) -> Result<()> {
     db.close()
 }
 
+/// `NYRO_KEY_OPERATIONS=10000000` runs so many, with seeds of their own.
 #[test]
 fn keyspaces_answer_as_plain_ordered_maps_do() {
-    for seed in 0..8 {
-        run(seed, 6000, [60, 2000, 20_000][seed as usize % 3]).expect("works");
+    let wanted = std::env::var("NYRO_KEY_OPERATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000u64);
+    let turns = (wanted / 16).clamp(6250, 200_000);
+    for seed in 0..wanted.div_ceil(turns) {
+        run(seed, turns, [60, 2000, 20_000][seed as usize % 3]).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     }
 }

@@ -1,3 +1,140 @@
-//! Keyspaces beside a plain ordered map.
+//! Keyspaces: beside a plain ordered map; what they refuse; what damage to a run says.
 
 mod map;
+
+use nyro::testing::TempDir;
+use nyro::{doc, Database, Document, Durability, Error, Options, Result, MAX_KEYSPACE_KEY_BYTES};
+
+fn options() -> Options {
+    Options { durability: Durability::Manual, ..Options::default() }
+}
+
+#[test]
+fn what_is_out_of_range_is_refused_and_changes_nothing() -> Result<()> {
+    let db = Database::open_with(":memory:", Options { max_document_bytes: 100_000, ..options() })?;
+    let keys = db.keyspace("keys");
+    keys.put("a", "1")?;
+    let longest = vec![7; MAX_KEYSPACE_KEY_BYTES];
+    let (long, large) = (vec![7; MAX_KEYSPACE_KEY_BYTES + 1], vec![7; 100_001]);
+    let number = |result: Result<()>| result.map_err(|e| e.code());
+    assert_eq!(number(keys.put(&long, "1")), Err(211));
+    assert_eq!(number(keys.delete(&long)), Err(211));
+    assert_eq!(number(keys.get(&long).map(drop)), Err(211));
+    assert_eq!(number(keys.range(long..).map(drop)), Err(211));
+    assert_eq!(number(keys.put("b", &large)), Err(212));
+    assert_eq!(number(keys.delete_range("b".."a")), Err(101));
+    assert_eq!(number(keys.range("b".."a").map(drop)), Err(101));
+    let within = db.write(|tx| {
+        let keys = tx.keyspace("keys");
+        keys.put("b", "2")?;
+        assert_eq!(number(keys.put("c", &large)), Err(212));
+        assert_eq!(number(keys.range("b".."a", false).map(drop)), Err(101));
+        keys.delete("b")
+    });
+    assert_eq!(number(within), Ok(()));
+    assert_eq!(keys.iter()?.collect::<Result<Vec<_>>>()?, [(b"a".to_vec(), b"1".to_vec())]);
+
+    // The longest key, the largest value, the empty ones.
+    keys.put(&longest, &large[1..])?;
+    keys.put("", "")?;
+    db.checkpoint()?;
+    assert_eq!(keys.get(&longest)?.as_deref(), Some(&large[1..]));
+    assert_eq!(keys.get("")?.as_deref(), Some(&b""[..]));
+    assert_eq!(keys.iter()?.count(), 3);
+    assert_eq!(keys.range("a".."a")?.count(), 0);
+    db.verify()?;
+    db.close()
+}
+
+#[test]
+fn a_name_is_a_collection_or_a_keyspace_and_never_both() -> Result<()> {
+    let db = Database::open(":memory:")?;
+    db.collection::<Document>("users").put(&doc! { "_id": 1 })?;
+    db.keyspace("scores").put("a", "1")?;
+    let other = |result: Result<()>| matches!(result, Err(Error::OtherKind { .. }));
+    assert!(other(db.keyspace("users").put("a", "1")));
+    assert!(other(db.keyspace("users").get("a").map(drop)));
+    assert!(other(db.keyspace("users").iter().map(drop)));
+    assert!(other(db.keyspace("users").clear()));
+    assert!(other(db.drop_keyspace("users").map(drop)));
+    assert!(other(db.collection::<Document>("scores").put(&doc! { "_id": 1 }).map(drop)));
+    assert!(other(db.collection::<Document>("scores").get(1).map(drop)));
+    assert!(other(db.create_collection("scores")));
+    assert!(other(db.drop_collection("scores").map(drop)));
+    assert_eq!(db.rename_keyspace("scores", "users").map_err(|e| e.code()), Err(208));
+    assert_eq!((db.collection_names()?, db.keyspace_names()?), (vec!["users".to_owned()], vec!["scores".to_owned()]));
+    db.rename_keyspace("scores", "points")?;
+    assert_eq!(db.keyspace("points").get("a")?.as_deref(), Some(&b"1"[..]));
+    assert!(db.keyspace("scores").get("a")?.is_none());
+    // What was dropped leaves its name to either.
+    assert!(db.drop_keyspace("points")?);
+    db.create_collection("points")?;
+    assert_eq!(db.collection::<Document>("points").count_documents()?, 0);
+    db.close()
+}
+
+#[test]
+fn one_transaction_spans_collections_and_keyspaces_and_is_there_wholly_after_reopening() -> Result<()> {
+    let dir = TempDir::new().expect("a directory");
+    let path = dir.path().join("app.nyro");
+    let db = Database::open_with(&path, options())?;
+    db.write(|tx| {
+        tx.collection::<Document>("users").put(&doc! { "_id": 1, "name": "Ada" })?;
+        tx.keyspace("by name").put("Ada", 1u64.to_be_bytes())
+    })?;
+    let back = db.write(|tx| {
+        tx.collection::<Document>("users").delete(1)?;
+        tx.keyspace("by name").delete_range::<&str>(..)?;
+        assert!(tx.keyspace("by name").first()?.is_none());
+        Err::<(), _>(Error::RolledBack)
+    });
+    assert!(matches!(back, Err(Error::RolledBack)));
+    let snapshot = db.snapshot()?;
+    db.keyspace("by name").clear()?;
+    assert_eq!(snapshot.keyspace("by name")?.get("Ada")?, Some(1u64.to_be_bytes().to_vec()));
+    drop(snapshot);
+    db.close()?;
+    let db = Database::open_with(&path, options())?;
+    assert!(db.keyspace("by name").first()?.is_none());
+    assert_eq!(db.collection::<Document>("users").count_documents()?, 1);
+    db.verify()?;
+    db.close()
+}
+
+#[test]
+fn damage_to_a_run_names_run_page_and_offset() -> Result<()> {
+    let dir = TempDir::new().expect("a directory");
+    let path = dir.path().join("app.nyro");
+    let db = Database::open_with(&path, options())?;
+    let keys = db.keyspace("keys");
+    keys.batch(|keys| (0..2000u32).try_for_each(|n| keys.put(n.to_be_bytes(), [7; 50])))?;
+    db.close()?;
+    let whole = std::fs::read(&path).expect("reads");
+    let leaves: Vec<usize> = (2..whole.len() / 4096).filter(|page| whole[page * 4096 + 14] == 9).collect();
+    assert!(leaves.len() > 20);
+    for &page in &leaves[..3] {
+        let mut bytes = whole.clone();
+        bytes[page * 4096 + 2000] ^= 1;
+        std::fs::write(&path, &bytes).expect("writes");
+        let db = Database::open_with(&path, options())?;
+        let keys = db.keyspace("keys");
+        let mut failed = 0;
+        for n in 0..2000u32 {
+            match keys.get(n.to_be_bytes()) {
+                Ok(value) => assert_eq!(value.as_deref(), Some(&[7; 50][..])),
+                Err(Error::Corrupt(damage)) => {
+                    assert_eq!((damage.page, damage.run.is_some()), (page as u64, true));
+                    failed += 1;
+                }
+                Err(e) => panic!("{e}"),
+            }
+        }
+        assert!((10..200).contains(&failed), "{failed}");
+        let scanned: Result<Vec<_>> = keys.iter()?.collect();
+        let text = scanned.expect_err("it meets the damage").to_string();
+        assert!(text.contains("in run ") && text.contains(&format!("page {page} offset")), "{text}");
+        assert!(db.verify().is_err());
+        nyro::testing::abandon(db);
+    }
+    Ok(())
+}
