@@ -19,8 +19,10 @@ use crate::lane::{attempt, keep_panics, Failure, Tally};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+/// How many times slower AddressSanitizer may make a case. Memory is counted as it was asked for, so its limit stays.
+const SLOWER: u32 = if cfg!(asan) { 4 } else { 1 };
 /// Processor time of one case.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(1).saturating_mul(SLOWER);
 /// Time of one case by the clock, on a machine that does other things as well.
 const LONG_PATIENCE: Duration = Duration::from_secs(60);
 /// Memory of one case beyond the size of its files.

@@ -6,6 +6,7 @@
 //!   nyro-safety --seconds 3600         every lane, with new seeds until its share of the time is over
 //!   nyro-safety --lane crash --seed 100 --unit 7     repeats one failure
 //!   nyro-safety --bank 3600            one bank that is open for an hour; with --seconds, after the lanes
+//!   nyro-safety --asan PROGRAM         the lane `damaged` once more, in this program built with AddressSanitizer
 //!   nyro-safety --list                 the lanes
 //!   nyro-safety --json                 one object a line instead of the table (JSON=1 does the same)
 //! ```
@@ -36,7 +37,7 @@ mod simulated;
 mod table;
 
 use lane::{Extent, Lane};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use table::Row;
@@ -73,6 +74,8 @@ struct Arguments {
     list: bool,
     /// How long the bank stays open, in seconds.
     bank: Option<u64>,
+    /// This program, built with AddressSanitizer.
+    asan: Option<PathBuf>,
     /// This process hunts a bug.
     plant: Option<String>,
     /// This process is the lane itself; the file to write the row to.
@@ -92,6 +95,7 @@ impl Arguments {
                 "--seconds" => arguments.seconds = Some(number(value()?)?),
                 "--unit" => arguments.unit = Some(number(value()?)?),
                 "--bank" => arguments.bank = Some(number(value()?)?),
+                "--asan" => arguments.asan = Some(value()?.into()),
                 "--result" => arguments.result = Some(value()?),
                 "--plant" => arguments.plant = Some(value()?),
                 "--json" => arguments.json = true,
@@ -134,11 +138,14 @@ fn run_here(lane: &Lane, arguments: &Arguments) -> Row {
     Row::new(lane.name, &outcome)
 }
 
-/// Runs one lane as a process of its own.
-fn run_apart(lane: &Lane, arguments: &Arguments, seconds: Option<u64>) -> Row {
+/// The lane that is run under AddressSanitizer, too.
+const UNDER_ASAN: &Lane = &damaged::DAMAGED;
+
+/// Runs one lane as a process of its own, of this program or of another build of it.
+fn run_apart(lane: &Lane, program: Option<&Path>, arguments: &Arguments, seconds: Option<u64>) -> Row {
     let start = Instant::now();
     let result = std::env::temp_dir().join(format!("nyro-safety-{}-{}", std::process::id(), lane.name));
-    let ended = spawn(lane, arguments, seconds, &result);
+    let ended = spawn(lane, program, arguments, seconds, &result);
     let text = std::fs::read_to_string(&result).unwrap_or_default();
     let _ = std::fs::remove_file(&result);
     match (ended, Row::parse(&text)) {
@@ -151,8 +158,15 @@ fn run_apart(lane: &Lane, arguments: &Arguments, seconds: Option<u64>) -> Row {
     }
 }
 
-fn spawn(lane: &Lane, arguments: &Arguments, seconds: Option<u64>, result: &Path) -> Result<(), String> {
-    let mut command = Command::new(std::env::current_exe().map_err(|e| e.to_string())?);
+fn spawn(
+    lane: &Lane,
+    program: Option<&Path>,
+    arguments: &Arguments,
+    seconds: Option<u64>,
+    result: &Path,
+) -> Result<(), String> {
+    let this = std::env::current_exe().map_err(|e| e.to_string())?;
+    let mut command = Command::new(program.unwrap_or(&this));
     command.args(["--lane", lane.name, "--seed", &arguments.seed().to_string()]);
     command.arg("--result").arg(result);
     if let Some(seconds) = seconds {
@@ -237,12 +251,18 @@ fn main() -> ExitCode {
             }
         };
     }
-    let weights: u64 = chosen.iter().map(|lane| lane.weight).sum();
+    let under_asan = arguments.asan.as_deref().map(|program| (UNDER_ASAN, Some(program)));
+    let runs: Vec<(&Lane, Option<&Path>)> = chosen.iter().map(|lane| (*lane, None)).chain(under_asan).collect();
+    let weights: u64 = runs.iter().map(|(lane, _)| lane.weight).sum();
     let mut rows = Vec::new();
-    for lane in &chosen {
-        println!("--- {}: {}", lane.name, lane.what);
+    for (lane, program) in runs {
+        println!("--- {}{}: {}", lane.name, if program.is_some() { ", AddressSanitizer" } else { "" }, lane.what);
         let seconds = arguments.seconds.map(|seconds| (seconds * lane.weight / weights.max(1)).max(1));
-        rows.push(run_apart(lane, &arguments, seconds));
+        let row = run_apart(lane, program, &arguments, seconds);
+        rows.push(match program {
+            Some(_) => Row { lane: "asan".to_owned(), ..row },
+            None => row,
+        });
     }
     rows.extend(arguments.bank.map(|seconds| run_bank(seconds, &arguments)));
     table::print(&rows, arguments.json);

@@ -58,7 +58,8 @@ const KINDS: &[Kind] = &[
 /// Cases of a unit.
 const BATCH: u64 = 2048;
 
-/// Cases of a short unit; each kind has more.
+/// Cases of a short unit; each kind has more. A build with AddressSanitizer is slow and does these, some of each kind in
+/// turn, so that it has tried them all in a minute.
 const SHORT: u64 = 150;
 
 /// Units of all kinds: one round over every place.
@@ -101,7 +102,7 @@ fn batch(index: u64, seed: u64, tally: &mut Tally) {
     let round = index / units();
     let base = seed.wrapping_sub(index).wrapping_add(round);
     let worlds = Worlds::of(base);
-    let (number, first, count) = match tally.short {
+    let (number, first, count) = match tally.short || cfg!(asan) {
         true => short_place(index),
         false => place(index % units()),
     };
