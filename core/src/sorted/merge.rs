@@ -19,6 +19,7 @@ use super::leaf::Leaf;
 use super::levels::{Levels, List};
 use super::memtable::{Memtable, Version, Walk};
 use crate::error::{Error, Result};
+use crate::file::page::PageNo;
 use crate::file::pages::Pages;
 use std::cmp::Ordering;
 
@@ -46,11 +47,13 @@ enum Place {
         walk: Option<Walk>,
         version: Option<Version>,
     },
-    /// Entry `entry` of leaf `leaf` of run `run` of list `list`; going backward, the entry before is the next.
+    /// Entry `entry` of `count` of leaf `leaf` of `leaves`, at `page`, of run `run` of list `list`; going backward, the
+    /// entry before is the next.
     Runs {
         list: usize,
         run: usize,
         leaf: usize,
+        page: PageNo,
         entry: usize,
         leaves: usize,
         count: usize,
@@ -76,7 +79,7 @@ pub struct Merge {
     /// Some source deletes ranges.
     ranges: bool,
     /// Takes notice of each cell that is passed over.
-    pub passed: Option<Vec<(crate::file::page::PageNo, u32)>>,
+    pub passed: Option<Vec<(PageNo, u32)>>,
 }
 
 fn list_of(levels: &Levels, at: usize) -> &List {
@@ -132,7 +135,7 @@ impl Source {
                 });
                 self.step(view, tree, back)
             }
-            Place::Runs { list, run, leaf, entry, leaves, count } => {
+            Place::Runs { list, run, leaf, page, entry, leaves, count } => {
                 let runs = list_of(view.levels, *list);
                 let below = runs.count_below(view.pages, key, after || back)?;
                 *run = below.saturating_sub(1);
@@ -142,7 +145,8 @@ impl Source {
                     *leaves = tail.leaves();
                     if *leaves > 0 {
                         *leaf = tail.find(key, !after)?;
-                        let opened = found.leaf(view.pages, &tail, *leaf)?;
+                        *page = found.leaf_page(&tail, *leaf)?;
+                        let opened = found.leaf_at(view.pages, *page)?;
                         *count = opened.len();
                         *entry = opened.count_below(key, after)?;
                     }
@@ -186,7 +190,7 @@ impl Source {
 
     /// Goes on to the next leaf, or run, where the place is behind the last entry; reads the key.
     fn settle(&mut self, view: &View<'_>) -> Result<()> {
-        let Place::Runs { list, run, leaf, entry, leaves, count } = &mut self.place else { return Ok(()) };
+        let Place::Runs { list, run, leaf, page, entry, leaves, count } = &mut self.place else { return Ok(()) };
         let runs = list_of(view.levels, *list).runs();
         loop {
             let Some(found) = runs.get(*run) else {
@@ -194,9 +198,7 @@ impl Source {
                 return Ok(());
             };
             if *entry < *count {
-                let tail = found.tail(view.pages)?;
-                let opened = found.leaf(view.pages, &tail, *leaf)?;
-                read_key(&opened, *entry, &mut self.key)?;
+                read_key(&found.leaf_at(view.pages, *page)?, *entry, &mut self.key)?;
                 self.live = true;
                 return Ok(());
             }
@@ -212,23 +214,22 @@ impl Source {
             }
             (*entry, *count) = (0, 0);
             if let (Some(next), true) = (runs.get(*run), *leaves > 0) {
-                *count = next.leaf(view.pages, &next.tail(view.pages)?, *leaf)?.len();
+                *page = next.leaf_page(&next.tail(view.pages)?, *leaf)?;
+                *count = next.leaf_at(view.pages, *page)?.len();
             }
         }
     }
 
     /// Goes to the entry before the place.
     fn settle_back(&mut self, view: &View<'_>) -> Result<()> {
-        let Place::Runs { list, run, leaf, entry, leaves, count } = &mut self.place else { return Ok(()) };
+        let Place::Runs { list, run, leaf, page, entry, leaves, count } = &mut self.place else { return Ok(()) };
         let runs = list_of(view.levels, *list).runs();
         self.live = false;
         loop {
             let Some(found) = runs.get(*run) else { return Ok(()) };
             if *entry > 0 {
                 *entry -= 1;
-                let tail = found.tail(view.pages)?;
-                let opened = found.leaf(view.pages, &tail, *leaf)?;
-                read_key(&opened, *entry, &mut self.key)?;
+                read_key(&found.leaf_at(view.pages, *page)?, *entry, &mut self.key)?;
                 self.live = true;
                 return Ok(());
             }
@@ -242,7 +243,8 @@ impl Source {
             }
             *count = 0;
             if let (Some(next), true) = (runs.get(*run), *leaves > 0) {
-                *count = next.leaf(view.pages, &next.tail(view.pages)?, *leaf)?.len();
+                *page = next.leaf_page(&next.tail(view.pages)?, *leaf)?;
+                *count = next.leaf_at(view.pages, *page)?.len();
             }
             *entry = *count;
         }
@@ -254,9 +256,9 @@ impl Source {
             Place::Memtable { which, version, .. } => {
                 Ok(view.memtables[*which].zip(*version).map_or(Cell::Deleted, |(table, version)| table.cell(version)))
             }
-            Place::Runs { list, run, leaf, entry, .. } => {
+            Place::Runs { list, run, page, entry, .. } => {
                 let found = &list_of(view.levels, *list).runs()[*run];
-                let opened = found.leaf(view.pages, &found.tail(view.pages)?, *leaf)?;
+                let opened = found.leaf_at(view.pages, *page)?;
                 Ok(opened.entry(*entry).map_err(|e| found.name(e))?.cell)
             }
         }
@@ -309,7 +311,7 @@ impl Merge {
             let runs = list_of(levels, list);
             if !runs.runs().is_empty() {
                 ranges |= runs.has_ranges();
-                let place = Place::Runs { list, run: 0, leaf: 0, entry: 0, leaves: 0, count: 0 };
+                let place = Place::Runs { list, run: 0, leaf: 0, page: PageNo::NONE, entry: 0, leaves: 0, count: 0 };
                 sources.push(Source { place, key: Vec::new(), live: false });
             }
         }
@@ -391,7 +393,7 @@ impl Merge {
     }
 }
 
-fn note(passed: &mut Option<Vec<(crate::file::page::PageNo, u32)>>, source: &Source, view: &View<'_>) -> Result<()> {
+fn note(passed: &mut Option<Vec<(PageNo, u32)>>, source: &Source, view: &View<'_>) -> Result<()> {
     if let Some(passed) = passed {
         if let Cell::Large { page, length } = source.cell(view)? {
             passed.push((page, length));

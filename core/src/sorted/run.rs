@@ -210,13 +210,24 @@ impl Run {
     /// Leaf `at` by its tail.
     #[inline]
     pub fn leaf<'p>(&self, pages: &'p Pages, tail: &Tail<'p>, at: usize) -> Result<Leaf<'p>> {
+        self.leaf_at(pages, self.leaf_page(tail, at)?)
+    }
+
+    /// The leaf at a page that [`Run::leaf_page`] gave.
+    #[inline]
+    pub fn leaf_at<'p>(&self, pages: &'p Pages, page: PageNo) -> Result<Leaf<'p>> {
+        pages.leaf(page).and_then(|bytes| Leaf::open(bytes, page)).map_err(|e| self.name(e))
+    }
+
+    /// The page of leaf `at`.
+    #[inline]
+    pub fn leaf_page(&self, tail: &Tail<'_>, at: usize) -> Result<PageNo> {
         if at >= tail.leaves() || tail.place(at) >= self.leaf_pages.into() {
             let expected = self.leaf_pages.into();
             let bad = Error::corrupt("tail of a run (place of a leaf)", self.tail_page().0, 0, expected, at as u64);
             return Err(self.name(bad));
         }
-        let page = PageNo(self.page.0 + tail.place(at));
-        pages.leaf(page).and_then(|bytes| Leaf::open(bytes, page)).map_err(|e| self.name(e))
+        Ok(PageNo(self.page.0 + tail.place(at)))
     }
 
     /// Puts the number of the run into an error about a page of it.

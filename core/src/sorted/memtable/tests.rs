@@ -167,3 +167,52 @@ fn readers_beside_the_writer_see_what_was_there_at_their_commit() {
         }
     });
 }
+
+/// Not a test: figures for `docs/decisions/2026-11-30-the-memtable-is-a-b-link-tree.md`. In a release build.
+#[test]
+#[ignore = "a measurement"]
+fn memtable_beside_a_skip_list() {
+    use crossbeam_skiplist::SkipMap;
+    use std::hint::black_box;
+    use std::time::Instant;
+    let timed = |what: &str, count: u64, work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        work();
+        println!("{what:>32}: {:>6} ns", start.elapsed().as_nanos() / u128::from(count));
+    };
+    let key_of = |n: u64| {
+        let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        [mixed.to_be_bytes(), n.to_be_bytes()].concat()
+    };
+    for count in [100_000u64, 500_000] {
+        println!("{count} keys of 16 bytes, values of 100");
+        let keys: Vec<Vec<u8>> = (0..count).map(key_of).collect();
+        let absent: Vec<Vec<u8>> = (count..2 * count).map(key_of).collect();
+        let table = Memtable::new(&Pool::new(1 << 30));
+        timed("memtable, put", count, &mut || {
+            keys.iter().zip(1..).for_each(|(key, commit)| table.put(1, key, Cell::Value(&[7; 100]), commit));
+        });
+        let list: SkipMap<(Vec<u8>, u64), Vec<u8>> = SkipMap::new();
+        timed("skip list, put", count, &mut || {
+            keys.iter().zip(1..).for_each(|(key, commit)| drop(list.insert((key.clone(), u64::MAX - commit), vec![7; 100])));
+        });
+        for (what, keys) in [("get", &keys), ("get, absent", &absent)] {
+            timed(&format!("memtable, {what}"), count, &mut || {
+                keys.iter().for_each(|key| drop(black_box(table.get(1, key, u64::MAX))));
+            });
+            timed(&format!("skip list, {what}"), count, &mut || {
+                keys.iter().for_each(|key| {
+                    let found = list.lower_bound(std::ops::Bound::Included(&(key.clone(), 0)));
+                    black_box(found.filter(|entry| entry.key().0 == *key).map(|entry| entry.value().len()));
+                });
+            });
+        }
+        timed("memtable, walk", count, &mut || {
+            let mut walk = table.seek(1, &[], false, u64::MAX);
+            while let Some(version) = walk.step(&table, false) {
+                black_box(table.cell(version));
+            }
+        });
+        timed("skip list, walk", count, &mut || list.iter().for_each(|entry| drop(black_box(entry.value().len()))));
+    }
+}
