@@ -19,6 +19,8 @@ pub struct Plan {
     pub documents: usize,
     /// Bytes of one, about.
     pub bytes: usize,
+    /// How many entries of 16 and 100 bytes.
+    pub entries: usize,
     /// Memory for a cache of an engine's own, in bytes.
     pub cache_bytes: usize,
     /// How often.
@@ -82,6 +84,8 @@ pub fn value(workload: Workload, measure: &Measure) -> f64 {
         Kind::Size => measure.bytes.unwrap_or(0) as f64,
         Kind::Time => measure.seconds,
         Kind::Factor => measure.written_per_byte.unwrap_or(0.0),
+        Kind::Space => measure.bytes.unwrap_or(0) as f64 / measure.data_bytes.unwrap_or(1) as f64,
+        Kind::Latency => measure.stall_micros.map_or(0.0, |[_, _, most, _]| most),
     }
 }
 
@@ -120,6 +124,7 @@ impl Plan {
         command.arg("worker").args(["--engine", engine, "--workload", &workload.name()]);
         command.arg("--directory").arg(directory);
         command.args(["--documents", &self.documents.to_string(), "--bytes", &self.bytes.to_string()]);
+        command.args(["--entries", &self.entries.to_string()]);
         command.args(["--cache-bytes", &self.cache_bytes.to_string()]);
         command.args(["--most", &self.most.to_string(), "--most-updates", &self.most_updates.to_string()]);
         Ok(command)
@@ -132,8 +137,10 @@ impl Plan {
 
     fn measure(&self, workload: Workload, engine: &str) -> Outcome<Measure> {
         let program = program(engine)?;
-        if workload.needs_load() && !self.directory.join(engine).join("main").exists() {
-            ask(self.command(&program, engine, Workload::LoadRandom)?)?;
+        if let Some((base, load)) = workload.base() {
+            if !self.directory.join(engine).join(base).exists() {
+                ask(self.command(&program, engine, load)?)?;
+            }
         }
         if workload == Workload::OpenKilled {
             let mut filling = self.command(&program, engine, workload)?;

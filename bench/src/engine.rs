@@ -1,6 +1,7 @@
 //! What an engine has to do. Keys are 8 bytes, big-endian, where the engine has no integers of its own; values are the
 //! documents as MessagePack.
 
+use crate::store::Store;
 use std::path::Path;
 
 /// Whatever went wrong.
@@ -49,6 +50,9 @@ pub trait Engine: Sized + Sync {
     type Snapshot<'e>: Reading
     where
         Self: 'e;
+
+    /// Its ordered map of keys and values.
+    type Store: Store;
 
     /// Name and version.
     fn version() -> String;

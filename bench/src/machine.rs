@@ -28,6 +28,12 @@ pub fn written_bytes() -> u64 {
     field("/proc/self/io", "write_bytes:").unwrap_or(0)
 }
 
+/// Bytes that this process has given to calls that write; 0 where the system does not tell. What it writes through
+/// mappings is not among them.
+pub fn handed_bytes() -> u64 {
+    field("/proc/self/io", "wchar:").unwrap_or(0)
+}
+
 /// What the files in a directory, and those below, take on the disk, in bytes.
 pub fn disk_bytes(directory: &Path) -> Outcome<u64> {
     use std::os::unix::fs::MetadataExt;

@@ -35,16 +35,19 @@ struct Arguments {
     /// Bytes of a document, about.
     #[arg(long, default_value_t = 180)]
     bytes: usize,
+    /// How many entries of 16 and 100 bytes, for the workloads that begin with `kv_`.
+    #[arg(long, default_value_t = 1_000_000)]
+    entries: usize,
     /// Memory for the cache of engines that have one of their own, in bytes.
     #[arg(long, default_value_t = CACHE_BYTES)]
     cache_bytes: usize,
     /// How often everything is measured.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// `write_amplification` updates for so many seconds at the most.
+    /// `write_amplification` updates, and `kv_stall` puts, for so many seconds at the most.
     #[arg(long, default_value_t = 60.0)]
     most_updates: f64,
-    /// 200 000 documents, one round, without what takes long: less than two minutes.
+    /// 200 000 documents, 100 000 entries, one round, without what takes long: less than two minutes.
     #[arg(long)]
     quick: bool,
     /// Instead of the table of workloads, a table by number of documents: a tenth of `--documents`, all, tenfold.
@@ -115,6 +118,7 @@ fn plan(arguments: &Arguments) -> Outcome<Plan> {
     Ok(Plan {
         documents: if arguments.quick { 200_000 } else { arguments.documents },
         bytes: arguments.bytes,
+        entries: if arguments.quick { arguments.entries.min(100_000) } else { arguments.entries },
         cache_bytes: arguments.cache_bytes,
         rounds: if arguments.quick { 1 } else { arguments.rounds },
         most: if arguments.quick { 1.0 } else { 5.0 },

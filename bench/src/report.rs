@@ -5,6 +5,8 @@ use crate::engine::Outcome;
 use crate::floors::{self, Floor};
 use crate::goals::GOALS;
 use crate::picture::{self, Bar};
+use crate::store::{KEY_BYTES, VALUE_BYTES};
+use crate::worker::About;
 use crate::workload::Workload;
 use crate::{machine, table};
 use std::path::Path;
@@ -52,15 +54,18 @@ fn picture(results: &Results, workload: Workload) -> Option<(String, String)> {
 
 fn text(plan: &Plan, results: &Results, floors: &[Floor], quick: bool) -> String {
     let mut out = format!(
-        "{} documents of about {} bytes, {}, medians of {} rounds, {}\n\n",
+        "{} documents of about {} bytes, {} entries of {KEY_BYTES} and {VALUE_BYTES} bytes, {}, \
+         medians of {} rounds, {}\n\n",
         plan.documents,
         plan.bytes,
+        plan.entries,
         machine::describe(),
         plan.rounds,
         jiff::Timestamp::now().strftime("%Y-%m-%d")
     );
     for (name, about) in &results.engines {
-        out += &format!("* {name}: {}; relaxed: {}; durable: {}\n", about.version, about.relaxed, about.durable);
+        let About { version, relaxed, durable, store, .. } = about;
+        out += &format!("* {name}: {version}; relaxed: {relaxed}; durable: {durable}; entries: {store}\n");
     }
     out += "\n";
     out += &table::table(plan, results);

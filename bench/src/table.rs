@@ -3,6 +3,7 @@
 use crate::driver::{value, Plan, Results};
 use crate::floors::Floor;
 use crate::goals::{Against, Goal};
+use crate::store::ENTRY_BYTES;
 use crate::worker::About;
 use crate::workload::{Kind, Measure, Workload};
 use serde_json::json;
@@ -56,9 +57,22 @@ pub fn figure(workload: Workload, value: f64) -> String {
     match workload.kind() {
         Kind::Size => format!("{:.1} MB", value / 1e6),
         Kind::Time => format!("{:.2} ms", value * 1000.0),
-        Kind::Factor => format!("{value:.2}"),
+        Kind::Factor | Kind::Space => format!("{value:.2}"),
+        Kind::Latency => format!("{value:.1} µs"),
         Kind::Rate => rate(value),
     }
+}
+
+/// The figure of a measurement, and the second one of those that have two.
+fn figures(workload: Workload, measure: &Measure) -> String {
+    let mut figures = figure(workload, value(workload, measure));
+    if let Some(seconds) = measure.unsettled_seconds {
+        let _ = write!(figures, " ({} unsettled)", rate(measure.operations as f64 / seconds));
+    }
+    if let Some([_, _, _, longest]) = measure.stall_micros {
+        let _ = write!(figures, " (longest {:.1} ms)", longest / 1000.0);
+    }
+    figures
 }
 
 /// So many operations a second.
@@ -77,11 +91,8 @@ pub fn table(plan: &Plan, results: &Results) -> String {
     let _ = writeln!(out, "| workload | {} | to the best peer | goals |", names.join(" | "));
     let _ = writeln!(out, "| --- |{} ---: | --- |", " ---: |".repeat(names.len()));
     for &workload in &plan.workloads {
-        let cell = |name: &&str| {
-            results
-                .median(workload, name)
-                .map_or("—".to_owned(), |measure| figure(workload, value(workload, measure)))
-        };
+        let cell =
+            |name: &&str| results.median(workload, name).map_or("—".to_owned(), |measure| figures(workload, measure));
         let cells: Vec<String> = names.iter().map(cell).collect();
         let own = results.median(workload, "nyro").map(|measure| value(workload, measure));
         let ratio = own.zip(best_peer(results, workload)).map(|(own, (_, best))| own / best);
@@ -122,6 +133,13 @@ pub fn notes(plan: &Plan, results: &Results) -> String {
         told.extend(of(Workload::ReaderOpen).and_then(reader_note));
         for workload in [Workload::FileSizeUpdated, Workload::WriteAmplification] {
             told.extend(of(workload).and_then(|updated| written_note(workload, updated)));
+        }
+        told.extend(of(Workload::KvWriteAmplification).and_then(kv_written_note));
+        if let Some([half, most, nearly, longest]) = of(Workload::KvStall).and_then(|stall| stall.stall_micros) {
+            told.push(format!(
+                "a put of a load takes {half:.1} µs at the median, {most:.1} at 99.9 %, {nearly:.0} at 99.99 %, \
+                 {longest:.0} at the most"
+            ));
         }
         if !told.is_empty() {
             let _ = writeln!(out, "* {name}: {}.", told.join("; "));
@@ -165,6 +183,13 @@ fn written_note(workload: Workload, updated: &Measure) -> Option<String> {
     Some(note)
 }
 
+fn kv_written_note(measure: &Measure) -> Option<String> {
+    let (handed, device) = (measure.written_per_byte?, measure.device_per_byte?);
+    Some(format!(
+        "a load of entries hands {handed:.2} bytes to the system for each byte given, and the device writes {device:.2}"
+    ))
+}
+
 /// What the machine itself takes, as a table.
 pub fn floors(floors: &[Floor]) -> String {
     let mut out = "| of the machine itself | | what was done |\n| --- | ---: | --- |\n".to_owned();
@@ -197,6 +222,10 @@ pub fn floors_json(plan: &Plan, floors: &[Floor]) -> Vec<serde_json::Value> {
 pub fn json(plan: &Plan, results: &Results) -> Vec<serde_json::Value> {
     let mut lines = Vec::new();
     for &workload in &plan.workloads {
+        let (count, bytes) = match workload.is_kv() {
+            true => (plan.entries, ENTRY_BYTES),
+            false => (plan.documents, plan.bytes),
+        };
         for (engine, _) in &results.engines {
             let Some(measure) = results.median(workload, engine) else { continue };
             let rate = (measure.seconds > 0.0).then(|| measure.operations as f64 / measure.seconds);
@@ -207,8 +236,8 @@ pub fn json(plan: &Plan, results: &Results) -> Vec<serde_json::Value> {
             lines.push(json!({
                 "workload": workload.name(),
                 "engine": engine,
-                "documents": plan.documents,
-                "document_bytes": plan.bytes,
+                "documents": count,
+                "document_bytes": bytes,
                 "cache_bytes": plan.cache_bytes,
                 "ops_per_s": rate,
                 "seconds": measure.seconds,
@@ -225,6 +254,9 @@ pub fn json(plan: &Plan, results: &Results) -> Vec<serde_json::Value> {
                 "data_bytes": measure.data_bytes,
                 "relocated_bytes": measure.relocated_bytes,
                 "written_per_byte": measure.written_per_byte,
+                "device_per_byte": measure.device_per_byte,
+                "unsettled_seconds": measure.unsettled_seconds,
+                "stall_micros": measure.stall_micros,
                 "latency_micros": measure.latency_micros,
                 "reader": measure.reader,
             }));

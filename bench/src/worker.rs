@@ -2,6 +2,7 @@
 
 use crate::engine::{Durability, Engine, Outcome, Setup, CACHE_BYTES};
 use crate::engines;
+use crate::store::Store;
 use crate::workload::{Run, Workload};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct Order {
     /// Bytes of one, about.
     #[arg(long)]
     pub bytes: usize,
+    /// How many entries of 16 and 100 bytes.
+    #[arg(long, default_value_t = 100_000)]
+    pub entries: usize,
     /// Memory for a cache of the engine's own, in bytes.
     #[arg(long, default_value_t = CACHE_BYTES)]
     pub cache_bytes: usize,
@@ -52,6 +56,8 @@ pub struct About {
     pub relaxed: String,
     /// How it is configured where they are durable.
     pub durable: String,
+    /// What is set for its ordered store besides.
+    pub store: String,
     /// True if it compresses documents.
     pub compresses: bool,
 }
@@ -74,12 +80,14 @@ fn work_as<E: Engine>(order: &Order) -> Outcome<()> {
     if order.about {
         let [relaxed, durable] = [Durability::Relaxed, Durability::Durable]
             .map(|durability| E::settings(Setup { durability, cache_bytes: order.cache_bytes }));
-        return say(&About { version: E::version(), relaxed, durable, compresses: E::COMPRESSES });
+        let store = E::Store::settings().to_owned();
+        return say(&About { version: E::version(), relaxed, durable, store, compresses: E::COMPRESSES });
     }
     let run = Run {
         directory: &order.directory,
         documents: order.documents,
         bytes: order.bytes,
+        entries: order.entries,
         cache_bytes: order.cache_bytes,
         most: Duration::from_secs_f64(order.most),
         most_updates: Duration::from_secs_f64(order.most_updates),

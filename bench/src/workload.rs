@@ -2,6 +2,7 @@
 
 use crate::data::{below, random_ids, shuffle, touch, Documents, Random, SEED};
 use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
+use crate::kv;
 use crate::machine;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,10 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// The directory of the database that most workloads use.
+const MAIN: &str = "main";
 /// Documents of a load that share a transaction.
-const LOAD_BATCH: usize = 1000;
+pub(crate) const LOAD_BATCH: usize = 1000;
 /// Bytes of documents that share a transaction, at the most: fewer share one where they are large.
 const BATCH_BYTES: usize = 4 << 20;
 /// Transactions of a load between two looks at the memory.
@@ -24,7 +27,7 @@ pub(crate) const UPDATE_BATCH: usize = 100;
 /// Documents for durable commits: more than any engine commits in the time.
 const DURABLE_DOCUMENTS: usize = 250_000;
 /// A measurement of reads goes on for so long at least.
-const LEAST: Duration = Duration::from_millis(300);
+pub(crate) const LEAST: Duration = Duration::from_millis(300);
 
 /// What is measured.
 #[allow(missing_docs, reason = "the names say it, docs/performance.md explains it")]
@@ -62,6 +65,23 @@ pub enum Workload {
     WriteAmplification,
     ReaderOpen,
     OpenKilled,
+    KvLoadRandom,
+    KvGet,
+    KvGetAbsent,
+    #[value(name = "kv_range100")]
+    KvRange100,
+    KvYcsbA,
+    KvYcsbB,
+    KvYcsbC,
+    KvYcsbF,
+    KvYcsbD,
+    KvYcsbE,
+    KvPut,
+    #[value(name = "kv_put_durable_16")]
+    KvPutDurable16,
+    KvWriteAmplification,
+    KvSpace,
+    KvStall,
 }
 
 impl Workload {
@@ -75,14 +95,21 @@ impl Workload {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// True if it needs the database that `load_random` has left.
-    pub fn needs_load(self) -> bool {
+    /// The directory of the database that it needs, and the workload that leaves it.
+    pub fn base(self) -> Option<(&'static str, Workload)> {
         use Workload::*;
-        let loads = matches!(
-            self,
-            LoadRandom | LoadSequential | FileSizeUpdated | WriteAmplification | ReaderOpen | OpenKilled
-        );
-        !loads && !matches!(self, Durable1 | Durable4 | Durable16 | Durable64)
+        match self {
+            LoadRandom | LoadSequential | FileSizeUpdated | WriteAmplification | ReaderOpen | OpenKilled => None,
+            Durable1 | Durable4 | Durable16 | Durable64 => None,
+            KvLoadRandom | KvPutDurable16 | KvWriteAmplification | KvSpace | KvStall => None,
+            _ if self.is_kv() => Some((kv::BASE, KvLoadRandom)),
+            _ => Some((MAIN, LoadRandom)),
+        }
+    }
+
+    /// True if it is about entries in an ordered store, and not about documents.
+    pub fn is_kv(self) -> bool {
+        self >= Workload::KvLoadRandom
     }
 
     /// What counts of it.
@@ -91,14 +118,16 @@ impl Workload {
         match self {
             FileSize | FileSizeUpdated => Kind::Size,
             OpenClean | OpenKilled => Kind::Time,
-            WriteAmplification => Kind::Factor,
+            WriteAmplification | KvWriteAmplification => Kind::Factor,
+            KvSpace => Kind::Space,
+            KvStall => Kind::Latency,
             _ => Kind::Rate,
         }
     }
 
     /// True if once is enough: sizes do not vary from round to round, and what takes long evens out by itself.
     pub fn is_done_once(self) -> bool {
-        self.is_long() || self.kind() == Kind::Size
+        self.is_long() || matches!(self.kind(), Kind::Size | Kind::Space) || self == Workload::KvWriteAmplification
     }
 
     /// True if it takes so long that it is done only where it is asked for.
@@ -109,7 +138,9 @@ impl Workload {
     /// True if `--quick` has the time for it.
     pub fn is_quick(self) -> bool {
         use Workload::*;
-        !self.is_long() && !matches!(self, FileSizeUpdated | Get4threads | Get8threads | Durable4 | Durable64)
+        let left_out = matches!(self, FileSizeUpdated | Get4threads | Get8threads | Durable4 | Durable64);
+        let kv_left_out = matches!(self, KvYcsbB | KvYcsbC | KvYcsbF | KvYcsbD | KvWriteAmplification | KvSpace);
+        !self.is_long() && !left_out && !kv_left_out
     }
 }
 
@@ -122,8 +153,12 @@ pub enum Kind {
     Size,
     /// The time of one operation.
     Time,
-    /// Bytes on the disk for each byte of the documents.
+    /// Bytes written for each byte given.
     Factor,
+    /// Bytes of the files for each byte of the data.
+    Space,
+    /// How long one of ten thousand operations takes at the least, in microseconds.
+    Latency,
 }
 
 impl Kind {
@@ -150,6 +185,12 @@ pub struct Measure {
     pub relocated_bytes: Option<u64>,
     /// Bytes that were written to the disk, for each byte of the documents written.
     pub written_per_byte: Option<f64>,
+    /// The same by the count of the device, where the other one is the engine's or the system's.
+    pub device_per_byte: Option<f64>,
+    /// Seconds of a load before it was waited for what is done in the background.
+    pub unsettled_seconds: Option<f64>,
+    /// How long a put of a load took, in microseconds: the median, 99.9 %, 99.99 %, the longest.
+    pub stall_micros: Option<[f64; 4]>,
     /// What a snapshot meant that stayed open.
     pub reader: Option<ReaderOpen>,
     /// How long a commit took, in microseconds: the median, 99 %, 99.9 %, the longest.
@@ -183,6 +224,8 @@ pub struct Run<'r> {
     pub documents: usize,
     /// Bytes of one, about.
     pub bytes: usize,
+    /// How many entries of 16 and 100 bytes.
+    pub entries: usize,
     /// Memory for a cache of the engine's own, in bytes.
     pub cache_bytes: usize,
     /// A measurement of single commits ends after so long at the latest.
@@ -217,7 +260,7 @@ impl Clock {
 
 impl Run<'_> {
     fn main(&self) -> std::path::PathBuf {
-        self.directory.join("main")
+        self.directory.join(MAIN)
     }
 
     fn open<E: Engine>(&self, directory: &Path, durability: Durability) -> Outcome<E> {
@@ -257,7 +300,7 @@ impl Run<'_> {
     /// Runs a workload of engine `E`.
     pub fn run<E: Engine>(&self, workload: Workload) -> Outcome<Measure> {
         let mut measure = match workload {
-            Workload::LoadRandom => self.load::<E>(&self.data(), &self.fresh("main")?, false),
+            Workload::LoadRandom => self.load::<E>(&self.data(), &self.fresh(MAIN)?, false),
             Workload::LoadSequential => {
                 let ids = (1..=self.documents as u64).collect();
                 let data = Documents::new(ids, self.bytes, &mut Random(SEED + 1));
@@ -299,6 +342,7 @@ impl Run<'_> {
             Workload::FileSizeUpdated => self.file_size_updated::<E>(),
             Workload::ReaderOpen => self.reader_open::<E>(),
             Workload::WriteAmplification => self.write_amplification::<E>(),
+            kv => self.run_kv::<E::Store>(kv),
         }?;
         measure.anonymous_bytes = measure.anonymous_bytes.max(machine::anonymous_bytes());
         Ok(measure)
@@ -460,7 +504,7 @@ impl Run<'_> {
     }
 
     /// Times so many commits, or those of as long as a measurement may last.
-    fn commits(&self, count: usize, commit: impl Fn(usize) -> Outcome<()>) -> Outcome<Measure> {
+    pub(crate) fn commits(&self, count: usize, commit: impl Fn(usize) -> Outcome<()>) -> Outcome<Measure> {
         let (clock, mut done) = (Clock::start(), 0);
         while done < count && (done % 100 != 0 || clock.started.elapsed() < self.most) {
             commit(done)?;

@@ -1,6 +1,7 @@
 //! fjall.
 
 use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
+use crate::stores::FjallStore;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 use std::path::Path;
 
@@ -22,11 +23,17 @@ impl Fjall {
     }
 }
 
+/// Opens a database.
+pub(crate) fn open_database(directory: &Path, setup: Setup) -> Outcome<Database> {
+    Ok(Database::builder(directory.join("fjall")).cache_size(setup.cache_bytes as u64).open()?)
+}
+
 impl Engine for Fjall {
     const NAME: &'static str = "fjall";
     /// With LZ4, as it comes.
     const COMPRESSES: bool = true;
     type Snapshot<'e> = FjallSnapshot<'e>;
+    type Store = FjallStore;
 
     fn version() -> String {
         "fjall 3".to_owned()
@@ -41,7 +48,7 @@ impl Engine for Fjall {
     }
 
     fn open(directory: &Path, setup: Setup) -> Outcome<Fjall> {
-        let db = Database::builder(directory.join("fjall")).cache_size(setup.cache_bytes as u64).open()?;
+        let db = open_database(directory, setup)?;
         let documents = db.keyspace("documents", KeyspaceCreateOptions::default)?;
         Ok(Fjall { db, documents, durability: setup.durability })
     }

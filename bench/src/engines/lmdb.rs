@@ -1,6 +1,7 @@
 //! LMDB through heed.
 
 use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
+use crate::stores::LmdbStore;
 use heed::byteorder::BigEndian;
 use heed::types::{Bytes, U64};
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RoTxn, WithTls};
@@ -22,9 +23,27 @@ impl Lmdb {
     }
 }
 
+/// Opens an environment.
+pub(crate) fn open_env(directory: &Path, setup: Setup) -> Outcome<Env> {
+    let flags = match setup.durability {
+        Durability::Relaxed => EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP | EnvFlags::NO_READ_AHEAD,
+        Durability::Durable => EnvFlags::empty(),
+    };
+    // SAFETY: the file is this benchmark's own, opened once and by this process alone.
+    Ok(unsafe { EnvOpenOptions::new().map_size(64 << 30).flags(flags).open(directory)? })
+}
+
+/// Closes it, all of it on the disk.
+pub(crate) fn close_env(env: Env) -> Outcome<()> {
+    env.force_sync()?;
+    env.prepare_for_closing().wait();
+    Ok(())
+}
+
 impl Engine for Lmdb {
     const NAME: &'static str = "lmdb";
     type Snapshot<'e> = LmdbSnapshot<'e>;
+    type Store = LmdbStore;
 
     fn version() -> String {
         let heed::LmdbVersion { major, minor, patch, .. } = heed::lmdb_version();
@@ -40,12 +59,7 @@ impl Engine for Lmdb {
     }
 
     fn open(directory: &Path, setup: Setup) -> Outcome<Lmdb> {
-        let flags = match setup.durability {
-            Durability::Relaxed => EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP | EnvFlags::NO_READ_AHEAD,
-            Durability::Durable => EnvFlags::empty(),
-        };
-        // SAFETY: the file is this benchmark's own, opened once and by this process alone.
-        let env = unsafe { EnvOpenOptions::new().map_size(64 << 30).flags(flags).open(directory)? };
+        let env = open_env(directory, setup)?;
         let mut transaction = env.write_txn()?;
         let documents = env.create_database(&mut transaction, None)?;
         transaction.commit()?;
@@ -53,9 +67,7 @@ impl Engine for Lmdb {
     }
 
     fn close(self) -> Outcome<()> {
-        self.env.force_sync()?;
-        self.env.prepare_for_closing().wait();
-        Ok(())
+        close_env(self.env)
     }
 
     fn insert_batch(&self, items: &[Item<'_>]) -> Outcome<()> {

@@ -1,12 +1,12 @@
 //! The engines, each configured as its documentation advises.
 
-mod fjall;
-mod lmdb;
-mod nyro;
-mod redb;
+pub(crate) mod fjall;
+pub(crate) mod lmdb;
+pub(crate) mod nyro;
+pub(crate) mod redb;
 #[cfg(feature = "rocksdb")]
-mod rocksdb;
-mod sqlite;
+pub(crate) mod rocksdb;
+pub(crate) mod sqlite;
 
 pub use fjall::Fjall;
 pub use lmdb::Lmdb;

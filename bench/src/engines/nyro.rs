@@ -1,6 +1,7 @@
 //! NyroDB through its Rust API.
 
 use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
+use crate::stores::NyroStore;
 use nyro::{Collection, Database, Document, InsertManyOptions, Options, OwnedSnapshotCollection, RawDocument};
 use std::path::Path;
 
@@ -14,9 +15,20 @@ fn raw<'d>(item: &Item<'d>) -> &'d RawDocument {
     RawDocument::unvalidated(item.1)
 }
 
+/// Opens a database.
+pub(crate) fn open_database(directory: &Path, setup: Setup) -> Outcome<Database> {
+    let durability = match setup.durability {
+        Durability::Relaxed => nyro::Durability::Manual,
+        Durability::Durable => nyro::Durability::Sync,
+    };
+    let options = Options { durability, cache_bytes: setup.cache_bytes as u64, ..Options::default() };
+    Ok(Database::open_with(directory.join("bench.nyro"), options)?)
+}
+
 impl Engine for Nyro {
     const NAME: &'static str = "nyro";
     type Snapshot<'e> = NyroSnapshot;
+    type Store = NyroStore;
 
     fn version() -> String {
         format!("NyroDB {}", env!("CARGO_PKG_VERSION"))
@@ -31,12 +43,7 @@ impl Engine for Nyro {
     }
 
     fn open(directory: &Path, setup: Setup) -> Outcome<Nyro> {
-        let durability = match setup.durability {
-            Durability::Relaxed => nyro::Durability::Manual,
-            Durability::Durable => nyro::Durability::Sync,
-        };
-        let options = Options { durability, cache_bytes: setup.cache_bytes as u64, ..Options::default() };
-        let db = Database::open_with(directory.join("bench.nyro"), options)?;
+        let db = open_database(directory, setup)?;
         let documents = db.collection("documents");
         Ok(Nyro { db, documents })
     }

@@ -1,6 +1,7 @@
 //! redb.
 
 use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
+use crate::stores::RedbStore;
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 use std::path::Path;
 
@@ -26,9 +27,23 @@ impl Redb {
     }
 }
 
+/// Opens a database.
+pub(crate) fn open_database(directory: &Path, setup: Setup) -> Outcome<Database> {
+    Ok(Database::builder().set_cache_size(setup.cache_bytes).create(directory.join("bench.redb"))?)
+}
+
+/// Its durability.
+pub(crate) fn durability(setup: Setup) -> redb::Durability {
+    match setup.durability {
+        Durability::Relaxed => redb::Durability::None,
+        Durability::Durable => redb::Durability::Immediate,
+    }
+}
+
 impl Engine for Redb {
     const NAME: &'static str = "redb";
     type Snapshot<'e> = RedbSnapshot;
+    type Store = RedbStore;
 
     fn version() -> String {
         "redb 4".to_owned()
@@ -43,12 +58,7 @@ impl Engine for Redb {
     }
 
     fn open(directory: &Path, setup: Setup) -> Outcome<Redb> {
-        let db = Database::builder().set_cache_size(setup.cache_bytes).create(directory.join("bench.redb"))?;
-        let durability = match setup.durability {
-            Durability::Relaxed => redb::Durability::None,
-            Durability::Durable => redb::Durability::Immediate,
-        };
-        let opened = Redb { db, durability };
+        let opened = Redb { db: open_database(directory, setup)?, durability: durability(setup) };
         // The table has to be there for readers.
         opened.write([])?;
         Ok(opened)

@@ -1,6 +1,7 @@
 //! RocksDB.
 
 use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
+use crate::stores::RocksStore;
 use rocksdb::{BlockBasedOptions, Cache, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch, WriteOptions, DB};
 use std::path::Path;
 
@@ -20,9 +21,38 @@ impl Rocks {
     }
 }
 
+/// How its tables are.
+pub(crate) fn table_options(setup: Setup) -> BlockBasedOptions {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(&Cache::new_lru_cache(setup.cache_bytes));
+    table.set_bloom_filter(10.0, false);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    table
+}
+
+/// How a database of such tables is.
+pub(crate) fn options(table: &BlockBasedOptions) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(table);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options.set_max_background_jobs(2);
+    options.set_bytes_per_sync(1 << 20);
+    options
+}
+
+/// How it is written.
+pub(crate) fn write_options(setup: Setup) -> WriteOptions {
+    let mut write = WriteOptions::default();
+    write.set_sync(setup.durability == Durability::Durable);
+    write
+}
+
 impl Engine for Rocks {
     const NAME: &'static str = "rocksdb";
     type Snapshot<'e> = RocksSnapshot<'e>;
+    type Store = RocksStore;
 
     fn version() -> String {
         "RocksDB 11.8".to_owned()
@@ -37,22 +67,10 @@ impl Engine for Rocks {
     }
 
     fn open(directory: &Path, setup: Setup) -> Outcome<Rocks> {
-        let mut table = BlockBasedOptions::default();
-        table.set_block_cache(&Cache::new_lru_cache(setup.cache_bytes));
-        table.set_bloom_filter(10.0, false);
+        let mut table = table_options(setup);
         table.set_block_size(16 << 10);
-        table.set_cache_index_and_filter_blocks(true);
-        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-        let mut options = Options::default();
-        options.create_if_missing(true);
-        options.set_block_based_table_factory(&table);
-        options.set_level_compaction_dynamic_level_bytes(true);
-        options.set_max_background_jobs(2);
-        options.set_bytes_per_sync(1 << 20);
-        let db = DB::open(&options, directory.join("rocksdb"))?;
-        let mut write = WriteOptions::default();
-        write.set_sync(setup.durability == Durability::Durable);
-        Ok(Rocks { db, write })
+        let db = DB::open(&options(&table), directory.join("rocksdb"))?;
+        Ok(Rocks { db, write: write_options(setup) })
     }
 
     fn close(self) -> Outcome<()> {

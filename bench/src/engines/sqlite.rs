@@ -1,6 +1,7 @@
 //! SQLite through rusqlite, a table of blobs by integer.
 
 use crate::engine::{Durability, Engine, Item, Outcome, Reading, Setup};
+use crate::stores::SqliteStore;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -58,7 +59,8 @@ impl Sqlite {
         Ok(connection)
     }
 
-    fn lend(&self) -> Outcome<Lent<'_>> {
+    /// A connection that nobody else has.
+    pub(crate) fn lend(&self) -> Outcome<Lent<'_>> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = Some(match free {
             Some(connection) => connection,
@@ -89,6 +91,7 @@ fn get<R>(connection: &Connection, id: u64, read: impl FnOnce(&[u8]) -> R) -> Ou
 impl Engine for Sqlite {
     const NAME: &'static str = "sqlite";
     type Snapshot<'e> = SqliteSnapshot<'e>;
+    type Store = SqliteStore;
 
     fn version() -> String {
         format!("SQLite {}", rusqlite::version())
@@ -137,6 +140,13 @@ impl Engine for Sqlite {
 
 /// A read transaction.
 pub struct SqliteSnapshot<'e>(Lent<'e>);
+
+impl SqliteSnapshot<'_> {
+    /// Its connection.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.0
+    }
+}
 
 impl Reading for SqliteSnapshot<'_> {
     fn get<R>(&self, id: u64, read: impl FnOnce(&[u8]) -> R) -> Outcome<Option<R>> {
