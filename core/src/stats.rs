@@ -104,8 +104,8 @@ pub struct Stats {
     pub relocated_bytes: u64,
     /// Bytes inside the file whose space was given back to the file system.
     pub punched_bytes: u64,
-    /// The background has more to reclaim without any further commit: garbage in blocks, or what is left of a
-    /// dropped collection.
+    /// The background has more to reclaim without any further commit: garbage in blocks, what is left of a
+    /// dropped collection, or runs to merge.
     pub reclaim_pending: bool,
     /// Bytes of pages read that are in memory under [`ReadMode::Pread`](crate::ReadMode::Pread); 0 where the file
     /// is mapped.
@@ -186,7 +186,10 @@ impl Stats {
             run_bytes_written: get(&counters.run_bytes_written),
             relocated_bytes: get(&counters.relocated_bytes),
             punched_bytes: get(&counters.punched_bytes),
-            reclaim_pending: engine.reclaim.lock().pending,
+            reclaim_pending: {
+                let reclaim = engine.reclaim.lock();
+                reclaim.pending || reclaim.runs
+            },
             cached_bytes: engine.pages.cached_bytes(),
             pages_verified: engine.pages.verified_units(),
             paced_micros: get(&counters.paced_micros),

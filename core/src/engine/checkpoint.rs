@@ -408,7 +408,8 @@ impl Engine {
         let Outcome { adopted, discarded, reclaimed, dropped_left, levels, runs_left, run_bytes, .. } = outcome;
         self.counters.run_bytes_written.fetch_add(run_bytes, Ordering::Relaxed);
         let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
-        self.note_reclaimed(&reclaimed, dropped_left || runs_left, written, &meta, order);
+        self.reclaim.lock().runs = runs_left;
+        self.note_reclaimed(&reclaimed, dropped_left, written, &meta, order);
         let summary = Summary {
             next: reclaimed.next,
             moved_bytes: reclaimed.bytes,
@@ -526,6 +527,16 @@ impl Engine {
         let more = worth && order.goal.is_none() && blocks.excess(self.config.reclaim_bytes) > 0;
         reclaim.pending = (dropped_left || more) && !reclaim.damaged;
         reclaim.known = true;
+    }
+
+    /// Whether runs are left to merge and nothing was committed since the last checkpoint, so that one more does not
+    /// only flush a little.
+    pub fn runs_pending(&self) -> bool {
+        let pending = {
+            let reclaim = self.reclaim.lock();
+            reclaim.runs && !reclaim.damaged
+        };
+        pending && self.published.commit() == self.meta.lock().commit
     }
 
     /// Whether the background has something to reclaim. Looked up once after opening; then checkpoints say so.
@@ -713,6 +724,8 @@ pub struct Reclaim {
     pub pending: bool,
     /// Whether there is was looked at since opening.
     pub known: bool,
+    /// Runs are left to merge, which is done when the database is at rest.
+    pub runs: bool,
     /// It met a damaged page: nothing is moved or freed that need not be until the file is opened again.
     pub damaged: bool,
 }

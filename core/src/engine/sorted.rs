@@ -215,6 +215,7 @@ pub fn fold(
     let goal = match plan.reclaim.goal {
         reclaim::Goal::Nothing => Goal::Nothing,
         reclaim::Goal::Merge => Goal::All,
+        _ if work.keys.is_empty() => Goal::Settle,
         _ => Goal::Shape,
     };
     if goal == Goal::Nothing && work.keys.is_empty() && gone.is_empty() {
@@ -223,7 +224,7 @@ pub fn fold(
     let mut change = Change::new(sink.levels(old)?, old.next_run, plan.shape, filter_seed(old), &gone);
     change.flush(sink, &work.keys)?;
     let budget = (change.written * MERGED_PER_FLUSHED).max(plan.shape.base_bytes);
-    outcome.runs_left = change.compact(sink, goal, budget)?;
+    outcome.runs_left = change.compact(sink, goal, budget)? || (goal == Goal::Shape && !change.is_settled(pages)?);
     if let Some(cut) = plan.cut() {
         change.evacuate(sink, cut)?;
     }

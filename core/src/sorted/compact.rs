@@ -53,6 +53,9 @@ impl Shape {
     }
 }
 
+/// At rest, what lies above the last level is less than this part of it.
+const SETTLED_PART: u64 = 16;
+
 /// What a checkpoint does to the runs.
 pub struct Change<'a> {
     /// What it began with.
@@ -85,6 +88,8 @@ pub enum Goal {
     Nothing,
     /// What keeps the levels in shape.
     Shape,
+    /// That, and what makes the levels above the last one small: for a database that is at rest.
+    Settle,
     /// One level.
     All,
 }
@@ -171,6 +176,11 @@ impl<'a> Change<'a> {
         self.replace(sink.table(), &[], new)
     }
 
+    /// True when a database at rest has nothing to merge.
+    pub fn is_settled(&self, pages: &Pages) -> Result<bool> {
+        Ok(self.pick(pages, Goal::Settle)?.is_none())
+    }
+
     /// Merges until `budget` bytes were written or nothing is left to do; true if something is left.
     pub fn compact<S: RunSink>(&mut self, sink: &mut S, goal: Goal, budget: u64) -> Result<bool> {
         let most = self.written + budget;
@@ -219,8 +229,15 @@ impl<'a> Change<'a> {
         if let Some(job) = self.pick_dropped(pages)? {
             return Ok(Some(job));
         }
-        let (targets, base) = self.targets();
-        let all = goal == Goal::All;
+        let (mut targets, base) = self.targets();
+        // What lies above the last level may hide as much in it.
+        let last = self.levels.levels[usize::from(LEVELS) - 1].bytes();
+        let above = self.levels.lists().map(List::bytes).sum::<u64>() - last;
+        let unsettled = goal == Goal::Settle && above > last / SETTLED_PART && above > self.shape.base_bytes / 16;
+        if unsettled {
+            targets[..usize::from(LEVELS) - 1].fill(0);
+        }
+        let all = goal == Goal::All || unsettled;
         if let Some(job) = self.pick_sets(pages, base, all)? {
             return Ok(Some(job));
         }

@@ -227,6 +227,16 @@ pub struct LeafEntry<'a> {
     rest: &'a [u8],
     /// What the key has.
     pub cell: Cell<'a>,
+    /// Where that stands in the leaf; for [`Leaf::cell_at`].
+    pub place: CellPlace,
+}
+
+/// Where a cell stands in its leaf.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CellPlace {
+    at: u32,
+    bytes: u32,
+    kind: u8,
 }
 
 impl<'a> Leaf<'a> {
@@ -285,16 +295,22 @@ impl<'a> Leaf<'a> {
         let Some(bytes) = self.bytes.get(from..from + rest + value) else {
             return Err(self.bad(place, "leaf of a run (length of an entry)", self.bytes.len(), from + rest + value));
         };
+        let at_value = from + rest;
         let (rest, value) = bytes.split_at(rest);
-        let cell = match meta & 3 {
-            VALUE => Cell::Value(value),
-            DELETED if value.is_empty() => Cell::Deleted,
-            LARGE if value.len() == LARGE_BYTES => {
-                Cell::Large { page: PageNo(get_u48(value, 0)), length: get_u32(value, 6) }
-            }
-            kind => return Err(self.bad(place, "leaf of a run (kind of an entry)", 0, kind as usize)),
-        };
-        Ok(LeafEntry { suffix, head: self.head(at), rest, cell })
+        let kind = (meta & 3) as u8;
+        let cell = cell_of(kind, value)
+            .ok_or_else(|| self.bad(place, "leaf of a run (kind of an entry)", 0, usize::from(kind)))?;
+        let place = CellPlace { at: at_value as u32, bytes: value.len() as u32, kind };
+        Ok(LeafEntry { suffix, head: self.head(at), rest, cell, place })
+    }
+
+    /// The cell of an entry that was read before.
+    #[inline]
+    pub fn cell_at(&self, place: CellPlace) -> Result<Cell<'a>> {
+        let (at, bytes) = (place.at as usize, place.bytes as usize);
+        let value = self.bytes.get(at..at + bytes);
+        let cell = value.and_then(|value| cell_of(place.kind, value));
+        cell.ok_or_else(|| self.bad(at, "leaf of a run (another than before)", 0, bytes))
     }
 
     /// Writes the key of an entry over `key`.
@@ -339,6 +355,18 @@ impl<'a> Leaf<'a> {
         }
         let entry = self.entry(at)?;
         Ok((self.compare(&entry, suffix) == Ordering::Equal).then_some(entry.cell))
+    }
+}
+
+#[inline]
+fn cell_of(kind: u8, value: &[u8]) -> Option<Cell<'_>> {
+    match u64::from(kind) {
+        VALUE => Some(Cell::Value(value)),
+        DELETED if value.is_empty() => Some(Cell::Deleted),
+        LARGE if value.len() == LARGE_BYTES => {
+            Some(Cell::Large { page: PageNo(get_u48(value, 0)), length: get_u32(value, 6) })
+        }
+        _ => None,
     }
 }
 

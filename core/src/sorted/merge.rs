@@ -15,7 +15,7 @@
 //! go between two steps. It goes in one direction, and can begin at any key.
 
 use super::cell::Cell;
-use super::leaf::Leaf;
+use super::leaf::{CellPlace, Leaf};
 use super::levels::{Levels, List};
 use super::memtable::{Memtable, Version, Walk};
 use crate::error::{Error, Result};
@@ -65,6 +65,8 @@ struct Source {
     place: Place,
     /// The key it is at; of no meaning when `live` is false.
     key: Vec<u8>,
+    /// Where its cell stands, in a leaf.
+    cell: CellPlace,
     live: bool,
 }
 
@@ -198,7 +200,7 @@ impl Source {
                 return Ok(());
             };
             if *entry < *count {
-                read_key(&found.leaf_at(view.pages, *page)?, *entry, &mut self.key)?;
+                self.cell = read_key(&found.leaf_at(view.pages, *page)?, *entry, &mut self.key)?;
                 self.live = true;
                 return Ok(());
             }
@@ -229,7 +231,7 @@ impl Source {
             let Some(found) = runs.get(*run) else { return Ok(()) };
             if *entry > 0 {
                 *entry -= 1;
-                read_key(&found.leaf_at(view.pages, *page)?, *entry, &mut self.key)?;
+                self.cell = read_key(&found.leaf_at(view.pages, *page)?, *entry, &mut self.key)?;
                 self.live = true;
                 return Ok(());
             }
@@ -256,10 +258,9 @@ impl Source {
             Place::Memtable { which, version, .. } => {
                 Ok(view.memtables[*which].zip(*version).map_or(Cell::Deleted, |(table, version)| table.cell(version)))
             }
-            Place::Runs { list, run, page, entry, .. } => {
+            Place::Runs { list, run, page, .. } => {
                 let found = &list_of(view.levels, *list).runs()[*run];
-                let opened = found.leaf_at(view.pages, *page)?;
-                Ok(opened.entry(*entry).map_err(|e| found.name(e))?.cell)
+                found.leaf_at(view.pages, *page)?.cell_at(self.cell).map_err(|e| found.name(e))
             }
         }
     }
@@ -289,9 +290,10 @@ impl Source {
     }
 }
 
-fn read_key(leaf: &Leaf<'_>, at: usize, key: &mut Vec<u8>) -> Result<()> {
-    leaf.key(&leaf.entry(at)?, key);
-    Ok(())
+fn read_key(leaf: &Leaf<'_>, at: usize, key: &mut Vec<u8>) -> Result<CellPlace> {
+    let entry = leaf.entry(at)?;
+    leaf.key(&entry, key);
+    Ok(entry.place)
 }
 
 impl Merge {
@@ -304,7 +306,7 @@ impl Merge {
             let Some(memtable) = memtable.filter(|memtable| !memtable.is_empty()) else { continue };
             ranges |= memtable.has_ranges(tree);
             let place = Place::Memtable { which, walk: None, version: None };
-            sources.push(Source { place, key: Vec::new(), live: false });
+            sources.push(Source { place, key: Vec::new(), cell: CellPlace::default(), live: false });
         }
         let levels = view.levels;
         for list in 0..levels.sets.len() + levels.levels.len() {
@@ -312,7 +314,7 @@ impl Merge {
             if !runs.runs().is_empty() {
                 ranges |= runs.has_ranges();
                 let place = Place::Runs { list, run: 0, leaf: 0, page: PageNo::NONE, entry: 0, leaves: 0, count: 0 };
-                sources.push(Source { place, key: Vec::new(), live: false });
+                sources.push(Source { place, key: Vec::new(), cell: CellPlace::default(), live: false });
             }
         }
         let mut merge = Merge { sources, back, tree, current: None, ranges, passed: None };

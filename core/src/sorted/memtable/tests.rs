@@ -194,11 +194,14 @@ fn memtable_beside_a_skip_list() {
         });
         let list: SkipMap<(Vec<u8>, u64), Vec<u8>> = SkipMap::new();
         timed("skip list, put", count, &mut || {
-            keys.iter().zip(1..).for_each(|(key, commit)| drop(list.insert((key.clone(), u64::MAX - commit), vec![7; 100])));
+            keys.iter()
+                .zip(1..)
+                .for_each(|(key, commit)| drop(list.insert((key.clone(), u64::MAX - commit), vec![7; 100])));
         });
         for (what, keys) in [("get", &keys), ("get, absent", &absent)] {
             timed(&format!("memtable, {what}"), count, &mut || {
-                keys.iter().for_each(|key| drop(black_box(table.get(1, key, u64::MAX))));
+                keys.iter()
+                    .for_each(|key| assert!(black_box(table.get(1, key, u64::MAX)) != Known::Cell(Cell::Deleted)));
             });
             timed(&format!("skip list, {what}"), count, &mut || {
                 keys.iter().for_each(|key| {
@@ -213,6 +216,8 @@ fn memtable_beside_a_skip_list() {
                 black_box(table.cell(version));
             }
         });
-        timed("skip list, walk", count, &mut || list.iter().for_each(|entry| drop(black_box(entry.value().len()))));
+        timed("skip list, walk", count, &mut || {
+            assert_eq!(list.iter().map(|entry| black_box(entry.value().len())).sum::<usize>(), 100 * count as usize)
+        });
     }
 }
