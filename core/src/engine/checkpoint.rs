@@ -118,6 +118,8 @@ pub struct Outcome {
     pub runs_left: bool,
     /// Bytes of the runs that were written.
     pub run_bytes: u64,
+    /// Bytes of the keys and values that were flushed into them.
+    pub flushed_bytes: u64,
 }
 
 /// What a checkpoint is asked to do.
@@ -401,8 +403,9 @@ impl Engine {
     /// Replaces roots and frozen delta by the folded roots.
     fn swap(&self, work: Work, done: Done, order: &Order) -> Result<Summary> {
         let Done { meta, outcome, retired } = done;
-        let Outcome { adopted, discarded, reclaimed, dropped_left, levels, runs_left, run_bytes, .. } = outcome;
-        self.counters.run_bytes_written.fetch_add(run_bytes, Ordering::Relaxed);
+        let Outcome { adopted, discarded, reclaimed, dropped_left, levels, runs_left, .. } = outcome;
+        self.counters.run_bytes_written.fetch_add(outcome.run_bytes, Ordering::Relaxed);
+        self.counters.flushed_bytes.fetch_add(outcome.flushed_bytes, Ordering::Relaxed);
         let dropped_left = dropped_left || runs_left;
         let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
         self.note_reclaimed(&reclaimed, dropped_left, written, &meta, order);
