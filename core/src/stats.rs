@@ -209,13 +209,13 @@ pub struct KeyspaceStats {
     pub levels: Vec<LevelStats>,
     /// Bytes in memory that are not in the file yet.
     pub memtable_bytes: u64,
-    /// Bytes of keys and values that checkpoints took from memory, since opening. Values in extents of their own are not
-    /// counted here, nor in `run_bytes_written`: they are written once.
+    /// Bytes of keys and values that checkpoints took from memory, since opening. Values in extents of their own are
+    /// not counted here, nor in `run_bytes_written`: they are written once.
     pub flushed_bytes: u64,
     /// Bytes of runs that checkpoints wrote, flushed and merged, since opening.
     pub run_bytes_written: u64,
-    /// Places that may have a key, of which a get looks into one after the other until one has it: what is in memory, the
-    /// sets of level 0, the levels below. The filters let it skip nearly all that have not.
+    /// Places that may have a key, of which a get looks into one after the other until one has it: what is in memory,
+    /// the sets of level 0, the levels below. The filters let it skip nearly all that have not.
     pub read_amplification: u64,
 }
 

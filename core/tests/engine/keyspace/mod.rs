@@ -1,3 +1,4 @@
 //! Keyspaces beside a plain ordered map.
 
+mod figures;
 mod map;
