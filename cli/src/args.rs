@@ -108,8 +108,12 @@ Examples:
   nyro kv scan app.nyro scores --prefix a --limit 10")]
     Kv(Kv),
 
-    /// List the collections with the number of their documents
-    #[command(after_help = "Example:\n  nyro collections app.nyro")]
+    /// List the collections with the number of their documents, and the keyspaces
+    #[command(after_help = "\
+How many keys a keyspace has is an estimate: a key that was changed or deleted counts again until runs are merged.
+
+Example:
+  nyro collections app.nyro")]
     Collections(Look),
 
     /// Print sizes and counters of the file
@@ -118,6 +122,10 @@ With --watch the file is opened again at each interval, and the figures have wha
 them: on a terminal as one table, else as one JSON object a line. Between two looks other programs may \
 open the file; while one has it open its figures stand still here, and only that program can tell what \
 happens (Database::stats).
+
+Of keyspaces, all of which lie in one LSM tree, there is a table of its levels, and into how many lists of runs a \
+get may have to look. How often bytes were written is counted since a file was opened, so that only the program that \
+writes can tell (Database::keyspace_stats).
 
 Examples:
   nyro stats app.nyro
@@ -181,6 +189,18 @@ Examples:
   nyro page app.nyro 0
   nyro page app.nyro 17 --json")]
     Page(Page),
+
+    /// Show the runs of the sorted index, or one of them
+    #[command(after_help = "\
+Keyspaces lie in runs. Without N all runs are listed, as the manifest has them. A key is shown with the number of \
+its keyspace's tree in front; --hex shows its bytes in hexadecimal digits, as the file has them. What can't be read \
+is said, and is no error.
+
+Examples:
+  nyro run app.nyro
+  nyro run app.nyro 12
+  nyro run app.nyro 12 --entries --json")]
+    Run(Run),
 
     /// Show the log beside the file: its segments and frames
     #[command(after_help = "Examples:\n  nyro log app.nyro\n  nyro log app.nyro --frames")]
@@ -287,9 +307,9 @@ Examples:
 
     /// Print keys and values, in the order of the keys
     #[command(after_help = "\
-A line has the key, a tab and the value. A tab, the end of a line and a backslash in them are printed as \\t, \\n, \\r \
-and \\\\, bytes that are no text as \\xff; with --hex all is printed in hexadecimal digits. When --limit ends the scan, \
-what goes on from there is printed on standard error.
+A line has the key, a tab and the value. A tab, the end of a line and a backslash in them are printed as \\t, \\n, \
+\\r and \\\\, bytes that are no text as \\xff; with --hex all is printed in hexadecimal digits. When --limit ends \
+the scan, what goes on from there is printed on standard error.
 
 Examples:
   nyro kv scan app.nyro scores --prefix user: --keys
@@ -299,9 +319,9 @@ Examples:
 
     /// Read keys and values from a file or standard input
     #[command(after_help = "\
-The input is NDJSON (one key a line) or one JSON array, of objects like {\"key\": \"ada\", \"value\": \"36\"}; bytes that \
-are no text are given as key_hex and value_hex. A key that is there gets the new value. It is read as a stream and \
-committed in batches of 1000 keys.
+The input is NDJSON (one key a line) or one JSON array, of objects like {\"key\": \"ada\", \"value\": \"36\"}; bytes \
+that are no text are given as key_hex and value_hex. A key that is there gets the new value. It is read as a stream \
+and committed in batches of 1000 keys.
 
 Examples:
   nyro kv import app.nyro scores scores.ndjson
@@ -616,6 +636,23 @@ pub struct Page {
     /// Number of the page, from 0
     #[arg(value_name = "N")]
     pub number: u64,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The database file
+    #[arg(value_name = "DB")]
+    pub path: PathBuf,
+    /// Number of the run; nothing for a list of all
+    #[arg(value_name = "N")]
+    pub number: Option<u64>,
+    /// List its keys, too, with the length of their values
+    #[arg(long, requires = "number")]
+    pub entries: bool,
+    /// Show keys in hexadecimal digits
+    #[arg(long)]
+    pub hex: bool,
 }
 
 /// Arguments of `log`.

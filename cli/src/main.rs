@@ -8,7 +8,7 @@
 //!   kv        the same for keyspaces, and their import and export
 //!   inspect   collections, stats, verify             watch: stats again and again
 //!   maintain  compact, backup, restore, repair
-//!   look      page, log, free, trie                  sheet: what they print
+//!   look      page, run, log, free, trie             sheet: what they print
 //!   bench     what this disk does
 //!   torture   kills programs that write, and looks what is left
 //!   shell     completion scripts and manual pages
@@ -85,6 +85,7 @@ fn run(cli: &Cli) -> report::Result<()> {
         Verb::Restore(args) => maintain::restore(args, cli.json),
         Verb::Repair(args) => maintain::repair(args, cli.json),
         Verb::Page(args) => look::page(args, cli.json),
+        Verb::Run(args) => look::run(args, cli.json),
         Verb::Log(args) => look::log(args, cli.json),
         Verb::Free(args) => look::free(args, cli.json),
         Verb::Trie(args) => look::trie(args, cli.json),

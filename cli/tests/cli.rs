@@ -115,7 +115,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// What can be asked for.
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "import",
     "export",
     "get",
@@ -131,6 +131,7 @@ const VERBS: [&str; 22] = [
     "restore",
     "repair",
     "page",
+    "run",
     "log",
     "free",
     "trie",
@@ -840,6 +841,24 @@ mod maintain {
     }
 
     #[test]
+    fn keyspaces_are_backed_up_and_restored_with_leaves_of_several_pages() {
+        let folder = Folder::new();
+        let (db, full, second) = (folder.path("a.nyro"), folder.path("full.nyro"), folder.path("second.inc"));
+        let long = |n: usize| format!("{{\"key\":\"{}\",\"value\":\"{}\"}}\n", "k".repeat(n), "v".repeat(8000));
+        let input: String = [10, 5000, 30_000, 65_000].into_iter().map(long).collect();
+        nyro_with_input(&["kv", "import", &db, "k"], input.as_bytes()).ok();
+        nyro(&["backup", &db, &full, "--name", "full"]).ok();
+        nyro_with_input(&["kv", "import", &db, "k"], long(40_000).as_bytes()).ok();
+        nyro(&["backup", &db, &second, "--since", "full"]).ok();
+        let copy = folder.path("copy.nyro");
+        nyro(&["restore", &copy, &full, &second]).ok();
+        let all = nyro(&["kv", "export", &db, "k"]).ok();
+        assert_eq!(all.lines().count(), 5);
+        assert!(nyro(&["kv", "export", &copy, "k"]).ok() == all);
+        nyro(&["verify", &copy]).ok();
+    }
+
+    #[test]
     fn repair_saves_what_can_be_read_and_says_what_can_not() {
         let folder = Folder::new();
         let db = sparse(&folder);
@@ -936,6 +955,95 @@ mod look {
             let args: Vec<&str> = args.iter().map(|a| if *a == "DB" { &missing } else { *a }).collect();
             nyro(&args).ends(3).says("there is no file");
         }
+    }
+
+    #[test]
+    fn runs_and_their_keys_are_shown() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        assert_eq!(nyro(&["run", &db]).ok(), "run count  0\n");
+        let input: String = (0..500).map(|n| format!("{{\"key\":\"k{n:03}\",\"value\":\"v\"}}\n")).collect();
+        nyro_with_input(&["kv", "import", &db, "k"], input.as_bytes()).ok();
+        nyro(&["kv", "put", &db, "k", "--hex", "ff00", "00"]).ok();
+        nyro(&["kv", "delete", &db, "k", "k001"]).ok();
+        nyro(&["kv", "delete", &db, "k", "--prefix", "k1"]).ok();
+        let all = parse(&nyro(&["run", "--json", &db]).ok());
+        let runs = all["runs"].as_array().expect("runs");
+        assert!(!runs.is_empty() && all["run_count"] == runs.len());
+        let mut shown = Vec::new();
+        for run in runs {
+            let number = run["run"].to_string();
+            let details = parse(&nyro(&["run", "--json", &db, &number, "--entries"]).ok());
+            assert_eq!((&details["damage"], &details["entry_count"]), (&json!([]), &run["entries"]));
+            assert!(details["leaves"].as_array().expect("leaves").iter().all(|leaf| leaf["checksum"] == "good"));
+            shown.extend(details["entries"].as_array().expect("entries").clone());
+            let text = nyro(&["run", &db, &number]).ok();
+            assert!(text.contains("filter bits set percent") && !text.contains("\ndamage\n"), "{text}");
+            for leaf in details["leaves"].as_array().expect("leaves") {
+                let page = parse(&nyro(&["page", "--json", &db, &leaf["page"].to_string()]).ok());
+                assert_eq!((&page["kind"], &page["entry_count"]), (&json!("leaf of a run"), &leaf["entries"]));
+            }
+        }
+        let tree = &shown[0]["tree"];
+        let entry = |key: &str, value: Value| json!({ "tree": tree, "key": key, "value_bytes": value, "extent": null });
+        assert!(
+            shown.contains(&entry("k000", json!(1))) && shown.contains(&entry("\\xff\\x00", json!(1))),
+            "{shown:?}"
+        );
+        let number = runs[0]["run"].to_string();
+        let in_hex = parse(&nyro(&["run", "--json", &db, &number, "--hex"]).ok());
+        assert!(in_hex["first"].as_str().is_some_and(|key| key.starts_with("000000")), "{in_hex}");
+        nyro(&["run", &db, "999999"]).ends(1).says("run 999999");
+        nyro(&["run", &db, "--entries"]).ends(2);
+        nyro(&["run", &folder.path("missing")]).ends(3).says("there is no file");
+        let meta = parse(&nyro(&["page", &db, "0", "--json"]).ok());
+        assert!(meta["manifest_page"].as_u64() > Some(0) && meta["next_run"].as_u64() > Some(1), "{meta}");
+        nyro(&["trie", &db, "k"]).ends(1).says("name of a keyspace");
+    }
+
+    #[test]
+    fn stats_and_collections_speak_of_keyspaces_where_there_are_some() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        assert!(!nyro(&["stats", &db]).ok().contains("keyspaces"));
+        assert_eq!(parse(&nyro(&["stats", "--json", &db]).ok())["keyspaces"], Value::Null);
+        let input: String = (0..500).map(|n| format!("{{\"key\":\"k{n}\",\"value\":\"v\"}}\n")).collect();
+        nyro_with_input(&["kv", "import", &db, "scores"], input.as_bytes()).ok();
+        assert_eq!(nyro(&["collections", &db]).ok(), "  5  users\n500  scores  (keyspace; keys, about)\n");
+        let list = json!([{ "name": "users", "documents": 5 }, { "name": "scores", "keys_about": 500 }]);
+        assert_eq!(parse(&nyro(&["collections", "--json", &db]).ok()), list);
+        let stats = parse(&nyro(&["stats", "--json", &db]).ok());
+        assert_eq!((&stats["keyspaces"], &stats["keys_about"]), (&json!(1), &json!(500)));
+        assert_eq!((&stats["read_amplification"], &stats["write_amplification"]), (&json!(1), &Value::Null));
+        let level = &stats["levels"][0];
+        assert_eq!((&level["level"], &level["runs"], &level["entries"]), (&json!(0), &json!(1), &json!(500)));
+        assert!(level["filter_bytes"].as_u64() > Some(500) && level["file_bytes"].as_u64() > Some(4096), "{level}");
+        let text = nyro(&["stats", &db]).ok();
+        assert!(text.contains("\nlevel  sets  runs  keys  deleted  keys and values  in the file"), "{text}");
+        assert!(text.lines().any(|line| line.starts_with("a get reads") && line.ends_with("1 list")), "{text}");
+    }
+
+    #[test]
+    fn the_log_counts_what_was_done_to_keys() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let mut command = program();
+        command.args(["kv", "import", &db, "k"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it runs");
+        let mut input = child.stdin.take().expect("a pipe");
+        let lines: String = (0..1500).map(|n| format!("{{\"key\":\"{n}\",\"value\":\"\"}}\n")).collect();
+        input.write_all(lines.as_bytes()).expect("it reads");
+        let start = std::time::Instant::now();
+        while parse(&nyro(&["log", "--json", &db]).ok())["commits"].as_u64() < Some(1) {
+            assert!(start.elapsed() < std::time::Duration::from_secs(30), "no commit came");
+        }
+        child.kill().expect("killed");
+        child.wait().expect("it ends");
+        let log = parse(&nyro(&["log", "--frames", "--json", &db]).ok());
+        let frames = log["frames"].as_array().expect("frames");
+        let sum = |field: &str| frames.iter().filter_map(|frame| frame[field].as_u64()).sum::<u64>();
+        assert_eq!((sum("key_puts"), sum("key_deletes"), sum("range_deletes")), (1000, 0, 0));
+        assert_eq!(nyro(&["kv", "export", &db, "k"]).ok().lines().count(), 1000);
     }
 
     #[test]
