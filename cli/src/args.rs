@@ -11,7 +11,7 @@ Exit codes:
   0  done
   1  error, or stopped by Ctrl-C (message on standard error; with --json one JSON object)
   2  wrong usage
-  3  not found: the document, the collection or the file
+  3  not found: the document, the key, the collection, the keyspace or the file
   4  the file is damaged or is not a NyroDB file
   5  the file is open in another process
 
@@ -97,8 +97,23 @@ Examples:
   nyro scan app.nyro users --limit 10 --after TOKEN")]
     Scan(Scan),
 
-    /// List the collections with the number of their documents
-    #[command(after_help = "Example:\n  nyro collections app.nyro")]
+    /// Read and write keyspaces: values by key, in the order of the keys
+    #[command(after_help = "\
+A key and a value are text, or with --hex bytes in hexadecimal digits. A keyspace is made by the first write to it. \
+nyro help kv get, and so on, says more.
+
+Examples:
+  nyro kv put app.nyro scores ada 36
+  nyro kv get app.nyro scores ada
+  nyro kv scan app.nyro scores --prefix a --limit 10")]
+    Kv(Kv),
+
+    /// List the collections with the number of their documents, and the keyspaces
+    #[command(after_help = "\
+How many keys a keyspace has is an estimate: a key that was changed or deleted counts again until runs are merged.
+
+Example:
+  nyro collections app.nyro")]
     Collections(Look),
 
     /// Print sizes and counters of the file
@@ -107,6 +122,10 @@ With --watch the file is opened again at each interval, and the figures have wha
 them: on a terminal as one table, else as one JSON object a line. Between two looks other programs may \
 open the file; while one has it open its figures stand still here, and only that program can tell what \
 happens (Database::stats).
+
+Of keyspaces, all of which lie in one LSM tree, there is a table of its levels, and into how many lists of runs a \
+get may have to look. How often bytes were written is counted since a file was opened, so that only the program that \
+writes can tell (Database::keyspace_stats).
 
 Examples:
   nyro stats app.nyro
@@ -171,6 +190,18 @@ Examples:
   nyro page app.nyro 17 --json")]
     Page(Page),
 
+    /// Show the runs of the sorted index, or one of them
+    #[command(after_help = "\
+Keyspaces lie in runs. Without N all runs are listed, as the manifest has them. A key is shown with the number of \
+its keyspace's tree in front; --hex shows its bytes in hexadecimal digits, as the file has them. What can't be read \
+is said, and is no error.
+
+Examples:
+  nyro run app.nyro
+  nyro run app.nyro 12
+  nyro run app.nyro 12 --entries --json")]
+    Run(Run),
+
     /// Show the log beside the file: its segments and frames
     #[command(after_help = "Examples:\n  nyro log app.nyro\n  nyro log app.nyro --frames")]
     Log(Log),
@@ -219,6 +250,7 @@ Examples:
 Examples:
   nyro man > nyro.1
   nyro man import > nyro-import.1
+  nyro man kv scan > nyro-kv-scan.1
   nyro man stats | man -l -")]
     Man(Man),
 }
@@ -231,6 +263,204 @@ pub struct Target {
     pub path: PathBuf,
     /// The collection
     pub collection: String,
+}
+
+/// Arguments of `kv`.
+#[derive(Debug, Args)]
+pub struct Kv {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: KvVerb,
+}
+
+/// The verbs of `kv`.
+#[derive(Debug, Subcommand)]
+pub enum KvVerb {
+    /// Print the value of a key
+    #[command(after_help = "\
+The value is followed by the end of the line; with --raw by nothing. If the key is not there, the exit code is 3.
+
+Examples:
+  nyro kv get app.nyro scores ada
+  nyro kv get app.nyro pictures cat --raw > cat.png
+  nyro kv get app.nyro scores --hex 616461")]
+    Get(KvGet),
+
+    /// Give a key a value, whether it had one or not
+    #[command(after_help = "\
+Examples:
+  nyro kv put app.nyro scores ada 36
+  nyro kv put app.nyro pictures cat - < cat.png
+  nyro kv put app.nyro scores --hex 00ff 2a")]
+    Put(KvPut),
+
+    /// Delete keys: some, a range, or all that begin with a prefix
+    #[command(after_help = "\
+All are deleted in one transaction. If a key is not there, the others are deleted all the same and the exit code is \
+3. A range takes the same short time whatever is in it; END is not in it.
+
+Examples:
+  nyro kv delete app.nyro scores ada grace
+  nyro kv delete app.nyro scores --range a b
+  nyro kv delete app.nyro scores --prefix user:")]
+    Delete(KvDelete),
+
+    /// Print keys and values, in the order of the keys
+    #[command(after_help = "\
+A line has the key, a tab and the value. A tab, the end of a line and a backslash in them are printed as \\t, \\n, \
+\\r and \\\\, bytes that are no text as \\xff; with --hex all is printed in hexadecimal digits. When --limit ends \
+the scan, what goes on from there is printed on standard error.
+
+Examples:
+  nyro kv scan app.nyro scores --prefix user: --keys
+  nyro kv scan app.nyro scores --from a --to c --reverse
+  nyro kv scan app.nyro scores --limit 10")]
+    Scan(KvScan),
+
+    /// Read keys and values from a file or standard input
+    #[command(after_help = "\
+The input is NDJSON (one key a line) or one JSON array, of objects like {\"key\": \"ada\", \"value\": \"36\"}; bytes \
+that are no text are given as key_hex and value_hex. A key that is there gets the new value. It is read as a stream \
+and committed in batches of 1000 keys.
+
+Examples:
+  nyro kv import app.nyro scores scores.ndjson
+  nyro kv export old.nyro scores | nyro kv import new.nyro scores")]
+    Import(KvImport),
+
+    /// Write all keys and values of a keyspace as JSON
+    #[command(after_help = "\
+All come from one snapshot, in the order of the keys, in the form that import reads. With --output, the file appears \
+when it is complete.
+
+Examples:
+  nyro kv export app.nyro scores > scores.ndjson
+  nyro kv export app.nyro scores --array --output scores.json")]
+    Export(KvExport),
+}
+
+/// A file and a keyspace in it.
+#[derive(Debug, Args)]
+pub struct KvTarget {
+    /// The database file
+    #[arg(value_name = "DB")]
+    pub path: PathBuf,
+    /// The keyspace
+    pub keyspace: String,
+}
+
+/// How keys and values are written.
+#[derive(Debug, Args)]
+pub struct Form {
+    /// Keys and values are given and printed in hexadecimal digits
+    #[arg(long)]
+    pub hex: bool,
+}
+
+/// Arguments of `kv get`.
+#[derive(Debug, Args)]
+pub struct KvGet {
+    #[command(flatten)]
+    pub target: KvTarget,
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    pub key: String,
+    #[command(flatten)]
+    pub form: Form,
+    /// Print the bytes of the value and nothing else
+    #[arg(long, conflicts_with = "json")]
+    pub raw: bool,
+}
+
+/// Arguments of `kv put`.
+#[derive(Debug, Args)]
+pub struct KvPut {
+    #[command(flatten)]
+    pub target: KvTarget,
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    pub key: String,
+    /// The value; "-" for the bytes of standard input, as they are
+    #[arg(allow_negative_numbers = true)]
+    pub value: String,
+    #[command(flatten)]
+    pub form: Form,
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+/// Arguments of `kv delete`.
+#[derive(Debug, Args)]
+pub struct KvDelete {
+    #[command(flatten)]
+    pub target: KvTarget,
+    /// The keys
+    #[arg(required_unless_present_any = ["range", "prefix"], allow_negative_numbers = true, value_name = "KEY")]
+    pub keys: Vec<String>,
+    /// Delete all keys from START on and before END
+    #[arg(long, num_args = 2, value_names = ["START", "END"], conflicts_with = "keys")]
+    pub range: Option<Vec<String>>,
+    /// Delete all keys that begin so
+    #[arg(long, value_name = "PREFIX", conflicts_with_all = ["keys", "range"])]
+    pub prefix: Option<String>,
+    #[command(flatten)]
+    pub form: Form,
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+/// Arguments of `kv scan`.
+#[derive(Debug, Args)]
+pub struct KvScan {
+    #[command(flatten)]
+    pub target: KvTarget,
+    /// Only keys that begin so
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
+    /// Only this key and those behind it
+    #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
+    pub from: Option<String>,
+    /// Only keys before this one
+    #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
+    pub to: Option<String>,
+    /// The last key first
+    #[arg(long)]
+    pub reverse: bool,
+    /// Stop after this many keys
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Print the keys alone
+    #[arg(long)]
+    pub keys: bool,
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// Arguments of `kv import`.
+#[derive(Debug, Args)]
+pub struct KvImport {
+    #[command(flatten)]
+    pub target: KvTarget,
+    /// The file to read; "-" or nothing for standard input
+    pub file: Option<PathBuf>,
+    /// Go on after a bad line, and count them
+    #[arg(long)]
+    pub skip_bad: bool,
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+/// Arguments of `kv export`.
+#[derive(Debug, Args)]
+pub struct KvExport {
+    #[command(flatten)]
+    pub target: KvTarget,
+    /// Write one JSON array instead of one key a line
+    #[arg(long)]
+    pub array: bool,
+    /// Write to this file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// How commits are made durable.
@@ -408,6 +638,23 @@ pub struct Page {
     pub number: u64,
 }
 
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The database file
+    #[arg(value_name = "DB")]
+    pub path: PathBuf,
+    /// Number of the run; nothing for a list of all
+    #[arg(value_name = "N")]
+    pub number: Option<u64>,
+    /// List its keys, too, with the length of their values
+    #[arg(long, requires = "number")]
+    pub entries: bool,
+    /// Show keys in hexadecimal digits
+    #[arg(long)]
+    pub hex: bool,
+}
+
 /// Arguments of `log`.
 #[derive(Debug, Args)]
 pub struct Log {
@@ -469,7 +716,7 @@ pub struct Completions {
 #[derive(Debug, Args)]
 pub struct Man {
     /// The verb; nothing for the program
-    pub verb: Option<String>,
+    pub verb: Vec<String>,
 }
 
 /// A time on the command line.

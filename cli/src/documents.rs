@@ -9,23 +9,32 @@ use crate::args::{Delete, Get, Put, Scan};
 use crate::report::{Failure, Result};
 
 /// Standard output, buffered, with failures in our terms.
-struct Out(BufWriter<io::StdoutLock<'static>>);
+pub struct Out(BufWriter<io::StdoutLock<'static>>);
 
 impl Out {
-    fn new() -> Self {
+    /// Of standard output.
+    pub fn new() -> Self {
         Out(BufWriter::with_capacity(1 << 16, io::stdout().lock()))
     }
 
-    fn text(&mut self, text: &str) -> Result<()> {
-        self.0.write_all(text.as_bytes()).map_err(|e| Failure::write(None, e))
+    /// Writes bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write_all(bytes).map_err(|e| Failure::write(None, e))
     }
 
-    fn line(&mut self, text: &str) -> Result<()> {
+    /// Writes a text.
+    pub fn text(&mut self, text: &str) -> Result<()> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes a line.
+    pub fn line(&mut self, text: &str) -> Result<()> {
         self.text(text)?;
         self.text("\n")
     }
 
-    fn flush(&mut self) -> Result<()> {
+    /// Hands all on.
+    pub fn flush(&mut self) -> Result<()> {
         self.0.flush().map_err(|e| Failure::write(None, e))
     }
 }

@@ -1,7 +1,7 @@
-//! `nyro import`: JSON in, documents out, in batches of one transaction each.
+//! `nyro import` and `nyro kv import`: JSON in, documents or keys out, in batches of one transaction each.
 //!
 //! ```text
-//!   input -> source (cuts) -> Document::from_json -> batch of 1 000 -> one commit
+//!   input -> source (cuts) -> Items::parse -> batch of 1 000 -> Items::write, one commit
 //! ```
 //!
 //! A bad document ends the import *after* what precedes it is committed, so that the message can say
@@ -9,15 +9,15 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use nyro::{Database, Document, Error, ErrorKind};
 use serde_json::json;
 
-use crate::args::Import;
-use crate::report::{count, Failure, Result};
+use crate::args::{Import, Writing};
+use crate::report::{count, Failure, Noun, Result, DOCUMENTS};
 use crate::source::{Source, SourceError};
 
 /// Documents in a batch.
@@ -27,15 +27,54 @@ const BATCH_BYTES: usize = 32 << 20;
 /// How many bad documents are shown, with `--skip-bad`; the rest are counted.
 const BAD_SHOWN: u64 = 10;
 
+/// What is imported, and how one batch is written.
+pub trait Items {
+    /// One of them.
+    type Item;
+    /// What they are called.
+    const NOUN: Noun;
+    /// Reads one; else says why there is none in the text.
+    fn parse(&self, text: &str) -> Result<Self::Item, String>;
+    /// Writes a batch in one transaction, up to the first that is bad, or all that are not.
+    fn write(&self, db: &Database, batch: &[(u64, Self::Item)], skip_bad: bool) -> Result<Written, Error>;
+}
+
+/// From where to where.
+pub struct Order<'a> {
+    /// The database file.
+    pub path: &'a Path,
+    /// The collection or keyspace.
+    pub name: &'a str,
+    /// The input; none for standard input.
+    pub file: Option<&'a PathBuf>,
+    /// Go on after a bad one.
+    pub skip_bad: bool,
+    /// When commits reach the disk.
+    pub writing: &'a Writing,
+}
+
 /// Runs the verb.
 pub fn run(args: &Import, json: bool) -> Result<()> {
+    let order = Order {
+        path: &args.target.path,
+        name: &args.target.collection,
+        file: args.file.as_ref(),
+        skip_bad: args.skip_bad,
+        writing: &args.writing,
+    };
+    import(&Documents { collection: &args.target.collection, replace: args.replace }, &order, json)
+}
+
+/// Imports items.
+pub fn import<I: Items>(items: &I, order: &Order<'_>, json: bool) -> Result<()> {
     let start = Instant::now();
-    let file = args.file.as_ref().filter(|f| f.as_os_str() != "-");
+    let file = order.file.filter(|f| f.as_os_str() != "-");
     let (reader, total_bytes) = open_input(file)?;
-    let db = crate::open_to_write(&args.target.path, true, args.writing.durability.0)?;
+    let db = crate::open_to_write(order.path, true, order.writing.durability.0)?;
     let mut importer = Importer {
         db: &db,
-        args,
+        items,
+        skip_bad: order.skip_bad,
         input: file.map_or("standard input".to_owned(), |f| f.display().to_string()),
         batch: Vec::new(),
         batch_bytes: 0,
@@ -48,7 +87,7 @@ pub fn run(args: &Import, json: bool) -> Result<()> {
     let (imported, skipped) = (importer.imported, importer.skipped);
     done?;
     db.close()?;
-    say_done(args, json, imported, skipped, start.elapsed())
+    say_done(order.name, I::NOUN, json, imported, skipped, start.elapsed())
 }
 
 /// The input, and its size where that is known.
@@ -75,33 +114,33 @@ fn progress_bar(total_bytes: Option<u64>, json: bool) -> ProgressBar {
     }
 }
 
-fn say_done(args: &Import, json: bool, imported: u64, skipped: u64, took: Duration) -> Result<()> {
+fn say_done(name: &str, noun: Noun, json: bool, imported: u64, skipped: u64, took: Duration) -> Result<()> {
     let mut out = io::stdout().lock();
     let written = if json {
         let line = json!({ "imported": imported, "skipped": skipped, "elapsed_ms": took.as_millis() as u64 });
         writeln!(out, "{line}")
     } else {
-        let documents = count(imported, "document", "documents");
+        let items = count(imported, noun.0, noun.1);
         let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
-        let (collection, seconds) = (&args.target.collection, took.as_secs_f64());
-        writeln!(out, "imported {documents} into {collection}{skipped} ({seconds:.2} s)")
+        writeln!(out, "imported {items} into {name}{skipped} ({:.2} s)", took.as_secs_f64())
     };
     written.map_err(|e| Failure::write(None, e))
 }
 
-struct Importer<'a> {
+struct Importer<'a, I: Items> {
     db: &'a Database,
-    args: &'a Import,
+    items: &'a I,
+    skip_bad: bool,
     input: String,
-    /// Documents that wait for their commit, with their lines.
-    batch: Vec<(u64, Document)>,
+    /// Those that wait for their commit, with their lines.
+    batch: Vec<(u64, I::Item)>,
     batch_bytes: usize,
     imported: u64,
     skipped: u64,
     progress: ProgressBar,
 }
 
-impl Importer<'_> {
+impl<I: Items> Importer<'_, I> {
     fn all(&mut self, mut source: Source<impl BufRead>) -> Result<()> {
         loop {
             let item = match source.next_item() {
@@ -112,10 +151,10 @@ impl Importer<'_> {
                     return Err(self.source_failed(stop));
                 }
             };
-            match item.text.and_then(|text| parse(&text)) {
-                Ok((document, bytes)) => self.add(item.line, document, bytes)?,
+            match item.text.and_then(|text| Ok((self.items.parse(&text)?, text.len()))) {
+                Ok((parsed, bytes)) => self.add(item.line, parsed, bytes)?,
                 Err(reason) => {
-                    if !self.args.skip_bad {
+                    if !self.skip_bad {
                         self.commit()?;
                     }
                     self.bad(item.line, reason)?;
@@ -125,8 +164,8 @@ impl Importer<'_> {
         }
     }
 
-    fn add(&mut self, line: u64, document: Document, bytes: usize) -> Result<()> {
-        self.batch.push((line, document));
+    fn add(&mut self, line: u64, item: I::Item, bytes: usize) -> Result<()> {
+        self.batch.push((line, item));
         self.batch_bytes += bytes;
         if self.batch.len() >= BATCH_DOCUMENTS || self.batch_bytes >= BATCH_BYTES {
             self.commit()?;
@@ -139,20 +178,23 @@ impl Importer<'_> {
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         let Some((first_line, _)) = batch.first() else { return Ok(()) };
-        let (written, bad) = write_batch(self.db, self.args, &batch).map_err(|error| Failure::ImportStopped {
+        let written = self.items.write(self.db, &batch, self.skip_bad);
+        let (written, bad) = written.map_err(|error| Failure::ImportStopped {
             line: *first_line,
             imported: self.imported,
             error,
+            noun: I::NOUN,
         })?;
         self.imported += written;
-        self.progress.set_message(count(self.imported, "document", "documents"));
+        self.progress.set_message(count(self.imported, I::NOUN.0, I::NOUN.1));
         bad.into_iter().try_for_each(|(line, error)| self.bad(line, error.to_string()))
     }
 
-    /// A bad document: an error, or one more that is skipped.
+    /// A bad one: an error, or one more that is skipped.
     fn bad(&mut self, line: u64, reason: String) -> Result<()> {
-        if !self.args.skip_bad {
-            return Err(Failure::BadInput { input: self.input.clone(), line, reason, imported: self.imported });
+        if !self.skip_bad {
+            let (input, imported) = (self.input.clone(), self.imported);
+            return Err(Failure::BadInput { input, line, reason, imported, noun: I::NOUN });
         }
         self.skipped += 1;
         if self.skipped <= BAD_SHOWN {
@@ -176,14 +218,10 @@ impl Importer<'_> {
                 line,
                 reason: format!("the JSON array is broken: {reason}"),
                 imported: self.imported,
+                noun: I::NOUN,
             },
         }
     }
-}
-
-/// The document in a text, and the text's length.
-fn parse(text: &str) -> Result<(Document, usize), String> {
-    Document::from_json(text).map(|document| (document, text.len())).map_err(|e| reason(&e))
 }
 
 /// Why a text is no document. The engine counts lines within the text ("JSON at line 1 column 8: ..."), which
@@ -198,35 +236,58 @@ fn reason(error: &Error) -> String {
     }
 }
 
-/// What a batch did: how many documents it wrote, and which were bad.
-type Written = (u64, Vec<(u64, Error)>);
+/// What a batch did: how many were written, and which were bad.
+pub type Written = (u64, Vec<(u64, Error)>);
 
-/// Writes a batch in one transaction.
-fn write_batch(db: &Database, args: &Import, batch: &[(u64, Document)]) -> Result<Written, Error> {
-    db.write(|tx| {
-        let collection = tx.collection::<Document>(&args.target.collection);
-        let (mut written, mut bad) = (0, Vec::new());
-        for (line, document) in batch {
-            let result = match args.replace {
-                true => collection.put(document).map(drop),
-                false => collection.insert_one(document).map(drop),
-            };
-            match result {
-                Ok(()) => written += 1,
-                Err(e) if is_about_the_document(&e) => {
-                    bad.push((*line, e));
-                    if !args.skip_bad {
-                        break;
-                    }
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Ok((written, bad))
-    })
+/// Documents of a collection.
+struct Documents<'a> {
+    collection: &'a str,
+    replace: bool,
 }
 
-/// Whether the next document may fare better.
-fn is_about_the_document(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidDocument | ErrorKind::Exists)
+impl Items for Documents<'_> {
+    type Item = Document;
+    const NOUN: Noun = DOCUMENTS;
+
+    fn parse(&self, text: &str) -> Result<Document, String> {
+        Document::from_json(text).map_err(|e| reason(&e))
+    }
+
+    fn write(&self, db: &Database, batch: &[(u64, Document)], skip_bad: bool) -> Result<Written, Error> {
+        db.write(|tx| {
+            let collection = tx.collection::<Document>(self.collection);
+            one_by_one(batch, skip_bad, |document| match self.replace {
+                true => collection.put(document).map(drop),
+                false => collection.insert_one(document).map(drop),
+            })
+        })
+    }
+}
+
+/// Writes items until one is bad, or all but the bad ones.
+pub fn one_by_one<T>(
+    batch: &[(u64, T)],
+    skip_bad: bool,
+    mut write: impl FnMut(&T) -> Result<(), Error>,
+) -> Result<Written, Error> {
+    let (mut written, mut bad) = (0, Vec::new());
+    for (line, item) in batch {
+        match write(item) {
+            Ok(()) => written += 1,
+            Err(e) if is_about_the_item(&e) => {
+                bad.push((*line, e));
+                if !skip_bad {
+                    break;
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((written, bad))
+}
+
+/// Whether the next one may fare better.
+fn is_about_the_item(error: &Error) -> bool {
+    let of_name = matches!(error, Error::OtherKind { .. });
+    !of_name && matches!(error.kind(), ErrorKind::InvalidDocument | ErrorKind::Exists)
 }

@@ -18,14 +18,22 @@ pub fn collections(args: &Look, json: bool) -> Result<()> {
         let documents = db.collection::<Document>(&name).count_documents()?;
         found.push((name, documents));
     }
+    let mut keyspaces = Vec::new();
+    for name in db.keyspace_names()? {
+        let keys = db.keyspace(&name).estimated_len()?;
+        keyspaces.push((name, keys));
+    }
     db.close()?;
     if json {
-        let list: Vec<_> = found.iter().map(|(name, n)| json!({ "name": name, "documents": n })).collect();
-        return print(&format!("{}\n", json!(list)));
+        let documents = found.iter().map(|(name, n)| json!({ "name": name, "documents": n }));
+        let keys = keyspaces.iter().map(|(name, n)| json!({ "name": name, "keys_about": n }));
+        return print(&format!("{}\n", json!(documents.chain(keys).collect::<Vec<_>>())));
     }
-    let width = found.iter().map(|(_, n)| grouped(*n).len()).max().unwrap_or(0);
-    let lines: String = found.iter().map(|(name, n)| format!("{:>width$}  {name}\n", grouped(*n))).collect();
-    print(&lines)
+    let width = found.iter().chain(&keyspaces).map(|(_, n)| grouped(*n).len()).max().unwrap_or(0);
+    let line = |(name, n): &(String, u64), what| format!("{:>width$}  {name}{what}\n", grouped(*n));
+    let documents = found.iter().map(|found| line(found, ""));
+    let keys = keyspaces.iter().map(|found| line(found, "  (keyspace; keys, about)"));
+    print(&documents.chain(keys).collect::<String>())
 }
 
 /// Runs `nyro stats`.

@@ -1,12 +1,17 @@
-//! `nyro page`, `log`, `free` and `trie`: into the file, as far as it can be read.
+//! `nyro page`, `run`, `log`, `free` and `trie`: into the file, as far as it can be read.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use nyro::inspect::{self, Checksum, Contents, FrameReport, LogReport, MetaReport, PageUse, TreeValue};
+use nyro::inspect::{
+    self, Checksum, Contents, FrameReport, LogReport, MetaReport, PageUse, RunDetails, RunEntryReport, RunReport,
+    TreeValue,
+};
 use nyro::Error;
 use serde_json::{json, Value};
 
-use crate::args::{Log, Look, Page, Trie};
+use crate::args::{Log, Look, Page, Run, Trie};
+use crate::kv::{hex, shown};
 use crate::report::{print, Result};
 use crate::sheet::Sheet;
 
@@ -24,10 +29,6 @@ fn checksum(checksum: Checksum) -> Value {
 
 fn error(error: &Option<Error>) -> Option<String> {
     error.as_ref().map(Error::to_string)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Runs `nyro page`.
@@ -103,6 +104,10 @@ fn contents(sheet: &mut Sheet, contents: &Contents) {
             let rows = branch.children.iter().map(|(key, page)| vec![json!(key), json!(page)]);
             sheet.table("children", &["first_key", "page"], rows);
         }
+        Contents::RunLeaf(entries) => {
+            sheet.field("entry_count", entries.len());
+            sheet.table("entries", RUN_ENTRY, entries.iter().map(|entry| run_entry(entry, false)));
+        }
         Contents::SpaceChunk(chunk) => {
             sheet.field("chunk", chunk.index).field("first_page", chunk.first_page).field("used_pages", chunk.used);
             sheet.field("page_regions", chunk.page_regions).field("extent_regions", chunk.extent_regions);
@@ -152,8 +157,98 @@ fn meta_page(sheet: &mut Sheet, meta: &MetaReport) {
     sheet.field("length_pages", meta.file_pages).field("used_pages", meta.used_pages);
     sheet.field("region_pages", meta.region_pages);
     sheet.field("tree_table_page", meta.tree_table_page).field("tree_table_level", meta.tree_table_level);
+    sheet.field("manifest_page", meta.manifest_page).field("manifest_level", meta.manifest_level);
+    sheet.field("next_run", meta.next_run);
     sheet.field("space_page", meta.space_page).field("space_height", meta.space_height);
     sheet.field("block_pages", meta.block_pages).field("block_live_bytes", meta.block_live_bytes);
+}
+
+const RUN_ENTRY: &[&str] = &["tree", "key", "value_bytes", "extent"];
+
+/// An entry of a leaf of a run; a key without a value is deleted.
+fn run_entry(entry: &RunEntryReport, in_hex: bool) -> Vec<Value> {
+    let value = entry.value_bytes.map_or(json!("deleted"), |bytes| json!(bytes));
+    vec![json!(entry.tree), json!(shown(&entry.key, in_hex)), value, json!(entry.extent)]
+}
+
+/// A whole key: number of the tree, key.
+fn whole_key(key: &[u8], cut: bool, in_hex: bool) -> String {
+    let more = if cut { "..." } else { "" };
+    match key.split_first_chunk::<4>() {
+        Some((tree, key)) if !in_hex => format!("{}:{}{more}", u32::from_be_bytes(*tree), shown(key, false)),
+        _ => format!("{}{more}", hex(key)),
+    }
+}
+
+/// Runs `nyro run`.
+pub fn run(args: &Run, json: bool) -> Result<()> {
+    let mut sheet = Sheet::default();
+    match args.number {
+        Some(number) => one_run(&mut sheet, &inspect::run(&args.path, number, args.entries)?, args),
+        None => {
+            let all = inspect::runs(&args.path)?;
+            sheet.field("run_count", all.runs.len()).maybe("incomplete", error(&all.damage));
+            let columns =
+                &["run", "level", "set", "page", "pages", "entries", "deleted", "bytes", "flags", "first", "last"];
+            let rows = all.runs.iter().map(|run| {
+                vec![
+                    json!(run.run),
+                    json!(run.level),
+                    json!(run.set),
+                    json!(run.page),
+                    json!(run.leaf_pages + run.tail_pages),
+                    json!(run.entries),
+                    json!(run.deleted),
+                    json!(run.bytes),
+                    json!(flags(run)),
+                    json!(whole_key(&run.first, run.first_cut, args.hex)),
+                    json!(whole_key(&run.last, run.last_cut, args.hex)),
+                ]
+            });
+            sheet.table("runs", columns, rows);
+        }
+    }
+    say(&sheet, json)
+}
+
+fn flags(run: &RunReport) -> Vec<&'static str> {
+    let flags = [(run.ranges, "ranges"), (run.large, "large"), (run.open_end, "open_end")];
+    flags.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect()
+}
+
+fn one_run(sheet: &mut Sheet, details: &RunDetails, args: &Run) {
+    let run = &details.run;
+    sheet.field("run", run.run).field("level", run.level).field("set", run.set).field("page", run.page);
+    sheet.field("leaf_pages", run.leaf_pages).field("tail_pages", run.tail_pages);
+    sheet.field("entry_count", run.entries).field("deleted", run.deleted).field("bytes", run.bytes);
+    sheet.field("flags", flags(run));
+    sheet.field("first", whole_key(&run.first, run.first_cut, args.hex));
+    sheet.field("last", whole_key(&run.last, run.last_cut, args.hex));
+    let mut separators = BTreeMap::new();
+    match &details.tail {
+        None => drop(sheet.field("tail", "can't be read")),
+        Some(tail) => {
+            sheet.field("tail_page", tail.page).field("tail_bytes", tail.bytes);
+            sheet.field("damaged_pieces", tail.damaged_pieces.clone());
+            sheet.field("separator_prefix", whole_key(&tail.prefix, true, args.hex));
+            sheet.field("filter_bytes", tail.filter_bytes);
+            let bits = (tail.filter_bytes * 8).max(1);
+            sheet.field("filter_bits_set_percent", (tail.filter_bits_set * 1000 / bits) as f64 / 10.0);
+            separators.extend(tail.leaves.iter().map(|(place, key)| (*place, whole_key(key, false, args.hex))));
+            let ranges = tail.ranges.iter();
+            let key = |key: &[u8]| json!(whole_key(key, false, args.hex));
+            sheet.table("ranges", &["start", "end"], ranges.map(|(start, end)| vec![key(start), key(end)]));
+        }
+    }
+    let leaves = details.leaves.iter().map(|leaf| {
+        let separator = separators.get(&leaf.page.saturating_sub(run.page));
+        vec![json!(leaf.page), json!(leaf.pages), json!(leaf.entries), checksum(leaf.checksum), json!(separator)]
+    });
+    sheet.table("leaves", &["page", "pages", "entries", "checksum", "separator"], leaves);
+    if args.entries {
+        sheet.table("entries", RUN_ENTRY, details.entries.iter().map(|entry| run_entry(entry, args.hex)));
+    }
+    damage(sheet, &details.damage);
 }
 
 /// Runs `nyro log`.
@@ -179,8 +274,22 @@ pub fn log(args: &Log, json: bool) -> Result<()> {
     sheet.table("segments", columns, rows);
     if args.frames {
         let columns = &[
-            "sequence", "offset", "kind", "lsn", "bytes", "commit", "claim", "checksum", "follows", "puts", "deletes",
-            "drops", "damage",
+            "sequence",
+            "offset",
+            "kind",
+            "lsn",
+            "bytes",
+            "commit",
+            "claim",
+            "checksum",
+            "follows",
+            "puts",
+            "deletes",
+            "key_puts",
+            "key_deletes",
+            "range_deletes",
+            "drops",
+            "damage",
         ];
         let frames = log.segments.iter().flat_map(|s| s.frames.iter().map(|f| frame(s.sequence, f)));
         sheet.table("frames", columns, frames);
@@ -217,6 +326,9 @@ fn frame(sequence: u32, frame: &FrameReport) -> Vec<Value> {
         json!(frame.follows),
         json!(frame.puts),
         json!(frame.deletes),
+        json!(frame.key_puts),
+        json!(frame.key_deletes),
+        json!(frame.range_deletes),
         json!(frame.drops),
         json!(error(&frame.damage)),
     ]

@@ -5,9 +5,10 @@
 //!   import    JSON -> documents        source: cuts the stream into documents
 //!   export    documents -> JSON
 //!   documents get, put, delete, scan
+//!   kv        the same for keyspaces, and their import and export
 //!   inspect   collections, stats, verify             watch: stats again and again
 //!   maintain  compact, backup, restore, repair
-//!   look      page, log, free, trie                  sheet: what they print
+//!   look      page, run, log, free, trie             sheet: what they print
 //!   bench     what this disk does
 //!   torture   kills programs that write, and looks what is left
 //!   shell     completion scripts and manual pages
@@ -23,6 +24,7 @@ mod documents;
 mod export;
 mod import;
 mod inspect;
+mod kv;
 mod look;
 mod maintain;
 mod progress;
@@ -74,6 +76,7 @@ fn run(cli: &Cli) -> report::Result<()> {
         Verb::Put(args) => documents::put(args, cli.json),
         Verb::Delete(args) => documents::delete(args, cli.json),
         Verb::Scan(args) => documents::scan(args, cli.json),
+        Verb::Kv(args) => kv::run(args, cli.json),
         Verb::Collections(args) => inspect::collections(args, cli.json),
         Verb::Stats(args) => inspect::stats(args, cli.json),
         Verb::Verify(args) => inspect::verify(args, cli.json),
@@ -82,6 +85,7 @@ fn run(cli: &Cli) -> report::Result<()> {
         Verb::Restore(args) => maintain::restore(args, cli.json),
         Verb::Repair(args) => maintain::repair(args, cli.json),
         Verb::Page(args) => look::page(args, cli.json),
+        Verb::Run(args) => look::run(args, cli.json),
         Verb::Log(args) => look::log(args, cli.json),
         Verb::Free(args) => look::free(args, cli.json),
         Verb::Trie(args) => look::trie(args, cli.json),
@@ -140,4 +144,14 @@ fn require_collection(db: &Database, name: &str) -> report::Result<()> {
         return Ok(());
     }
     Err(nyro::Error::CollectionNotFound(name.to_owned()).into())
+}
+
+/// As [`require_collection`], for a keyspace.
+fn require_keyspace(db: &Database, name: &str) -> report::Result<()> {
+    if db.keyspace_names()?.iter().any(|n| n == name) {
+        return Ok(());
+    }
+    // The name of a collection is an error that says so.
+    db.keyspace(name).contains("")?;
+    Err(Failure::NoKeyspace(name.to_owned()))
 }

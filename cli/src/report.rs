@@ -21,6 +21,14 @@ pub const EXIT_LOCKED: u8 = 5;
 /// The result of a verb.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
+/// What is counted: one, and many.
+pub type Noun = (&'static str, &'static str);
+
+/// Documents.
+pub const DOCUMENTS: Noun = ("document", "documents");
+/// Keys of a keyspace.
+pub const KEYS: Noun = ("key", "keys");
+
 /// Why a verb did not do what it was asked for.
 #[derive(Debug)]
 pub enum Failure {
@@ -28,10 +36,16 @@ pub enum Failure {
     Engine(Error),
     /// No document with these ids (as JSON).
     NoDocument { collection: String, ids: Vec<String> },
+    /// No value with these keys.
+    NoKey { keyspace: String, keys: Vec<String> },
+    /// There is no such keyspace.
+    NoKeyspace(String),
+    /// Of an argument.
+    NotHex(String),
     /// A document of the input can't be imported.
-    BadInput { input: String, line: u64, reason: String, imported: u64 },
+    BadInput { input: String, line: u64, reason: String, imported: u64, noun: Noun },
     /// Import stopped for a reason that has nothing to do with the input.
-    ImportStopped { line: u64, imported: u64, error: Error },
+    ImportStopped { line: u64, imported: u64, error: Error, noun: Noun },
     /// Reading or writing something that is not the database.
     Io { doing: String, error: io::Error },
     /// The checker found damage that the engine did not take for damage.
@@ -74,10 +88,10 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::OutputClosed => 0,
-            Failure::NoDocument { .. } => EXIT_NOT_FOUND,
+            Failure::NoDocument { .. } | Failure::NoKey { .. } | Failure::NoKeyspace(_) => EXIT_NOT_FOUND,
             Failure::Damaged(_) | Failure::Lost { .. } | Failure::NotAllSaved { .. } => EXIT_CORRUPT,
             Failure::OpenElsewhere(_) => EXIT_LOCKED,
-            Failure::NoVerb(_) => EXIT_USAGE,
+            Failure::NoVerb(_) | Failure::NotHex(_) => EXIT_USAGE,
             Failure::Engine(e) | Failure::ImportStopped { error: e, .. } => match (e, e.kind()) {
                 (Error::Locked { .. }, _) => EXIT_LOCKED,
                 (_, ErrorKind::NotFound) => EXIT_NOT_FOUND,
@@ -103,6 +117,13 @@ impl Failure {
                 add("kind", json!("NotFound"));
                 add("ids", ids.iter().map(|id| serde_json::from_str(id).unwrap_or_else(|_| json!(id))).collect());
             }
+            Failure::NoKey { keys, .. } => {
+                add("kind", json!("NotFound"));
+                add("keys", json!(keys));
+            }
+            Failure::NoKeyspace(_) => {
+                add("kind", json!("NotFound"));
+            }
             Failure::Damaged(e) => {
                 add("code", json!(e.code()));
                 add("kind", json!("Corrupt"));
@@ -119,7 +140,7 @@ impl Failure {
             Failure::NotAllSaved { .. } => {
                 add("kind", json!("Corrupt"));
             }
-            Failure::NoVerb(_) => {
+            Failure::NoVerb(_) | Failure::NotHex(_) => {
                 add("kind", json!("Usage"));
             }
             Failure::Io { .. } | Failure::OutputClosed => {
@@ -143,16 +164,19 @@ impl fmt::Display for Failure {
             Failure::NoDocument { collection, ids } => {
                 write!(f, "no document with _id {} in collection {collection:?}", ids.join(", "))
             }
-            Failure::BadInput { input, line, reason, imported } => write!(
+            Failure::NoKey { keyspace, keys } => write!(f, "no key {} in keyspace {keyspace:?}", keys.join(", ")),
+            Failure::NoKeyspace(name) => write!(f, "there is no keyspace {name:?}; nyro collections lists them"),
+            Failure::NotHex(text) => {
+                write!(f, "{text:?} is not an even number of hexadecimal digits, which --hex asks for")
+            }
+            Failure::BadInput { input, line, reason, imported, noun } => write!(
                 f,
                 "{input}, line {line}: {reason}\n{} imported, nothing from line {line} on",
-                count(*imported, "document was", "documents were")
+                were(*imported, *noun)
             ),
-            Failure::ImportStopped { line, imported, error } => write!(
-                f,
-                "{error}\n{} imported, nothing from line {line} on",
-                count(*imported, "document was", "documents were")
-            ),
+            Failure::ImportStopped { line, imported, error, noun } => {
+                write!(f, "{error}\n{} imported, nothing from line {line} on", were(*imported, *noun))
+            }
             Failure::Io { doing, error } => write!(f, "{doing}: {error}"),
             Failure::Damaged(error) => write!(f, "the file is damaged: {error}"),
             Failure::OpenElsewhere(error) => write!(
@@ -184,6 +208,11 @@ pub fn print(text: &str) -> Result<()> {
 /// "1 document", "34 924 documents".
 pub fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(n), if n == 1 { one } else { many })
+}
+
+/// "1 document was", "34 924 documents were".
+fn were(n: u64, (one, many): Noun) -> String {
+    format!("{} {}", count(n, one, many), if n == 1 { "was" } else { "were" })
 }
 
 /// A number with its thousands set apart: 34 924.

@@ -119,6 +119,7 @@ fn shown(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "-".to_owned(),
         Value::Array(values) => values.iter().map(shown).collect::<Vec<_>>().join(" "),
         value => value.to_string(),
     }

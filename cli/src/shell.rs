@@ -17,20 +17,24 @@ pub fn completions(args: &Completions) -> Result<()> {
 /// Runs `nyro man`.
 pub fn man(args: &Man) -> Result<()> {
     let mut text = Vec::new();
-    clap_mangen::Man::new(page(args.verb.as_deref())?).render(&mut text).map_err(|e| Failure::write(None, e))?;
+    clap_mangen::Man::new(page(&args.verb)?).render(&mut text).map_err(|e| Failure::write(None, e))?;
     print(&text)
 }
 
-/// What the page is about: the program, or one verb.
-fn page(verb: Option<&str>) -> Result<Command> {
-    let mut program = Cli::command();
+/// What the page is about: the program, one verb, or a verb of that verb.
+fn page(names: &[String]) -> Result<Command> {
+    let mut page = Cli::command();
     // Gives the verbs what all of them share.
-    program.build();
-    let Some(name) = verb else { return Ok(program) };
-    let verb = program.get_subcommands().find(|verb| verb.get_name() == name);
-    let verb = verb.ok_or_else(|| Failure::NoVerb(name.to_owned()))?.clone();
+    page.build();
+    for name in names {
+        let verb = page.get_subcommands().find(|verb| verb.get_name() == name);
+        page = verb.ok_or_else(|| Failure::NoVerb(names.join(" ")))?.clone();
+    }
+    if names.is_empty() {
+        return Ok(page);
+    }
     // As in git-log(1), the page is found under the names of the program and of the verb.
-    Ok(verb.display_name(format!("nyro-{name}")).version(env!("CARGO_PKG_VERSION")))
+    Ok(page.display_name(format!("nyro-{}", names.join("-"))).version(env!("CARGO_PKG_VERSION")))
 }
 
 fn print(text: &[u8]) -> Result<()> {

@@ -14,7 +14,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nyro::{Document, Error};
+use nyro::{Database, Document, Error, KeyspaceStats, LevelStats};
 use serde_json::{json, Value};
 
 use crate::args::Stats;
@@ -34,6 +34,89 @@ pub struct Figures {
     commit: u64,
     checkpoint: u64,
     replayed_commits: u64,
+    keyspaces: Option<Keyspaces>,
+}
+
+/// What it says of keyspaces, if it has any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Keyspaces {
+    count: u64,
+    keys: u64,
+    stats: KeyspaceStats,
+}
+
+impl Keyspaces {
+    fn of(db: &Database) -> Result<Option<Keyspaces>> {
+        let (names, stats) = (db.keyspace_names()?, db.keyspace_stats()?);
+        // What is left of dropped ones lies in the levels, too.
+        if names.is_empty() && stats.levels.is_empty() {
+            return Ok(None);
+        }
+        let mut keys = 0;
+        for name in &names {
+            keys += db.keyspace(name).estimated_len()?;
+        }
+        Ok(Some(Keyspaces { count: names.len() as u64, keys, stats }))
+    }
+
+    /// Adds them to the object that `--json` prints.
+    fn add_to(&self, object: &mut Value) {
+        object["keyspaces"] = json!(self.count);
+        object["keys_about"] = json!(self.keys);
+        object["memtable_bytes"] = json!(self.stats.memtable_bytes);
+        object["read_amplification"] = json!(self.stats.read_amplification);
+        object["write_amplification"] = json!(self.stats.write_amplification());
+        let level = |level: &LevelStats| {
+            json!({
+                "level": level.level, "sets": level.sets, "runs": level.runs, "entries": level.entries,
+                "tombstones": level.tombstones, "bytes": level.bytes, "file_bytes": level.file_bytes,
+                "filter_bytes": level.filter_bytes,
+            })
+        };
+        object["levels"] = self.stats.levels.iter().map(level).collect();
+    }
+
+    /// What stands among the figures.
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("keyspaces", grouped(self.count)),
+            ("keys, about", grouped(self.keys)),
+            ("memtable", size(self.stats.memtable_bytes)),
+            ("a get reads", count(self.stats.read_amplification, "list", "lists")),
+            (
+                "written",
+                match self.stats.write_amplification() {
+                    Some(times) => format!("{times:.1} times"),
+                    None => "not known".to_owned(),
+                },
+            ),
+        ]
+    }
+
+    /// The table of the levels.
+    fn table(&self) -> String {
+        let head = ["level", "sets", "runs", "keys", "deleted", "keys and values", "in the file", "filters"];
+        let mut rows = vec![head.map(str::to_owned)];
+        rows.extend(self.stats.levels.iter().map(|level| {
+            [
+                level.level.to_string(),
+                grouped(level.sets),
+                grouped(level.runs),
+                grouped(level.entries),
+                grouped(level.tombstones),
+                size(level.bytes),
+                size(level.file_bytes),
+                size(level.filter_bytes),
+            ]
+        }));
+        let width = |at: usize| rows.iter().map(|row| row[at].len()).max().unwrap_or(0);
+        let line = |row: &[String; 8]| {
+            let cells: Vec<String> =
+                row.iter().enumerate().map(|(at, cell)| format!("{cell:>0$}", width(at))).collect();
+            format!("{}\n", cells.join("  "))
+        };
+        rows.iter().map(line).collect()
+    }
 }
 
 impl Figures {
@@ -46,6 +129,7 @@ impl Figures {
         for name in &names {
             documents += db.collection::<Document>(name).count_documents()?;
         }
+        let keyspaces = Keyspaces::of(&db)?;
         db.close()?;
         Ok(Figures {
             collections: names.len() as u64,
@@ -58,22 +142,27 @@ impl Figures {
             commit: stats.commit,
             checkpoint: stats.checkpoint,
             replayed_commits: stats.replayed_commits,
+            keyspaces,
         })
     }
 
     /// As the object that `--json` prints.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut object = json!({
             "collections": self.collections, "documents": self.documents, "file_bytes": self.file_bytes,
             "used_bytes": self.used_bytes, "block_bytes": self.block_bytes,
             "block_live_bytes": self.block_live_bytes, "log_bytes": self.log_bytes, "commit": self.commit,
             "checkpoint": self.checkpoint, "replayed_commits": self.replayed_commits,
-        })
+        });
+        if let Some(keyspaces) = &self.keyspaces {
+            keyspaces.add_to(&mut object);
+        }
+        object
     }
 
     /// As a table for people; `change` says what stands behind the figures that have a number a second.
     pub fn table(&self, change: impl Fn(&str) -> String) -> String {
-        let rows = [
+        let mut rows = vec![
             ("collections", grouped(self.collections)),
             ("documents", grouped(self.documents)),
             ("file", size(self.file_bytes)),
@@ -85,7 +174,10 @@ impl Figures {
             ("checkpoint", grouped(self.checkpoint)),
             ("replayed", count(self.replayed_commits, "commit", "commits")),
         ];
-        rows.iter().map(|(name, value)| format!("{name:<12} {value:>14}{}\n", change(name))).collect()
+        rows.extend(self.keyspaces.iter().flat_map(Keyspaces::rows));
+        let rows = rows.iter().map(|(name, value)| format!("{name:<12} {value:>14}{}\n", change(name)));
+        let levels = self.keyspaces.iter().filter(|keyspaces| !keyspaces.stats.levels.is_empty());
+        rows.chain(levels.map(|keyspaces| format!("\n{}", keyspaces.table()))).collect()
     }
 }
 

@@ -115,13 +115,14 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// What can be asked for.
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 23] = [
     "import",
     "export",
     "get",
     "put",
     "delete",
     "scan",
+    "kv",
     "collections",
     "stats",
     "verify",
@@ -130,6 +131,7 @@ const VERBS: [&str; 21] = [
     "restore",
     "repair",
     "page",
+    "run",
     "log",
     "free",
     "trie",
@@ -293,6 +295,228 @@ mod import {
             nyro_with_input(&["import", "--durability", when, &db, "a"], b"{\"_id\":1}").ok();
             assert_eq!(nyro(&["get", &db, "a", "1"]).ok(), "{\"_id\":1}\n");
         }
+    }
+}
+
+mod kv {
+    use super::*;
+
+    #[test]
+    fn a_value_is_put_got_replaced_and_deleted() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        assert_eq!(nyro(&["kv", "put", &db, "scores", "ada", "36"]).ok(), "");
+        assert_eq!(nyro(&["kv", "get", &db, "scores", "ada"]).ok(), "36\n");
+        let said = parse(&nyro(&["kv", "put", &db, "scores", "ada", "-37", "--json"]).ok());
+        assert_eq!(said, json!({ "key": "ada" }));
+        let said = parse(&nyro(&["kv", "get", "--json", &db, "scores", "ada"]).ok());
+        assert_eq!(said, json!({ "key": "ada", "value": "-37" }));
+        nyro(&["kv", "put", &db, "scores", "", ""]).ok();
+        assert_eq!(nyro(&["kv", "get", &db, "scores", ""]).ok(), "\n");
+
+        nyro(&["kv", "delete", &db, "scores", "ada"]).ok();
+        nyro(&["kv", "get", &db, "scores", "ada"]).ends(3).says("no key \"ada\" in keyspace \"scores\"");
+        let error = nyro(&["kv", "get", "--json", &db, "scores", "ada"]).ends(3).error();
+        assert_eq!((&error["kind"], &error["keys"]), (&json!("NotFound"), &json!(["\"ada\""])));
+        let run = nyro(&["kv", "delete", "--json", &db, "scores", "ada", ""]).ends(3).says("ada");
+        assert_eq!(parse(&run.out), json!({ "deleted": 1 }));
+    }
+
+    #[test]
+    fn bytes_go_in_and_out_as_they_are() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        let bytes: Vec<u8> = (0..=255).chain(0..=255).collect();
+        nyro_with_input(&["kv", "put", &db, "k", "all", "-"], &bytes).ok();
+        let output = program().args(["kv", "get", &db, "k", "all", "--raw"]).output().expect("it runs");
+        assert!(output.status.success() && output.stdout == bytes);
+        nyro(&["kv", "put", &db, "k", "--hex", "00ff", "fe"]).ok();
+        assert_eq!(nyro(&["kv", "get", &db, "k", "--hex", "00FF"]).ok(), "fe\n");
+        assert_eq!(
+            parse(&nyro(&["kv", "get", &db, "k", "--hex", "00ff", "--json"]).ok()),
+            json!({ "key_hex": "00ff", "value_hex": "fe" })
+        );
+        let said = parse(&nyro(&["kv", "get", &db, "k", "--hex", "616c6c", "--json"]).ok());
+        assert_eq!(said["key_hex"], "616c6c");
+        nyro(&["kv", "put", &db, "k", "--hex", "0", "00"]).ends(2).says("hexadecimal digits");
+        assert_eq!(nyro(&["kv", "get", "--json", &db, "k", "--hex", "xy"]).ends(2).error()["kind"], "Usage");
+        nyro(&["kv", "get", &db, "k", "a", "--raw", "--json"]).ends(2);
+    }
+
+    /// A database with the keys `a1` to `a9`, `b1` to `b9`, `c1` to `c9` in `k`.
+    fn letters(folder: &Folder) -> String {
+        let db = folder.path("letters.nyro");
+        let keys = ["a", "b", "c"].iter().flat_map(|letter| (1..=9).map(move |n| format!("{letter}{n}")));
+        let input: String = keys.map(|key| format!("{{\"key\":\"{key}\",\"value\":\"of {key}\"}}\n")).collect();
+        nyro_with_input(&["kv", "import", &db, "k"], input.as_bytes()).ok();
+        db
+    }
+
+    fn keys(args: &[&str]) -> Vec<String> {
+        let run = nyro(&[args, &["--keys"]].concat()).ends(0);
+        run.out.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_scan_keeps_its_bounds_from_both_ends() {
+        let folder = Folder::new();
+        let db = letters(&folder);
+        let scan = |args: &[&str]| keys(&[&["kv", "scan", &db, "k"], args].concat());
+        assert_eq!(scan(&[]).len(), 27);
+        assert_eq!(scan(&["--prefix", "b"]), (1..=9).map(|n| format!("b{n}")).collect::<Vec<_>>());
+        assert_eq!(scan(&["--from", "a8", "--to", "b2"]), ["a8", "a9", "b1"]);
+        assert_eq!(scan(&["--from", "a8", "--to", "b2", "--reverse"]), ["b1", "a9", "a8"]);
+        assert_eq!(scan(&["--prefix", "b", "--from", "a5", "--to", "b3"]), ["b1", "b2"]);
+        assert_eq!(scan(&["--prefix", "b", "--to", "c", "--from", "b8", "--reverse"]), ["b9", "b8"]);
+        assert_eq!(scan(&["--hex", "--prefix", "63", "--limit", "1"]), ["6331"]);
+        for nothing in [&["--prefix", "x"][..], &["--prefix", "b", "--from", "c"], &["--prefix", "b", "--to", "a"]] {
+            assert_eq!(scan(nothing).len(), 0, "{nothing:?}");
+        }
+        nyro(&["kv", "scan", &db, "k", "--from", "b", "--to", "a"]).ends(1).says("exchange the bounds");
+        assert!(nyro(&["kv", "scan", &db, "k", "--limit", "1", "--prefix", "c"]).out.starts_with("c1\tof c1\n"));
+    }
+
+    #[test]
+    fn a_scan_that_ends_early_says_how_to_go_on() {
+        let folder = Folder::new();
+        let db = letters(&folder);
+        for reverse in [&[][..], &["--reverse"]] {
+            let (mut all, mut bound) = (Vec::new(), None);
+            loop {
+                let mut args = vec!["kv", "scan", &db, "k", "--keys", "--limit", "4"];
+                args.extend(reverse);
+                args.extend(bound.as_deref());
+                let run = nyro(&args).ends(0);
+                all.extend(run.out.lines().map(str::to_owned));
+                let Some(rest) = run.err.strip_prefix("more follow; go on with ") else { break };
+                bound = Some(rest.trim_end().to_owned());
+            }
+            assert_eq!(all, keys(&[&["kv", "scan", &db, "k"], reverse].concat()));
+        }
+        let said = parse(&nyro(&["kv", "scan", &db, "k", "--limit", "2", "--json"]).ok());
+        let entries = json!([{ "key": "a1", "value": "of a1" }, { "key": "a2", "value": "of a2" }]);
+        assert_eq!(said, json!({ "entries": entries, "next": { "key": "a3" } }));
+        let said = parse(&nyro(&["kv", "scan", &db, "k", "--prefix", "x", "--json"]).ok());
+        assert_eq!(said, json!({ "entries": [], "next": null }));
+    }
+
+    #[test]
+    fn what_a_scan_prints_stays_in_its_line() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        nyro(&["kv", "put", &db, "k", "a\tb", "c\nd\\ é"]).ok();
+        nyro(&["kv", "put", &db, "k", "--hex", "ff1b", "00"]).ok();
+        assert_eq!(nyro(&["kv", "scan", &db, "k"]).ok(), "a\\tb\tc\\nd\\\\ é\n\\xff\\x1b\t\\x00\n");
+        assert_eq!(nyro(&["kv", "scan", &db, "k", "--hex", "--from", "62"]).ok(), "ff1b\t00\n");
+    }
+
+    #[test]
+    fn ranges_and_prefixes_are_deleted() {
+        let folder = Folder::new();
+        let db = letters(&folder);
+        nyro(&["kv", "delete", &db, "k", "--prefix", "b"]).ok();
+        let said = parse(&nyro(&["kv", "delete", &db, "k", "--range", "a3", "a9", "--json"]).ok());
+        assert_eq!(said, json!({ "range_deleted": true }));
+        assert_eq!(keys(&["kv", "scan", &db, "k", "--to", "c"]), ["a1", "a2", "a9"]);
+        nyro(&["kv", "delete", &db, "k", "--range", "c", "a"]).ends(1).says("exchange the bounds");
+        nyro(&["kv", "delete", &db, "other", "--range", "a", "b"]).ends(3).says("no keyspace \"other\"");
+        nyro(&["kv", "delete", &db, "other", "a"]).ends(3);
+        nyro(&["kv", "scan", &db, "other"]).ends(3).says("no keyspace \"other\"");
+        for wrong in [&["--range", "a"][..], &["x", "--prefix", "a"], &["--range", "a", "b", "--prefix", "a"], &[]] {
+            nyro(&[&["kv", "delete", &db, "k"], wrong].concat()).ends(2);
+        }
+        nyro(&["verify", &db]).ok();
+    }
+
+    #[test]
+    fn an_export_imports_as_the_same_keys() {
+        let folder = Folder::new();
+        let (db, copy) = (folder.path("a.nyro"), folder.path("b.nyro"));
+        let mut input: String =
+            (0..2500).map(|n| format!("{{\"key\":\"key {n:05}\",\"value\":\"{}\"}}\n", "v".repeat(n % 50))).collect();
+        input.push_str("{\"key_hex\":\"ff00\",\"value_hex\":\"fe\"}\n{\"key\":\"\",\"value_hex\":\"61\"}");
+        let said = nyro_with_input(&["kv", "import", &db, "k", "-"], input.as_bytes()).ok();
+        assert!(said.starts_with("imported 2 502 keys into k ("), "{said}");
+        let all = nyro(&["kv", "export", &db, "k"]).ok();
+        let objects = lines(&all);
+        assert_eq!((objects.len(), &objects[0]), (2502, &json!({ "key": "", "value": "a" })));
+        assert_eq!(objects[2501], json!({ "key_hex": "ff00", "value_hex": "fe" }));
+        let file = folder.path("all.json");
+        assert_eq!(
+            nyro(&["kv", "export", &db, "k", "--array", "-o", &file]).ok(),
+            format!("exported 2 502 keys to {file}\n")
+        );
+        let said = parse(&nyro(&["kv", "import", "--json", &copy, "k", &file]).ok());
+        assert_eq!((&said["imported"], &said["skipped"]), (&json!(2502), &json!(0)));
+        assert_eq!(nyro(&["kv", "export", &copy, "k"]).ok(), all);
+        nyro(&["verify", &copy]).ok();
+        nyro(&["kv", "export", &db, "other"]).ends(3);
+    }
+
+    #[test]
+    fn a_bad_line_stops_or_is_counted() {
+        let folder = Folder::new();
+        let db = folder.path("a.nyro");
+        let long = "x".repeat(65_536);
+        let bad = [
+            ("nonsense".to_owned(), "not JSON"),
+            ("7".to_owned(), "not an object"),
+            ("{\"key\":\"a\"}".to_owned(), "neither value nor value_hex"),
+            ("{\"key\":1,\"value\":\"\"}".to_owned(), "key is not a string"),
+            ("{\"key\":\"a\",\"key_hex\":\"61\",\"value\":\"\"}".to_owned(), "both key and key_hex"),
+            ("{\"key_hex\":\"6\",\"value\":\"\"}".to_owned(), "hexadecimal digits"),
+            ("{\"key\":\"a\",\"value\":\"\",\"ttl\":1}".to_owned(), "a field \"ttl\""),
+            (format!("{{\"key\":\"{long}\",\"value\":\"\"}}"), "the limit is 65535"),
+        ];
+        let good = "{\"key\":\"good\",\"value\":\"\"}\n";
+        for (line, reason) in &bad {
+            nyro_with_input(&["kv", "import", &db, "k"], format!("{good}{line}\n{good}").as_bytes())
+                .ends(1)
+                .says("line 2: ")
+                .says(reason)
+                .says("1 key was imported, nothing from line 2 on");
+        }
+        let input: String = bad.iter().map(|(line, _)| format!("{line}\n{good}")).collect();
+        let run = nyro_with_input(&["kv", "import", "--skip-bad", &db, "k"], input.as_bytes()).ends(0);
+        assert!(run.out.starts_with("imported 8 keys into k, 8 skipped ("), "{run:?}");
+    }
+
+    #[test]
+    fn limits_and_names_of_collections_are_told() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let long = "x".repeat(65_536);
+        nyro(&["kv", "put", &db, "k", &long, "v"]).ends(1).says("65536 bytes; the limit is 65535");
+        nyro(&["kv", "get", &db, "k", &long]).ends(1).says("the limit is 65535");
+        for args in [
+            &["kv", "get", &db, "users", "a"][..],
+            &["kv", "put", &db, "users", "a", "b"],
+            &["kv", "delete", &db, "users", "a"],
+            &["kv", "delete", &db, "users", "--prefix", "a"],
+            &["kv", "scan", &db, "users"],
+            &["kv", "export", &db, "users"],
+        ] {
+            nyro(args).ends(1).says("\"users\" is the name of a collection");
+        }
+        let line = b"{\"key\":\"a\",\"value\":\"\"}";
+        nyro_with_input(&["kv", "import", "--skip-bad", &db, "users"], line).ends(1).says("name of a collection");
+        nyro(&["kv", "put", &db, "k", "a", "b"]).ok();
+        nyro_with_input(&["import", "--skip-bad", &db, "k"], b"{\"_id\":1}").ends(1).says("name of a keyspace");
+        nyro(&["kv", "get", &folder.path("missing"), "k", "a"]).ends(3).says("there is no file");
+        nyro(&["kv", "delete", &folder.path("missing"), "k", "a"]).ends(3).says("there is no file");
+        assert!(!folder.exists("missing"));
+    }
+
+    #[test]
+    fn each_verb_has_help_and_a_manual_page() {
+        for verb in ["get", "put", "delete", "scan", "import", "export"] {
+            let help = nyro(&["help", "kv", verb]).ok();
+            assert!(help.contains(&format!("  nyro kv {verb} ")), "{verb} has no example: {help}");
+            let page = nyro(&["man", "kv", verb]).ok();
+            assert!(page.contains(&format!(".TH nyro-kv-{verb} 1")), "{page}");
+        }
+        nyro(&["man", "kv", "frobnicate"]).ends(2).says("no verb \"kv frobnicate\"");
+        nyro(&["kv"]).ends(2);
     }
 }
 
@@ -617,6 +841,24 @@ mod maintain {
     }
 
     #[test]
+    fn keyspaces_are_backed_up_and_restored_with_leaves_of_several_pages() {
+        let folder = Folder::new();
+        let (db, full, second) = (folder.path("a.nyro"), folder.path("full.nyro"), folder.path("second.inc"));
+        let long = |n: usize| format!("{{\"key\":\"{}\",\"value\":\"{}\"}}\n", "k".repeat(n), "v".repeat(8000));
+        let input: String = [10, 5000, 30_000, 65_000].into_iter().map(long).collect();
+        nyro_with_input(&["kv", "import", &db, "k"], input.as_bytes()).ok();
+        nyro(&["backup", &db, &full, "--name", "full"]).ok();
+        nyro_with_input(&["kv", "import", &db, "k"], long(40_000).as_bytes()).ok();
+        nyro(&["backup", &db, &second, "--since", "full"]).ok();
+        let copy = folder.path("copy.nyro");
+        nyro(&["restore", &copy, &full, &second]).ok();
+        let all = nyro(&["kv", "export", &db, "k"]).ok();
+        assert_eq!(all.lines().count(), 5);
+        assert!(nyro(&["kv", "export", &copy, "k"]).ok() == all);
+        nyro(&["verify", &copy]).ok();
+    }
+
+    #[test]
     fn repair_saves_what_can_be_read_and_says_what_can_not() {
         let folder = Folder::new();
         let db = sparse(&folder);
@@ -713,6 +955,95 @@ mod look {
             let args: Vec<&str> = args.iter().map(|a| if *a == "DB" { &missing } else { *a }).collect();
             nyro(&args).ends(3).says("there is no file");
         }
+    }
+
+    #[test]
+    fn runs_and_their_keys_are_shown() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        assert_eq!(nyro(&["run", &db]).ok(), "run count  0\n");
+        let input: String = (0..500).map(|n| format!("{{\"key\":\"k{n:03}\",\"value\":\"v\"}}\n")).collect();
+        nyro_with_input(&["kv", "import", &db, "k"], input.as_bytes()).ok();
+        nyro(&["kv", "put", &db, "k", "--hex", "ff00", "00"]).ok();
+        nyro(&["kv", "delete", &db, "k", "k001"]).ok();
+        nyro(&["kv", "delete", &db, "k", "--prefix", "k1"]).ok();
+        let all = parse(&nyro(&["run", "--json", &db]).ok());
+        let runs = all["runs"].as_array().expect("runs");
+        assert!(!runs.is_empty() && all["run_count"] == runs.len());
+        let mut shown = Vec::new();
+        for run in runs {
+            let number = run["run"].to_string();
+            let details = parse(&nyro(&["run", "--json", &db, &number, "--entries"]).ok());
+            assert_eq!((&details["damage"], &details["entry_count"]), (&json!([]), &run["entries"]));
+            assert!(details["leaves"].as_array().expect("leaves").iter().all(|leaf| leaf["checksum"] == "good"));
+            shown.extend(details["entries"].as_array().expect("entries").clone());
+            let text = nyro(&["run", &db, &number]).ok();
+            assert!(text.contains("filter bits set percent") && !text.contains("\ndamage\n"), "{text}");
+            for leaf in details["leaves"].as_array().expect("leaves") {
+                let page = parse(&nyro(&["page", "--json", &db, &leaf["page"].to_string()]).ok());
+                assert_eq!((&page["kind"], &page["entry_count"]), (&json!("leaf of a run"), &leaf["entries"]));
+            }
+        }
+        let tree = &shown[0]["tree"];
+        let entry = |key: &str, value: Value| json!({ "tree": tree, "key": key, "value_bytes": value, "extent": null });
+        assert!(
+            shown.contains(&entry("k000", json!(1))) && shown.contains(&entry("\\xff\\x00", json!(1))),
+            "{shown:?}"
+        );
+        let number = runs[0]["run"].to_string();
+        let in_hex = parse(&nyro(&["run", "--json", &db, &number, "--hex"]).ok());
+        assert!(in_hex["first"].as_str().is_some_and(|key| key.starts_with("000000")), "{in_hex}");
+        nyro(&["run", &db, "999999"]).ends(1).says("run 999999");
+        nyro(&["run", &db, "--entries"]).ends(2);
+        nyro(&["run", &folder.path("missing")]).ends(3).says("there is no file");
+        let meta = parse(&nyro(&["page", &db, "0", "--json"]).ok());
+        assert!(meta["manifest_page"].as_u64() > Some(0) && meta["next_run"].as_u64() > Some(1), "{meta}");
+        nyro(&["trie", &db, "k"]).ends(1).says("name of a keyspace");
+    }
+
+    #[test]
+    fn stats_and_collections_speak_of_keyspaces_where_there_are_some() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        assert!(!nyro(&["stats", &db]).ok().contains("keyspaces"));
+        assert_eq!(parse(&nyro(&["stats", "--json", &db]).ok())["keyspaces"], Value::Null);
+        let input: String = (0..500).map(|n| format!("{{\"key\":\"k{n}\",\"value\":\"v\"}}\n")).collect();
+        nyro_with_input(&["kv", "import", &db, "scores"], input.as_bytes()).ok();
+        assert_eq!(nyro(&["collections", &db]).ok(), "  5  users\n500  scores  (keyspace; keys, about)\n");
+        let list = json!([{ "name": "users", "documents": 5 }, { "name": "scores", "keys_about": 500 }]);
+        assert_eq!(parse(&nyro(&["collections", "--json", &db]).ok()), list);
+        let stats = parse(&nyro(&["stats", "--json", &db]).ok());
+        assert_eq!((&stats["keyspaces"], &stats["keys_about"]), (&json!(1), &json!(500)));
+        assert_eq!((&stats["read_amplification"], &stats["write_amplification"]), (&json!(1), &Value::Null));
+        let level = &stats["levels"][0];
+        assert_eq!((&level["level"], &level["runs"], &level["entries"]), (&json!(0), &json!(1), &json!(500)));
+        assert!(level["filter_bytes"].as_u64() > Some(500) && level["file_bytes"].as_u64() > Some(4096), "{level}");
+        let text = nyro(&["stats", &db]).ok();
+        assert!(text.contains("\nlevel  sets  runs  keys  deleted  keys and values  in the file"), "{text}");
+        assert!(text.lines().any(|line| line.starts_with("a get reads") && line.ends_with("1 list")), "{text}");
+    }
+
+    #[test]
+    fn the_log_counts_what_was_done_to_keys() {
+        let folder = Folder::new();
+        let db = five(&folder);
+        let mut command = program();
+        command.args(["kv", "import", &db, "k"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it runs");
+        let mut input = child.stdin.take().expect("a pipe");
+        let lines: String = (0..1500).map(|n| format!("{{\"key\":\"{n}\",\"value\":\"\"}}\n")).collect();
+        input.write_all(lines.as_bytes()).expect("it reads");
+        let start = std::time::Instant::now();
+        while parse(&nyro(&["log", "--json", &db]).ok())["commits"].as_u64() < Some(1) {
+            assert!(start.elapsed() < std::time::Duration::from_secs(30), "no commit came");
+        }
+        child.kill().expect("killed");
+        child.wait().expect("it ends");
+        let log = parse(&nyro(&["log", "--frames", "--json", &db]).ok());
+        let frames = log["frames"].as_array().expect("frames");
+        let sum = |field: &str| frames.iter().filter_map(|frame| frame[field].as_u64()).sum::<u64>();
+        assert_eq!((sum("key_puts"), sum("key_deletes"), sum("range_deletes")), (1000, 0, 0));
+        assert_eq!(nyro(&["kv", "export", &db, "k"]).ok().lines().count(), 1000);
     }
 
     #[test]
@@ -842,10 +1173,13 @@ mod shell {
 mod failures {
     use super::*;
 
-    const LOOKING: [&[&str]; 6] = [
+    const LOOKING: [&[&str]; 9] = [
         &["export", "DB", "a"],
         &["get", "DB", "a", "1"],
         &["scan", "DB", "a"],
+        &["kv", "get", "DB", "a", "1"],
+        &["kv", "scan", "DB", "a"],
+        &["kv", "export", "DB", "a"],
         &["collections", "DB"],
         &["stats", "DB"],
         &["verify", "DB"],

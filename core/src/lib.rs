@@ -99,7 +99,7 @@ pub use repair::{repair, Loss, RepairBasis, RepairOptions, RepairReport, Repaire
 #[cfg(not(loom))]
 pub use snapshot::{OwnedSnapshotCollection, Scan, Snapshot, SnapshotCollection};
 #[cfg(not(loom))]
-pub use stats::Stats;
+pub use stats::{KeyspaceStats, LevelStats, Stats};
 #[cfg(not(loom))]
 pub use transaction::{OwnedTransaction, Transaction, TransactionCollection};
 

@@ -3,6 +3,7 @@
 use crate::engine::delta::Delta;
 use crate::engine::state::State;
 use crate::engine::Engine;
+use crate::error::Result;
 use crate::file::page::PAGE_BYTES;
 use crate::meter::Latency;
 use crate::sorted::memtable::Memtable;
@@ -200,6 +201,97 @@ impl Stats {
             log_sync_latency: engine.meter.log_sync.latency(),
             checkpoint_latency: engine.meter.checkpoint.latency(),
         }
+    }
+}
+
+/// Figures about what keyspaces lie in: one LSM tree for all of them. See each field for its unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct KeyspaceStats {
+    /// The levels with anything in them, the newest first.
+    pub levels: Vec<LevelStats>,
+    /// Bytes in memory that are not in the file yet.
+    pub memtable_bytes: u64,
+    /// Bytes of keys and values that checkpoints took from memory, since opening. Values in extents of their own are
+    /// not counted here, nor in `run_bytes_written`: they are written once.
+    pub flushed_bytes: u64,
+    /// Bytes of runs that checkpoints wrote, flushed and merged, since opening.
+    pub run_bytes_written: u64,
+    /// Places that may have a key, of which a get looks into one after the other until one has it: what is in memory,
+    /// the sets of level 0, the levels below. The filters let it skip nearly all that have not.
+    pub read_amplification: u64,
+}
+
+/// A level of the LSM tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LevelStats {
+    /// 0 to 7; what lies below, in levels of higher numbers, is older.
+    pub level: u8,
+    /// Lists of runs that do not overlap: in level 0 one for each flush that was not merged yet, else one.
+    pub sets: u64,
+    /// Runs.
+    pub runs: u64,
+    /// Keys in them, deleted ones too.
+    pub entries: u64,
+    /// Keys that are deleted there.
+    pub tombstones: u64,
+    /// Bytes of keys and values; a key counts 4 bytes more, for the number of its keyspace.
+    pub bytes: u64,
+    /// Bytes of the file that the runs take. Values in extents of their own are not among them.
+    pub file_bytes: u64,
+    /// Bytes of their filters.
+    pub filter_bytes: u64,
+}
+
+impl KeyspaceStats {
+    /// Bytes of runs written for each byte of keys and values, since opening; the log is not counted. `None` while
+    /// nothing was flushed.
+    pub fn write_amplification(&self) -> Option<f64> {
+        (self.flushed_bytes > 0).then(|| self.run_bytes_written as f64 / self.flushed_bytes as f64)
+    }
+
+    pub(crate) fn of(engine: &Engine, state: &State) -> Result<KeyspaceStats> {
+        let levels = {
+            let _hold = engine.pages.hold();
+            state.levels(&engine.pages)?.clone()
+        };
+        let mut stats: Vec<LevelStats> = Vec::new();
+        let mut lists = 0;
+        for list in levels.lists() {
+            lists += 1;
+            for (at, run) in list.runs().iter().enumerate() {
+                if stats.last().is_none_or(|last| last.level != run.level) {
+                    stats.push(LevelStats::new(run.level));
+                }
+                let Some(level) = stats.last_mut() else { continue };
+                level.sets += u64::from(at == 0);
+                level.runs += 1;
+                level.entries += run.entries;
+                level.tombstones += run.deleted;
+                level.bytes += run.bytes;
+                level.file_bytes += run.pages() * PAGE_BYTES as u64;
+                // Without a mapping: one tail after the other stays in memory, not all.
+                let _hold = engine.pages.hold();
+                level.filter_bytes += run.tail(&engine.pages)?.filter()?.len() as u64;
+            }
+        }
+        let memtables = || [Some(&state.sorted.active), state.sorted.frozen.as_ref()].into_iter().flatten();
+        let in_memory = memtables().filter(|memtable| !memtable.is_empty()).count() as u64;
+        let get = |counter: &crate::sync::AtomicU64| counter.load(Ordering::Relaxed);
+        Ok(KeyspaceStats {
+            levels: stats,
+            memtable_bytes: memtables().map(|memtable| memtable.bytes()).sum(),
+            flushed_bytes: get(&engine.counters.flushed_bytes),
+            run_bytes_written: get(&engine.counters.run_bytes_written),
+            read_amplification: in_memory + lists,
+        })
+    }
+}
+
+impl LevelStats {
+    fn new(level: u8) -> LevelStats {
+        LevelStats { level, sets: 0, runs: 0, entries: 0, tombstones: 0, bytes: 0, file_bytes: 0, filter_bytes: 0 }
     }
 }
 

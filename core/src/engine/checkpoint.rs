@@ -118,6 +118,8 @@ pub struct Outcome {
     pub runs_left: bool,
     /// Bytes of the runs that were written.
     pub run_bytes: u64,
+    /// Bytes of the keys and values that were flushed into them.
+    pub flushed_bytes: u64,
 }
 
 /// What a checkpoint is asked to do.
@@ -407,6 +409,7 @@ impl Engine {
         let Done { meta, outcome, retired } = done;
         let Outcome { adopted, discarded, reclaimed, dropped_left, levels, runs_left, run_bytes, .. } = outcome;
         self.counters.run_bytes_written.fetch_add(run_bytes, Ordering::Relaxed);
+        self.counters.flushed_bytes.fetch_add(outcome.flushed_bytes, Ordering::Relaxed);
         let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
         self.reclaim.lock().runs = runs_left;
         self.note_reclaimed(&reclaimed, dropped_left, written, &meta, order);

@@ -238,7 +238,7 @@ pub fn fold(
         table.insert(key, Some(rest));
         outcome.runs_left = outcome.runs_left || goal != Goal::Nothing;
     }
-    outcome.run_bytes = change.written;
+    (outcome.run_bytes, outcome.flushed_bytes) = (change.written, change.flushed);
     let next = change.next_number();
     if change.is_empty() {
         outcome.levels = Some(change.before.clone());

@@ -14,7 +14,7 @@
 use super::disk::DiskFile;
 use super::page::{self, get_u32, get_u64, PageBuf, PageKind, PageNo, PageSource, UnitHeader, PAGE_BYTES};
 use super::pages::{extent_data_at, EXTENT_HEADER_BYTES, EXTENT_LENGTH_AT, EXTENT_PAGES_AT};
-use super::pages::{EXTENT_PIECE_BYTES, MAX_ORDER};
+use super::pages::{EXTENT_PIECE_BYTES, MAX_LEAF_ORDER, MAX_ORDER};
 use super::space::CHUNK_PAGES;
 use crate::error::{Error, Result};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -221,6 +221,7 @@ pub fn shape(bytes: &[u8], page: PageNo) -> Result<(UnitHeader, usize)> {
             (pages as usize).min(EXTENT_PIECE_BYTES / PAGE_BYTES)
         }
         PageKind::Block if header.order <= MAX_ORDER => 1 << header.order,
+        PageKind::RunLeaf if header.order <= MAX_LEAF_ORDER => 1 << header.order,
         _ if header.order == 0 => 1,
         _ => return Err(Error::corrupt("unit header (order)", page.0, 15, 0, header.order.into())),
     };

@@ -9,13 +9,14 @@
 //! when it is first touched.
 
 use super::page::{self, get_u32, get_u64, PageKind, PageNo, UnitHeader, PAGE_BYTES};
-use super::pages::{extent_data_at, EXTENT_HEADER_BYTES, EXTENT_PAGES_AT, EXTENT_PIECE_BYTES, MAX_ORDER};
+use super::pages::{extent_data_at, EXTENT_HEADER_BYTES, EXTENT_PAGES_AT, EXTENT_PIECE_BYTES};
+use super::pages::{MAX_LEAF_ORDER, MAX_ORDER};
 use crate::error::{Error, Result};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Most bytes that are checked at once: a block of the largest order, a piece of an extent.
-pub const MOST_AT_ONCE: usize = EXTENT_PIECE_BYTES;
-const _: () = assert!(PAGE_BYTES << MAX_ORDER <= MOST_AT_ONCE);
+/// Most bytes that are checked at once: a leaf of a run of the largest order; blocks and pieces of extents have less.
+pub const MOST_AT_ONCE: usize = PAGE_BYTES << MAX_LEAF_ORDER;
+const _: () = assert!(PAGE_BYTES << MAX_ORDER <= MOST_AT_ONCE && EXTENT_PIECE_BYTES <= MOST_AT_ONCE);
 
 /// What the first page of a unit says about it: possible, and not verified yet.
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +40,12 @@ pub fn shape(head: &[u8], page: PageNo) -> Result<Shape> {
             pages.into()
         }
         PageKind::Block if header.order <= MAX_ORDER => 1 << header.order,
+        PageKind::RunLeaf if header.order <= MAX_LEAF_ORDER => 1 << header.order,
         _ if header.order == 0 => 1,
         _ => return Err(Error::corrupt("unit header (order)", page.0, 15, 0, header.order.into())),
     };
-    let covered = (pages as usize * PAGE_BYTES).min(MOST_AT_ONCE);
+    let whole = pages as usize * PAGE_BYTES;
+    let covered = if header.kind == PageKind::Extent { whole.min(EXTENT_PIECE_BYTES) } else { whole };
     Ok(Shape { pages, covered })
 }
 
@@ -132,13 +135,14 @@ mod tests {
 
     fn units() -> Vec<u8> {
         let mut all = Vec::new();
-        for (page, order, kind) in [(8u64, 2u8, PageKind::Block), (12, 0, PageKind::TrieLeaf)] {
+        let kinds = [(8u64, 2u8, PageKind::Block), (12, 0, PageKind::TrieLeaf), (13, 5, PageKind::RunLeaf)];
+        for (page, order, kind) in kinds {
             let mut unit = vec![page as u8; PAGE_BYTES << order];
             UnitHeader { page: PageNo(page), kind, order, generation: 0, tree: 1 }.encode(&mut unit);
             page::seal(&mut unit, 5, SEED);
             all.extend(unit);
         }
-        let heap = HeapExtent::new(&Pool::new(0), PageNo(13), 1, &[3; 200_000]);
+        let heap = HeapExtent::new(&Pool::new(0), PageNo(45), 1, &[3; 200_000]);
         let mut unit = heap.unit.bytes().to_vec();
         extent::seal(&mut unit, 5, SEED);
         all.extend(unit);

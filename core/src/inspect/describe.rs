@@ -141,6 +141,12 @@ pub struct MetaReport {
     pub tree_table_page: u64,
     /// Level of that page.
     pub tree_table_level: u8,
+    /// Root page of the manifest, which names the runs of the sorted index; 0 for none.
+    pub manifest_page: u64,
+    /// Level of that page.
+    pub manifest_level: u8,
+    /// For the next run.
+    pub next_run: u64,
     /// Root page of the free space, 0 for none.
     pub space_page: u64,
     /// Height of its tree.
@@ -323,6 +329,107 @@ pub struct RunEntryReport {
     pub extent: Option<u64>,
 }
 
+/// A run of the sorted index, as the manifest has it. Whole keys begin with the number of their keyspace's tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// Its number.
+    pub run: u64,
+    /// 0 to 7; runs of higher levels are older.
+    pub level: u8,
+    /// In level 0: which flush wrote it, or which merge of flushes; higher ones are newer.
+    pub set: u64,
+    /// Its first page.
+    pub page: u64,
+    /// Pages of its leaves.
+    pub leaf_pages: u32,
+    /// Pages of its tail, which is behind them.
+    pub tail_pages: u32,
+    /// Keys, deleted ones too.
+    pub entries: u64,
+    /// Keys that it says are deleted.
+    pub deleted: u64,
+    /// Bytes of all whole keys and values.
+    pub bytes: u64,
+    /// It deletes ranges.
+    pub ranges: bool,
+    /// It has large values.
+    pub large: bool,
+    /// The last key is the end of a range, and not in it.
+    pub open_end: bool,
+    /// The first whole key of keys and ranges, or its first 256 bytes.
+    pub first: Vec<u8>,
+    /// It is longer.
+    pub first_cut: bool,
+    /// The last whole key, or the end of the last range, or its first 256 bytes.
+    pub last: Vec<u8>,
+    /// It is longer.
+    pub last_cut: bool,
+}
+
+/// The runs of the sorted index.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RunsReport {
+    /// As many as could be read, by number.
+    pub runs: Vec<RunReport>,
+    /// Why there may be more.
+    pub damage: Option<Error>,
+}
+
+/// A run with what is on its pages.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RunDetails {
+    /// Its entry in the manifest.
+    pub run: RunReport,
+    /// Its tail, none where that can't be read.
+    pub tail: Option<RunTailReport>,
+    /// Its leaves, in the order of the pages.
+    pub leaves: Vec<RunLeafReport>,
+    /// Its keys, if they were asked for; without those that could not be read.
+    pub entries: Vec<RunEntryReport>,
+    /// What can't be read or does not agree, at most 100.
+    pub damage: Vec<Error>,
+}
+
+/// The tail of a run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RunTailReport {
+    /// Its first page.
+    pub page: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its pieces of 64 KiB that have a wrong checksum: number from 0.
+    pub damaged_pieces: Vec<u32>,
+    /// What all separators begin with.
+    pub prefix: Vec<u8>,
+    /// Of each leaf its page, counted from the first of the run, and its separator: a whole key that is not above its
+    /// keys.
+    pub leaves: Vec<(u64, Vec<u8>)>,
+    /// Bytes of the filter.
+    pub filter_bytes: u64,
+    /// Bits of it that are set.
+    pub filter_bits_set: u64,
+    /// The ranges that the run deletes: the first whole key, and the first one behind.
+    pub ranges: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// A leaf of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunLeafReport {
+    /// Its first page.
+    pub page: u64,
+    /// Its length in pages.
+    pub pages: u64,
+    /// Whether its checksum is right.
+    pub checksum: Checksum,
+    /// Keys that could be read.
+    pub entries: u64,
+}
+
 /// A branch of a page tree.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -460,7 +567,13 @@ pub struct FrameReport {
     pub puts: u64,
     /// Deletes.
     pub deletes: u64,
-    /// Collections dropped.
+    /// Keys of keyspaces put.
+    pub key_puts: u64,
+    /// Keys of keyspaces deleted.
+    pub key_deletes: u64,
+    /// Ranges of keys deleted.
+    pub range_deletes: u64,
+    /// Collections and keyspaces dropped.
     pub drops: u64,
     /// The first change that could not be read.
     pub damage: Option<Error>,

@@ -84,6 +84,9 @@ fn frame(view: &FrameView<'_>) -> FrameReport {
         first_ordinal: 0,
         puts: 0,
         deletes: 0,
+        key_puts: 0,
+        key_deletes: 0,
+        range_deletes: 0,
         drops: 0,
         damage: None,
     };
@@ -101,8 +104,11 @@ fn count(report: &mut FrameReport, payload: &[u8]) -> Result<()> {
             Op::Put { .. } => report.puts += 1,
             Op::Delete { .. } => report.deletes += 1,
             Op::DropTree { .. } => report.drops += 1,
-            Op::Key { op: KeyOp::Put(..), .. } => report.puts += 1,
-            Op::Key { .. } => report.deletes += 1,
+            Op::Key { op, .. } => match op {
+                KeyOp::Put(..) => report.key_puts += 1,
+                KeyOp::Delete(..) => report.key_deletes += 1,
+                KeyOp::DeleteRange(..) => report.range_deletes += 1,
+            },
         }
     }
     Ok(())

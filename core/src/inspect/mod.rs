@@ -1,4 +1,4 @@
-//! Looking into a file, for people: a page, the log, the free space, a trie.
+//! Looking into a file, for people: a page, the log, the free space, a trie, a run.
 //!
 //! ```text
 //!   path --> read handle, no lock --> meta pages --> what was asked for, decoded as far as it can be
@@ -12,6 +12,7 @@
 mod describe;
 mod log;
 mod page;
+mod run;
 mod space;
 mod trie;
 
@@ -51,11 +52,24 @@ pub fn free(path: impl AsRef<Path>) -> Result<FreeReport> {
     File::open(path.as_ref())?.free()
 }
 
-/// Describes the hash trie of a collection of the file at `path`. Errors: `NoSuchFile`, `CollectionNotFound`, I/O
-/// errors, those of the meta pages where neither can be used, `Corrupt` where the way to the collection's roots
-/// can't be read.
+/// Describes the hash trie of a collection of the file at `path`. Errors: `NoSuchFile`, `CollectionNotFound`,
+/// `OtherKind`, I/O errors, those of the meta pages where neither can be used, `Corrupt` where the way to the
+/// collection's roots can't be read.
 pub fn trie(path: impl AsRef<Path>, collection: &str) -> Result<TrieReport> {
     File::open(path.as_ref())?.trie(collection)
+}
+
+/// The runs of the sorted index of the file at `path`, as the manifest has them. Errors: `NoSuchFile`, I/O errors,
+/// those of the meta pages where neither can be used.
+pub fn runs(path: impl AsRef<Path>) -> Result<RunsReport> {
+    File::open(path.as_ref())?.runs()
+}
+
+/// Describes run `number` of the sorted index of the file at `path`, with all of its keys if `entries`. Errors:
+/// `NoSuchFile`, `InvalidArgument` for a run that is not in the manifest, I/O errors, those of the meta pages where
+/// neither can be used, `Corrupt` where the way to the run's entry can't be read.
+pub fn run(path: impl AsRef<Path>, number: u64, entries: bool) -> Result<RunDetails> {
+    File::open(path.as_ref())?.run(number, entries)
 }
 
 /// A file that is looked into.

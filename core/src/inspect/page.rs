@@ -6,7 +6,7 @@ use crate::engine::trees::TreeEntry;
 use crate::file::copies::shape;
 use crate::file::meta::META_PAGES;
 use crate::file::page::{get_u64, PageKind, PageNo, UnitHeader};
-use crate::file::pages::{BlockMemory, MAX_ORDER};
+use crate::file::pages::{BlockMemory, MAX_LEAF_ORDER, MAX_ORDER};
 use crate::file::space::survey;
 use crate::file::space::CHUNK_PAGES;
 use crate::file::tree::salvage::{contents, NodeContents};
@@ -94,7 +94,7 @@ impl File {
         self.copies.seed().is_some() && self.copies.unit_copy(page, 1).is_ok_and(|unit| unit.verdict.is_ok())
     }
 
-    /// The first page of the block or extent that the page lies in, if its checksum is right.
+    /// The first page of the block, leaf of a run, or extent that the page lies in, if its checksum is right.
     fn unit_around(&self, number: u64) -> Option<PageNo> {
         for order in 1..=MAX_ORDER {
             let first = PageNo(number & !((1 << order) - 1));
@@ -104,7 +104,7 @@ impl File {
                 return Some(first);
             }
         }
-        // An extent lies inside one chunk of the bitmap.
+        // Extents and leaves of runs lie inside one chunk of the bitmap.
         let start = (number - number % CHUNK_PAGES).max(META_PAGES);
         let mut stride = vec![0; basis::STRIDE_PAGES * PAGE_BYTES];
         let mut end = number;
@@ -114,7 +114,12 @@ impl File {
             if self.copies.read(PageNo(from), read).is_ok() {
                 for (at, bytes) in read.chunks(PAGE_BYTES).enumerate().rev() {
                     let first = PageNo(from + at as u64);
-                    let is_extent = UnitHeader::decode(bytes, first).is_ok_and(|h| h.kind == PageKind::Extent);
+                    let Ok(header) = UnitHeader::decode(bytes, first) else { continue };
+                    let is_near = header.order <= MAX_LEAF_ORDER && number - first.0 < 1 << header.order;
+                    if header.kind == PageKind::RunLeaf && is_near && self.is_good(first) {
+                        return Some(first);
+                    }
+                    let is_extent = header.kind == PageKind::Extent;
                     if is_extent && basis::looks_like_unit(bytes, first) && self.is_good(first) {
                         let pages = u64::from(crate::file::page::get_u32(bytes, crate::file::pages::EXTENT_PAGES_AT));
                         return (number - first.0 < pages).then_some(first);
@@ -163,6 +168,9 @@ impl File {
             region_pages: meta.region_pages,
             tree_table_page: meta.tree_table.page.0,
             tree_table_level: meta.tree_table.level,
+            manifest_page: meta.manifest.page.0,
+            manifest_level: meta.manifest.level,
+            next_run: meta.next_run,
             space_page: meta.space.page.0,
             space_height: meta.space.height,
             block_pages: meta.block_pages,
@@ -171,22 +179,25 @@ impl File {
         }));
     }
 
+    /// What the verdict about a unit says of its checksum, which is right where the page number is another.
+    pub(super) fn checksum_of(&self, verdict: &Result<()>) -> Checksum {
+        match (verdict, self.copies.seed()) {
+            (_, None) => Checksum::Unknown,
+            (Err(Error::Corrupt(damage)), _) if damage.offset == 0 => {
+                Checksum::Bad { expected: damage.expected, got: damage.got }
+            }
+            _ => Checksum::Good,
+        }
+    }
+
     /// Describes the unit that begins at `first`.
     fn unit(&self, first: PageNo, report: &mut PageReport) -> Result<()> {
         let unit = self.copies.unit_copy(first, 1)?;
         let (bytes, header) = (&unit.bytes[..], unit.header);
-        report.checksum = match (&unit.verdict, self.copies.seed()) {
-            (_, None) => Checksum::Unknown,
-            (Ok(()), _) => Checksum::Good,
-            (Err(Error::Corrupt(damage)), _) if damage.offset == 0 => {
-                Checksum::Bad { expected: damage.expected, got: damage.got }
-            }
-            // The checksum is right, and the page number is another.
-            (Err(e), _) => {
-                report.damage = Some(e.clone());
-                Checksum::Good
-            }
-        };
+        report.checksum = self.checksum_of(&unit.verdict);
+        if let (Err(e), Checksum::Good) = (&unit.verdict, report.checksum) {
+            report.damage = Some(e.clone());
+        }
         let pages = match header.kind {
             PageKind::Extent => u64::from(crate::file::page::get_u32(bytes, crate::file::pages::EXTENT_PAGES_AT)),
             _ => shape(bytes, first)?.1 as u64,
@@ -198,11 +209,17 @@ impl File {
             generation: header.generation,
             tree: header.tree,
         });
-        report.contents = self.contents(first, bytes, &header)?;
+        report.contents = self.contents(first, bytes, &header, &mut report.damage)?;
         Ok(())
     }
 
-    fn contents(&self, page: PageNo, bytes: &[u8], header: &UnitHeader) -> Result<Contents> {
+    fn contents(
+        &self,
+        page: PageNo,
+        bytes: &[u8],
+        header: &UnitHeader,
+        damage: &mut Option<Error>,
+    ) -> Result<Contents> {
         Ok(match header.kind {
             PageKind::Block => self.block(page, bytes, header),
             PageKind::Extent => self.extent(page)?,
@@ -259,13 +276,9 @@ impl File {
                 chunk.map_or(Contents::Unreadable, Contents::SpaceChunk)
             }
             PageKind::RunLeaf => {
-                let leaf = crate::sorted::leaf::Leaf::open(bytes, page)?;
-                let mut entries = Vec::with_capacity(leaf.len());
-                for at in 0..leaf.len() {
-                    let entry = leaf.entry(at)?;
-                    let mut key = Vec::new();
-                    leaf.key(&entry, &mut key);
-                    entries.push(run_entry(&key, entry.cell));
+                let mut entries = Vec::new();
+                if let Err(e) = leaf_entries(page, bytes, &mut |key, cell| entries.push(run_entry(key, cell))) {
+                    *damage = Some(e);
                 }
                 Contents::RunLeaf(entries)
             }
@@ -328,6 +341,18 @@ impl File {
             damaged_pieces: extent.damaged,
         }))
     }
+}
+
+/// Calls `with` for the entries of a leaf of a run, up to the first that can't be read.
+pub(super) fn leaf_entries(page: PageNo, bytes: &[u8], with: &mut dyn FnMut(&[u8], Cell<'_>)) -> Result<()> {
+    let leaf = crate::sorted::leaf::Leaf::open(bytes, page)?;
+    let mut key = Vec::new();
+    for at in 0..leaf.len() {
+        let entry = leaf.entry(at)?;
+        leaf.key(&entry, &mut key);
+        with(&key, entry.cell);
+    }
+    Ok(())
 }
 
 /// An entry of a leaf of a run.

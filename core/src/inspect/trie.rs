@@ -1,7 +1,7 @@
 //! The trie of a collection.
 
 use super::*;
-use crate::engine::trees::{self, TreeEntry, CATALOG};
+use crate::engine::trees::{self, Kind, TreeEntry, CATALOG};
 use crate::file::pages::BlockMemory;
 use crate::file::tree;
 use crate::hash::inspect::shape;
@@ -64,7 +64,10 @@ impl File {
             let memory = BlockMemory::of_copy(&unit.bytes, at.page());
             let record = block::read(&memory, at.slot())?;
             match record.key() == Some(&key[..]) {
-                true => trees::tree_of_document(record.payload).map(Some),
+                true => match trees::named_by_document(record.payload)? {
+                    (Kind::Collection, tree) => Ok(Some(tree)),
+                    (kind, _) => Err(trees::of_other_kind(collection, kind)),
+                },
                 false => Ok(None),
             }
         })?;

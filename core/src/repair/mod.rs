@@ -393,7 +393,9 @@ struct Names {
 
 /// Why a keyspace is not in the repaired file.
 pub(crate) fn keyspace_left() -> Error {
-    Error::Internal("keyspaces are not repaired yet: copy them key by key from the damaged file".to_owned())
+    Error::InvalidArgument(
+        "repair does not save keyspaces yet; `nyro kv export` gives what can still be read".to_owned(),
+    )
 }
 
 fn read_catalog(

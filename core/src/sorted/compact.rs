@@ -72,6 +72,8 @@ pub struct Change<'a> {
     dropped: &'a IntSet<u32>,
     /// Bytes of the runs written.
     pub written: u64,
+    /// Bytes of the keys and values flushed, those of large values not counted.
+    pub flushed: u64,
 }
 
 /// Runs to merge, the newest source first, and where to.
@@ -108,6 +110,7 @@ impl<'a> Change<'a> {
             seed,
             dropped,
             written: 0,
+            flushed: 0,
         }
     }
 
@@ -158,7 +161,7 @@ impl<'a> Change<'a> {
         let set = self.levels.sets.first().and_then(|set| set.runs().first()).map_or(1, |run| run.set + 1);
         let target = Target { level: 0, set, pages: self.shape.run_pages, seed: self.seed };
         let mut builder = Builder::new(target, &mut self.next_number, union(ranges));
-        let mut key = Vec::new();
+        let (mut key, mut flushed) = (Vec::new(), 0);
         for tree in trees() {
             let mut walk = memtable.seek(tree, &[], false, u64::MAX);
             while let Some(version) = walk.step(memtable, false) {
@@ -170,8 +173,13 @@ impl<'a> Change<'a> {
                 key.extend_from_slice(&tree.to_be_bytes());
                 key.extend_from_slice(memtable.key(version));
                 builder.add(sink, &key, cell)?;
+                flushed += memtable.key(version).len() as u64;
+                if let Cell::Value(value) = cell {
+                    flushed += value.len() as u64;
+                }
             }
         }
+        self.flushed += flushed;
         let new = builder.finish(sink)?;
         self.replace(sink.table(), &[], new)
     }

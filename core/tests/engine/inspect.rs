@@ -131,6 +131,118 @@ fn what_is_told_of_a_file_is_what_it_holds() {
     }
 }
 
+/// A keyspace of some runs: keys of several lengths, a large value, a leaf of several pages, a range that is deleted.
+fn with_runs() -> (TempDir, PathBuf, nyro::Database) {
+    let dir = TempDir::new().expect("a directory");
+    let path = dir.path().join(NAME);
+    let db = nyro::Database::open(&path).expect("opens");
+    let keys = db.keyspace("k");
+    keys.batch(|k| {
+        (0..2000).try_for_each(|n| k.put(format!("key {n:05}"), "v".repeat(n % 70)))?;
+        k.put("large", "z".repeat(50_000))?;
+        k.delete("nothing here")?;
+        k.put("m".repeat(5000), "y".repeat(7000))
+    })
+    .expect("commits");
+    db.checkpoint().expect("a checkpoint");
+    keys.batch(|k| {
+        k.delete("key 00001")?;
+        k.delete_range("key 00100".."key 00200")
+    })
+    .expect("commits");
+    db.checkpoint().expect("a checkpoint");
+    (dir, path, db)
+}
+
+#[test]
+fn a_run_is_told_as_it_was_written() {
+    let (_dir, path, db) = with_runs();
+    let runs = inspect::runs(&path).expect("a report");
+    assert!(runs.damage.is_none() && runs.runs.len() >= 2, "{runs:?}");
+    let (mut entries, mut deleted, mut ranges, mut wide) = (0, 0, Vec::new(), 0);
+    for run in &runs.runs {
+        let details = inspect::run(&path, run.run, true).expect("a report");
+        assert!(details.damage.is_empty() && details.run == *run, "{:?}", details.damage);
+        assert_eq!(details.entries.len() as u64, run.entries);
+        assert!(details.entries.is_sorted_by(|a, b| (a.tree, &a.key) < (b.tree, &b.key)));
+        entries += run.entries;
+        deleted += details.entries.iter().filter(|entry| entry.value_bytes.is_none()).count();
+        let tail = details.tail.expect("a tail");
+        let share = tail.filter_bits_set as f64 / (tail.filter_bytes * 8).max(1) as f64;
+        assert!(tail.leaves.is_empty() || (0.001..0.7).contains(&share), "{share}");
+        ranges.extend(tail.ranges);
+        for leaf in &details.leaves {
+            let page = inspect::page(&path, leaf.page).expect("a report");
+            let Contents::RunLeaf(keys) = &page.contents else { panic!("{page:?}") };
+            assert_eq!(
+                (keys.len() as u64, page.checksum, leaf.checksum),
+                (leaf.entries, Checksum::Good, Checksum::Good)
+            );
+            for inner in 1..leaf.pages {
+                let page = inspect::page(&path, leaf.page + inner).expect("a report");
+                assert_eq!(page.inside, Some(leaf.page), "{page:?}");
+                wide += 1;
+            }
+        }
+        assert_eq!(inspect::run(&path, run.run, false).expect("a report").entries, []);
+    }
+    // A tombstone where nothing lies below is left out.
+    assert_eq!((entries, deleted), (2003, 1));
+    let whole = |key: &[u8]| [&1u32.to_be_bytes(), key].concat();
+    assert_eq!(ranges, [(whole(b"key 00100"), whole(b"key 00200"))]);
+    assert!(wide > 0, "no leaf of several pages");
+    let stats = db.keyspace_stats().expect("figures");
+    assert_eq!(stats.levels.iter().map(|level| level.runs).sum::<u64>(), runs.runs.len() as u64);
+    let next = runs.runs.iter().map(|run| run.run).max().unwrap_or_default() + 1;
+    assert!(matches!(inspect::run(&path, next, true), Err(Error::InvalidArgument(_))));
+    assert!(matches!(inspect::trie(&path, "k"), Err(Error::OtherKind { .. })));
+}
+
+#[test]
+fn of_a_damaged_run_the_rest_is_told() {
+    let (_dir, path, db) = with_runs();
+    db.close().expect("closes");
+    let whole = std::fs::read(&path).expect("the file");
+    let biggest = |run: &inspect::RunReport| run.entries;
+    let run = inspect::runs(&path).expect("a report").runs.into_iter().max_by_key(biggest).expect("a run");
+    let sound = inspect::run(&path, run.run, true).expect("a report");
+    let leaf = &sound.leaves[sound.leaves.len() / 2];
+    let with = |page: u64, change: &dyn Fn(&mut [u8])| {
+        let mut bytes = whole.clone();
+        change(&mut bytes[page as usize * PAGE..][..PAGE]);
+        std::fs::write(&path, bytes).expect("writes");
+        inspect::run(&path, run.run, true).expect("a report")
+    };
+    let flipped = with(leaf.page, &|page| page[PAGE - 100] ^= 1);
+    assert_eq!(flipped.leaves.iter().filter(|leaf| matches!(leaf.checksum, Checksum::Bad { .. })).count(), 1);
+    assert!(!flipped.damage.is_empty() && flipped.leaves.len() == sound.leaves.len());
+    let gone = with(leaf.page, &|page| page.fill(0));
+    assert_eq!(gone.leaves.len(), sound.leaves.len() - 1);
+    assert_eq!(gone.entries.len() as u64, run.entries - leaf.entries);
+    assert!(!gone.damage.is_empty());
+    let tail = run.page + u64::from(run.leaf_pages);
+    let no_tail = with(tail, &|page| page.fill(0));
+    assert!(no_tail.tail.is_none() && !no_tail.damage.is_empty());
+    assert_eq!(no_tail.entries, sound.entries);
+    let mut rng = Rng::new(5);
+    for _ in 0..300 {
+        let page = run.page + rng.below(u64::from(run.leaf_pages + run.tail_pages));
+        let (at, byte) = (rng.below(PAGE as u64) as usize, 1 + rng.below(255) as u8);
+        assert!(!with(page, &|page| page[at] ^= byte).damage.is_empty(), "page {page}, byte {at}");
+    }
+    let meta = inspect::page(&path, 0).expect("a report");
+    let Contents::Meta(meta) = meta.contents else { panic!("no meta page") };
+    std::fs::write(&path, &whole).expect("writes");
+    let manifest = if meta.chosen { meta.manifest_page } else { 0 };
+    if manifest > 0 {
+        let mut bytes = whole.clone();
+        bytes[manifest as usize * PAGE + 200] ^= 1;
+        std::fs::write(&path, bytes).expect("writes");
+        assert!(inspect::runs(&path).expect("a report").damage.is_some());
+        assert!(matches!(inspect::run(&path, run.run, true), Err(Error::Corrupt(_))));
+    }
+}
+
 #[test]
 fn a_file_in_use_is_looked_into_and_nobody_is_kept_from_writing() {
     let dir = TempDir::new().expect("a directory");

@@ -1,5 +1,6 @@
 //! Keyspaces: beside a plain ordered map; what they refuse; what damage to a run says.
 
+mod figures;
 mod map;
 
 use nyro::testing::TempDir;
