@@ -75,7 +75,7 @@ impl State {
         }
         let levels = match self.meta.manifest.page.is_none() {
             true => Levels::default(),
-            false => Levels::load(pages, pages, &self.meta.manifest)?,
+            false => Levels::load(pages, pages, &self.meta.manifest, self.meta.next_run)?,
         };
         Ok(self.sorted.levels.get_or_init(|| Arc::new(levels)))
     }
@@ -263,7 +263,7 @@ impl State {
         for list in self.levels(pages)?.lists() {
             for run in &list.runs()[list.overlapping(pages, &first, &end)?] {
                 let whole = run.compare_first(pages, &first)?.is_ge() && run.compare_last(pages, &end)?.is_lt();
-                let (part, of) = match whole {
+                let (part, of): (u64, u64) = match whole {
                     true => (1, 1),
                     false => {
                         let tail = run.tail(pages)?;
@@ -272,13 +272,14 @@ impl State {
                         (to.saturating_sub(from) + 1, leaves)
                     }
                 };
-                keys += run.entries.saturating_sub(run.deleted) * part / of;
-                deleted += run.deleted * part / of;
+                let share = |entries: u64| (u128::from(entries) * u128::from(part) / u128::from(of)) as u64;
+                keys = keys.saturating_add(share(run.entries.saturating_sub(run.deleted)));
+                deleted = deleted.saturating_add(share(run.deleted));
             }
         }
         let memtables = [Some(&self.sorted.active), self.sorted.frozen.as_ref()].into_iter().flatten();
         let in_memory: u64 = memtables.map(|memtable| memtable.keys(tree)).sum();
-        Ok((keys + in_memory).saturating_sub(deleted))
+        Ok(keys.saturating_add(in_memory).saturating_sub(deleted))
     }
 }
 
@@ -288,7 +289,7 @@ impl Engine {
         let state = self.published.pin();
         match state.meta.generation == meta.generation {
             true => state.levels(&self.pages).cloned(),
-            false => Levels::load(&self.pages, &self.pages, &meta.manifest).map(Arc::new),
+            false => Levels::load(&self.pages, &self.pages, &meta.manifest, meta.next_run).map(Arc::new),
         }
     }
 }

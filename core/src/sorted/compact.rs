@@ -22,14 +22,13 @@ use super::levels::{Levels, List};
 use super::memtable::Memtable;
 use super::merge::{after_tree, full_key, Merge, View, TREE_BYTES};
 use super::run::{Run, LEVELS};
-use crate::error::Result;
-use crate::file::page::{get_u32, PageNo};
+use crate::error::{Error, Result};
+use crate::file::page::{get_u32, PageKind, PageNo};
 use crate::file::pages::Pages;
 use crate::file::tree;
 use crate::int_map::IntSet;
 use crate::record::extent::{self, HeapExtent};
 use crate::sync::Arc;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// The sizes that shape a tree.
@@ -189,7 +188,7 @@ impl<'a> Change<'a> {
             self.levels.runs().filter(|run| run.large || run.page.0 + run.pages() > cut.0).cloned().collect();
         for run in beyond {
             let (level, set) = (run.level, run.set);
-            self.merge(sink, Job { sources: vec![vec![run]], level, set }, true, Some(cut))?;
+            self.merge(sink, Job { sources: vec![vec![run]], level, set }, Some(cut))?;
         }
         Ok(())
     }
@@ -328,7 +327,7 @@ impl<'a> Change<'a> {
         if !own && self.move_down(sink.table(), &job)? {
             return Ok(());
         }
-        self.merge(sink, job, own, None)
+        self.merge(sink, job, None)
     }
 
     /// Runs that do not overlap each other or anything in the level they go to just get their new level.
@@ -361,8 +360,8 @@ impl<'a> Change<'a> {
         Ok(true)
     }
 
-    /// Merges the sources of a job; `own`: into the place of the only one.
-    fn merge<S: RunSink>(&mut self, sink: &mut S, job: Job, own: bool, cut: Option<PageNo>) -> Result<()> {
+    /// Merges the sources of a job.
+    fn merge<S: RunSink>(&mut self, sink: &mut S, job: Job, cut: Option<PageNo>) -> Result<()> {
         let gone: Vec<Arc<Run>> = job.sources.iter().flatten().cloned().collect();
         // Nothing older lies anywhere below these keys.
         let bottom = if job.level == 0 {
@@ -394,12 +393,18 @@ impl<'a> Change<'a> {
         };
         let mut gone_values = Vec::new();
         let (mut key, mut value) = (Vec::new(), Vec::new());
+        let (mut last, mut first) = (Vec::new(), true);
         loop {
             let cell = {
                 let view = View { pages: sink.table(), memtables: [None; 2], levels: &levels, at: u64::MAX };
                 let Some((found, cell)) = merge.next(&view)? else { break };
+                std::mem::swap(&mut last, &mut key);
                 key.clear();
                 key.extend_from_slice(found);
+                if !std::mem::take(&mut first) && last >= key {
+                    let page = gone.first().map_or(0, |run| run.page.0);
+                    return Err(Error::corrupt("run (order of the keys)", page, 0, 0, 0));
+                }
                 value.clear();
                 match cell {
                     Cell::Value(bytes) => {
@@ -426,9 +431,11 @@ impl<'a> Change<'a> {
         }
         gone_values.extend(merge.passed.take().unwrap_or_default());
         let new = builder.finish(sink)?;
-        debug_assert!(!own || new.len() <= gone.len() + 1);
         for (page, _) in gone_values {
-            let (_, pages) = sink.table().unit_shape(page)?;
+            let (kind, pages) = sink.table().unit_shape(page)?;
+            if kind != PageKind::Extent {
+                return Err(Error::corrupt("large value (kind)", page.0, 14, PageKind::Extent as u64, kind as u64));
+            }
             sink.retire_run(page, pages)?;
         }
         for run in &gone {
@@ -525,6 +532,8 @@ fn whole_fences(pages: &Pages, run: &Run) -> Result<[Vec<u8>; 2]> {
         let (first, last) = run.tail(pages)?.keys()?;
         whole = [first.to_vec(), last.to_vec()];
     }
-    debug_assert_ne!(whole[0].cmp(&whole[1]), Ordering::Greater);
+    if whole[0] > whole[1] {
+        return Err(Error::corrupt("run (first and last key)", run.page.0, 0, run.number, 1));
+    }
     Ok(whole)
 }
