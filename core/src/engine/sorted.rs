@@ -22,6 +22,7 @@ use crate::file::pages::Pages;
 use crate::file::tree::{self, Cursor as TreeCursor};
 use crate::int_map::IntSet;
 use crate::memory::Pool;
+use crate::plant::{planted, Bug};
 use crate::record::extent::HeapExtent;
 use crate::sorted::build::RunSink;
 use crate::sorted::cell::Cell;
@@ -164,7 +165,11 @@ impl RunSink for Sink<'_> {
     }
 
     fn retire_run(&mut self, page: PageNo, pages: u64) -> Result<()> {
-        self.retire(page, pages)
+        self.retire(page, pages)?;
+        if planted(Bug::RunReleasedEarly) {
+            self.unpin(page, pages);
+        }
+        Ok(())
     }
 
     fn settle(&mut self) -> Result<()> {
@@ -177,7 +182,7 @@ impl RunSink for Sink<'_> {
 /// Large values in the heap that the newest version of some key has.
 pub fn large_values(work: &Work, dropped: &IntSet<u32>) -> IntSet<PageNo> {
     let mut found = IntSet::default();
-    if work.heap.extents.is_empty() {
+    if work.heap.extents.is_empty() || planted(Bug::LargeValueNotAdopted) {
         return found;
     }
     for tree in work.keys.trees().filter(|tree| !dropped.contains(tree)) {

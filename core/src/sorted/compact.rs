@@ -27,6 +27,7 @@ use crate::file::page::{get_u32, PageKind, PageNo};
 use crate::file::pages::Pages;
 use crate::file::tree;
 use crate::int_map::IntSet;
+use crate::plant::{planted, Bug};
 use crate::record::extent::{self, HeapExtent};
 use crate::sync::Arc;
 use std::collections::BTreeMap;
@@ -125,6 +126,7 @@ impl<'a> Change<'a> {
         for number in &numbers {
             // One that this checkpoint made was never in the manifest.
             match *number < self.first_number {
+                true if planted(Bug::RunStaysNamed) => {}
                 true => drop(self.edits.insert(*number, None)),
                 false => drop(self.edits.remove(number)),
             }
@@ -373,7 +375,7 @@ impl<'a> Change<'a> {
         };
         let large = gone.iter().any(|run| run.large);
         let mut ranges: Vec<OwnedRange> = Vec::new();
-        if !bottom {
+        if !bottom && !planted(Bug::RangesForgotten) {
             for run in gone.iter().filter(|run| run.ranges) {
                 let own = run.tail(sink.table())?.ranges()?;
                 ranges.extend(own.into_iter().map(|(start, end)| (start.to_vec(), end.to_vec())));
@@ -414,7 +416,8 @@ impl<'a> Change<'a> {
                     other => Some(other_cell(other)),
                 }
             };
-            let keep = !(is_dropped(&key) || (bottom && matches!(cell, Some(Other::Deleted))));
+            let drops = bottom || planted(Bug::TombstonesDropped);
+            let keep = !(is_dropped(&key) || (drops && matches!(cell, Some(Other::Deleted))));
             match (cell, keep) {
                 (None, true) => builder.add(sink, &key, Cell::Value(&value))?,
                 (Some(Other::Deleted), true) => builder.add(sink, &key, Cell::Deleted)?,
