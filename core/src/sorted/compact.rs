@@ -172,14 +172,17 @@ impl<'a> Change<'a> {
         self.replace(sink.table(), &[], new)
     }
 
-    /// Merges until `budget` bytes were written or nothing is left to do; true if something is left.
+    /// Merges until `budget` bytes were written or nothing is left to do, once at least, so that who calls it until
+    /// nothing is left comes to an end; true if something is left.
     pub fn compact<S: RunSink>(&mut self, sink: &mut S, goal: Goal, budget: u64) -> Result<bool> {
         let most = self.written + budget;
+        let mut jobs = 0;
         while let Some(job) = self.pick(sink.table(), goal)? {
-            if self.written >= most {
+            if jobs > 0 && self.written >= most {
                 return Ok(true);
             }
             self.run(sink, job)?;
+            jobs += 1;
         }
         Ok(false)
     }
