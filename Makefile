@@ -123,7 +123,7 @@ test-miri: ## the parts with unsafe code under Miri (needs nightly with miri and
 	    file::page record:: engine::delta engine::published
 
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS  = open_file log document api
+FUZZ_TARGETS  = open_file log document run api
 
 test-fuzz: ## the fuzzer on each of its targets for FUZZ_SECONDS (needs nightly and cargo-fuzz)
 	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \

@@ -49,6 +49,13 @@ pub enum Bug {
     BlockNotSealed,
     AbortForgotten,
     LargeDocumentNotFreed,
+    RunReleasedEarly,
+    RangesForgotten,
+    TombstonesDropped,
+    RangeNotReplayed,
+    RunStaysNamed,
+    FilterWithoutLast,
+    LargeValueNotAdopted,
 }
 
 #[cfg(any(test, feature = "testing"))]
@@ -92,6 +99,13 @@ impl Bug {
         (Bug::BlockNotSealed, "a record block is written without its checksum"),
         (Bug::AbortForgotten, "a checkpoint that failed is not taken back in the free space"),
         (Bug::LargeDocumentNotFreed, "the pages of a deleted large document are never given back"),
+        (Bug::RunReleasedEarly, "the pages of a run that was merged are given out while a snapshot reads them"),
+        (Bug::RangesForgotten, "a merge leaves out the ranges that its runs delete"),
+        (Bug::TombstonesDropped, "a merge drops tombstones although older runs lie below"),
+        (Bug::RangeNotReplayed, "replay leaves out ranges of keys that were deleted"),
+        (Bug::RunStaysNamed, "the manifest still names a run that was merged"),
+        (Bug::FilterWithoutLast, "the filter of a run does not know its last key"),
+        (Bug::LargeValueNotAdopted, "the extent of a large value stays in memory when its run is written"),
     ];
 
     /// The bug of that name.

@@ -56,7 +56,16 @@ fn hunters(bug: Bug) -> Vec<&'static Lane> {
         | Bug::PageChecksumNotChecked
         | Bug::PageNumberNotChecked
         | Bug::ChainNotChecked => &["damaged"],
-        Bug::EntryLost | Bug::LengthOfSixteenBits | Bug::PublishedTip => &["model"],
+        Bug::EntryLost
+        | Bug::LengthOfSixteenBits
+        | Bug::PublishedTip
+        | Bug::RunReleasedEarly
+        | Bug::RangesForgotten
+        | Bug::TombstonesDropped
+        | Bug::RangeNotReplayed
+        | Bug::RunStaysNamed
+        | Bug::FilterWithoutLast
+        | Bug::LargeValueNotAdopted => &["model"],
         _ => &["crash"],
     };
     let is_likely = |lane: &&&Lane| likely.contains(&lane.name);

@@ -765,6 +765,11 @@ impl<'a> Sink<'a> {
         self.engine.space.lock().retire(&self.engine.pages, page, pages)
     }
 
+    /// Lets retired pages be given out, whoever reads them: a planted mistake.
+    pub fn unpin(&mut self, page: PageNo, pages: u64) {
+        self.engine.space.lock().unpin(page, pages);
+    }
+
     /// Memory for units in the making.
     pub fn pool(&self) -> &'a crate::memory::Pool {
         &self.engine.pool

@@ -10,7 +10,7 @@
 
 use super::keys::{Own, TreeKeys};
 use super::sorted::value_of;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sorted::cell::Cell;
 use crate::sorted::merge::{after_tree, full_key, Merge, View};
 use std::ops::Bound;
@@ -25,6 +25,8 @@ pub struct KeyCursor {
     merge: Option<Merge>,
     /// The next committed key and value, where a step before has read them and not used them.
     ahead: Option<(Vec<u8>, Vec<u8>)>,
+    /// The last committed key that was read ahead.
+    read: Option<Vec<u8>>,
     /// The committed ones have ended.
     ended: bool,
     /// The last key given.
@@ -62,6 +64,7 @@ impl KeyCursor {
             end,
             merge: None,
             ahead: None,
+            read: None,
             ended: false,
             last: None,
             key: Vec::new(),
@@ -163,6 +166,12 @@ impl KeyCursor {
     fn step_among(&mut self, view: &View<'_>, own: Option<&TreeKeys>) -> Result<bool> {
         loop {
             if self.ahead.is_none() && !self.ended && self.committed(view)? {
+                // Passing over ranges goes back in a run whose keys do not ascend, and so for ever.
+                let is_beyond = |read: &Vec<u8>| if self.back { self.key < *read } else { self.key > *read };
+                if !self.read.as_ref().is_none_or(is_beyond) {
+                    return Err(Error::corrupt("run (order of the keys)", 0, 0, 0, 0));
+                }
+                self.read.get_or_insert_default().clone_from(&self.key);
                 self.ahead = Some((self.key.clone(), std::mem::take(&mut self.value)));
             }
             let next = own.and_then(|own| self.next_own(own)).filter(|(key, _)| self.is_within(key));

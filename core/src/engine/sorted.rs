@@ -22,6 +22,7 @@ use crate::file::pages::Pages;
 use crate::file::tree::{self, Cursor as TreeCursor};
 use crate::int_map::IntSet;
 use crate::memory::Pool;
+use crate::plant::{planted, Bug};
 use crate::record::extent::HeapExtent;
 use crate::sorted::build::RunSink;
 use crate::sorted::cell::Cell;
@@ -75,7 +76,7 @@ impl State {
         }
         let levels = match self.meta.manifest.page.is_none() {
             true => Levels::default(),
-            false => Levels::load(pages, pages, &self.meta.manifest)?,
+            false => Levels::load(pages, pages, &self.meta.manifest, self.meta.next_run)?,
         };
         Ok(self.sorted.levels.get_or_init(|| Arc::new(levels)))
     }
@@ -164,7 +165,11 @@ impl RunSink for Sink<'_> {
     }
 
     fn retire_run(&mut self, page: PageNo, pages: u64) -> Result<()> {
-        self.retire(page, pages)
+        self.retire(page, pages)?;
+        if planted(Bug::RunReleasedEarly) {
+            self.unpin(page, pages);
+        }
+        Ok(())
     }
 
     fn settle(&mut self) -> Result<()> {
@@ -177,7 +182,7 @@ impl RunSink for Sink<'_> {
 /// Large values in the heap that the newest version of some key has.
 pub fn large_values(work: &Work, dropped: &IntSet<u32>) -> IntSet<PageNo> {
     let mut found = IntSet::default();
-    if work.heap.extents.is_empty() {
+    if work.heap.extents.is_empty() || planted(Bug::LargeValueNotAdopted) {
         return found;
     }
     for tree in work.keys.trees().filter(|tree| !dropped.contains(tree)) {
@@ -264,7 +269,7 @@ impl State {
         for list in self.levels(pages)?.lists() {
             for run in &list.runs()[list.overlapping(pages, &first, &end)?] {
                 let whole = run.compare_first(pages, &first)?.is_ge() && run.compare_last(pages, &end)?.is_lt();
-                let (part, of) = match whole {
+                let (part, of): (u64, u64) = match whole {
                     true => (1, 1),
                     false => {
                         let tail = run.tail(pages)?;
@@ -273,13 +278,14 @@ impl State {
                         (to.saturating_sub(from) + 1, leaves)
                     }
                 };
-                keys += run.entries.saturating_sub(run.deleted) * part / of;
-                deleted += run.deleted * part / of;
+                let share = |entries: u64| (u128::from(entries) * u128::from(part) / u128::from(of)) as u64;
+                keys = keys.saturating_add(share(run.entries.saturating_sub(run.deleted)));
+                deleted = deleted.saturating_add(share(run.deleted));
             }
         }
         let memtables = [Some(&self.sorted.active), self.sorted.frozen.as_ref()].into_iter().flatten();
         let in_memory: u64 = memtables.map(|memtable| memtable.keys(tree)).sum();
-        Ok((keys + in_memory).saturating_sub(deleted))
+        Ok(keys.saturating_add(in_memory).saturating_sub(deleted))
     }
 }
 
@@ -289,7 +295,7 @@ impl Engine {
         let state = self.published.pin();
         match state.meta.generation == meta.generation {
             true => state.levels(&self.pages).cloned(),
-            false => Levels::load(&self.pages, &self.pages, &meta.manifest).map(Arc::new),
+            false => Levels::load(&self.pages, &self.pages, &meta.manifest, meta.next_run).map(Arc::new),
         }
     }
 }

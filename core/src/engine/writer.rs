@@ -407,6 +407,7 @@ impl Writer {
             frame::Op::Delete { .. } if planted(Bug::DeleteNotReplayed) => return Ok(()),
             frame::Op::Delete { .. } => None,
             frame::Op::DropTree { .. } if planted(Bug::DropNotReplayed) => return Ok(()),
+            frame::Op::Key { op: KeyOp::DeleteRange(..), .. } if planted(Bug::RangeNotReplayed) => return Ok(()),
             frame::Op::Key { tree, op } => {
                 self.saw_tree(tree);
                 let mut placed = self.place_value(context, tree, op)?.into_iter();

@@ -22,14 +22,14 @@ use super::levels::{Levels, List};
 use super::memtable::Memtable;
 use super::merge::{after_tree, full_key, Merge, View, TREE_BYTES};
 use super::run::{Run, LEVELS};
-use crate::error::Result;
-use crate::file::page::{get_u32, PageNo};
+use crate::error::{Error, Result};
+use crate::file::page::{get_u32, PageKind, PageNo};
 use crate::file::pages::Pages;
 use crate::file::tree;
 use crate::int_map::IntSet;
+use crate::plant::{planted, Bug};
 use crate::record::extent::{self, HeapExtent};
 use crate::sync::Arc;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// The sizes that shape a tree.
@@ -134,6 +134,7 @@ impl<'a> Change<'a> {
         for number in &numbers {
             // One that this checkpoint made was never in the manifest.
             match *number < self.first_number {
+                true if planted(Bug::RunStaysNamed) => {}
                 true => drop(self.edits.insert(*number, None)),
                 false => drop(self.edits.remove(number)),
             }
@@ -189,14 +190,17 @@ impl<'a> Change<'a> {
         Ok(self.pick(pages, Goal::Settle)?.is_none())
     }
 
-    /// Merges until `budget` bytes were written or nothing is left to do; true if something is left.
+    /// Merges until `budget` bytes were written or nothing is left to do, once at least, so that who calls it until
+    /// nothing is left comes to an end; true if something is left.
     pub fn compact<S: RunSink>(&mut self, sink: &mut S, goal: Goal, budget: u64) -> Result<bool> {
         let most = self.written + budget;
+        let mut jobs = 0;
         while let Some(job) = self.pick(sink.table(), goal)? {
-            if self.written >= most {
+            if jobs > 0 && self.written >= most {
                 return Ok(true);
             }
             self.run(sink, job)?;
+            jobs += 1;
         }
         Ok(false)
     }
@@ -209,7 +213,7 @@ impl<'a> Change<'a> {
                 continue;
             }
             let (level, set) = (run.level, run.set);
-            self.merge(sink, Job { sources: vec![vec![run]], level, set }, true, Some(cut))?;
+            self.merge(sink, Job { sources: vec![vec![run]], level, set }, Some(cut))?;
         }
         Ok(())
     }
@@ -355,7 +359,7 @@ impl<'a> Change<'a> {
         if !own && self.move_down(sink.table(), &job)? {
             return Ok(());
         }
-        self.merge(sink, job, own, None)
+        self.merge(sink, job, None)
     }
 
     /// Runs that do not overlap each other or anything in the level they go to just get their new level.
@@ -388,8 +392,8 @@ impl<'a> Change<'a> {
         Ok(true)
     }
 
-    /// Merges the sources of a job; `own`: into the place of the only one.
-    fn merge<S: RunSink>(&mut self, sink: &mut S, job: Job, own: bool, cut: Option<PageNo>) -> Result<()> {
+    /// Merges the sources of a job.
+    fn merge<S: RunSink>(&mut self, sink: &mut S, job: Job, cut: Option<PageNo>) -> Result<()> {
         let gone: Vec<Arc<Run>> = job.sources.iter().flatten().cloned().collect();
         // Nothing older lies anywhere below these keys.
         let bottom = if job.level == 0 {
@@ -401,7 +405,7 @@ impl<'a> Change<'a> {
         };
         let large = gone.iter().any(|run| run.large);
         let mut ranges: Vec<OwnedRange> = Vec::new();
-        if !bottom {
+        if !bottom && !planted(Bug::RangesForgotten) {
             for run in gone.iter().filter(|run| run.ranges) {
                 let own = run.tail(sink.table())?.ranges()?;
                 ranges.extend(own.into_iter().map(|(start, end)| (start.to_vec(), end.to_vec())));
@@ -421,12 +425,18 @@ impl<'a> Change<'a> {
         };
         let mut gone_values = Vec::new();
         let (mut key, mut value) = (Vec::new(), Vec::new());
+        let (mut last, mut first) = (Vec::new(), true);
         loop {
             let cell = {
                 let view = View { pages: sink.table(), memtables: [None; 2], levels: &levels, at: u64::MAX };
                 let Some((found, cell)) = merge.next(&view)? else { break };
+                std::mem::swap(&mut last, &mut key);
                 key.clear();
                 key.extend_from_slice(found);
+                if !std::mem::take(&mut first) && last >= key {
+                    let page = gone.first().map_or(0, |run| run.page.0);
+                    return Err(Error::corrupt("run (order of the keys)", page, 0, 0, 0));
+                }
                 value.clear();
                 match cell {
                     Cell::Value(bytes) => {
@@ -436,7 +446,8 @@ impl<'a> Change<'a> {
                     other => Some(other_cell(other)),
                 }
             };
-            let keep = !(is_dropped(&key) || (bottom && matches!(cell, Some(Other::Deleted))));
+            let drops = bottom || planted(Bug::TombstonesDropped);
+            let keep = !(is_dropped(&key) || (drops && matches!(cell, Some(Other::Deleted))));
             match (cell, keep) {
                 (None, true) => builder.add(sink, &key, Cell::Value(&value))?,
                 (Some(Other::Deleted), true) => builder.add(sink, &key, Cell::Deleted)?,
@@ -453,9 +464,11 @@ impl<'a> Change<'a> {
         }
         gone_values.extend(merge.passed.take().unwrap_or_default());
         let new = builder.finish(sink)?;
-        debug_assert!(!own || new.len() <= gone.len() + 1);
         for (page, _) in gone_values {
-            let (_, pages) = sink.table().unit_shape(page)?;
+            let (kind, pages) = sink.table().unit_shape(page)?;
+            if kind != PageKind::Extent {
+                return Err(Error::corrupt("large value (kind)", page.0, 14, PageKind::Extent as u64, kind as u64));
+            }
             sink.retire_run(page, pages)?;
         }
         for run in &gone {
@@ -569,6 +582,8 @@ fn whole_fences(pages: &Pages, run: &Run) -> Result<[Vec<u8>; 2]> {
         let (first, last) = run.tail(pages)?.keys()?;
         whole = [first.to_vec(), last.to_vec()];
     }
-    debug_assert_ne!(whole[0].cmp(&whole[1]), Ordering::Greater);
+    if whole[0] > whole[1] {
+        return Err(Error::corrupt("run (first and last key)", run.page.0, 0, run.number, 1));
+    }
     Ok(whole)
 }

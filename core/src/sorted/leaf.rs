@@ -15,7 +15,8 @@
 //! tells. A leaf whose entries are large has more pages, so that little room is lost at its end.
 
 use super::cell::Cell;
-use super::search;
+use super::merge::TREE_BYTES;
+use super::{search, MAX_INLINE_BYTES, MAX_KEY_BYTES};
 use crate::error::{Error, Result};
 use crate::file::page::{get_u16, get_u32, get_u48, put_u16, put_u32, put_u48, PageNo, PAGE_BYTES, UNIT_HEADER_BYTES};
 use std::cmp::Ordering;
@@ -26,6 +27,8 @@ const PREFIX_BYTES_AT: usize = COUNT_AT + 2;
 const HEADS_AT: usize = 64;
 const HEAD_BYTES: usize = 4;
 const SLOT_BYTES: usize = HEAD_BYTES + 2;
+/// Most bytes of a key with the number of its tree in front.
+const MAX_WHOLE_KEY_BYTES: usize = TREE_BYTES + MAX_KEY_BYTES;
 /// Bytes of the cell of a large value: page, length.
 const LARGE_BYTES: usize = 10;
 
@@ -279,10 +282,12 @@ impl<'a> Leaf<'a> {
         Err(self.bad(*at, "leaf of a run (number)", 0, 1))
     }
 
-    /// Entry `at`, which there is.
+    /// Entry `at`.
     #[inline]
     pub fn entry(&self, at: usize) -> Result<LeafEntry<'a>> {
-        debug_assert!(at < self.count);
+        if at >= self.count {
+            return Err(self.bad(COUNT_AT, "leaf of a run (count)", self.count, at));
+        }
         let slot = HEADS_AT + self.count * HEAD_BYTES + at * 2;
         let place = usize::from(get_u16(self.bytes, slot));
         if place < HEADS_AT + self.count * SLOT_BYTES {
@@ -292,6 +297,10 @@ impl<'a> Leaf<'a> {
         let suffix = self.varint(&mut from)? as usize;
         let meta = self.varint(&mut from)?;
         let (rest, value) = (suffix.saturating_sub(HEAD_BYTES), (meta >> 2) as usize);
+        // What a merge reads it can write.
+        if self.prefix.len() + suffix > MAX_WHOLE_KEY_BYTES || value > MAX_INLINE_BYTES {
+            return Err(self.bad(place, "leaf of a run (length of a key or value)", MAX_WHOLE_KEY_BYTES, suffix));
+        }
         let Some(bytes) = self.bytes.get(from..from + rest + value) else {
             return Err(self.bad(place, "leaf of a run (length of an entry)", self.bytes.len(), from + rest + value));
         };
@@ -440,6 +449,26 @@ mod tests {
         let mut builder = LeafBuilder::default();
         let pushed = (0u32..1000).take_while(|n| builder.push(&n.to_be_bytes(), Cell::Value(&[0; 100]), 0)).count();
         assert!((34..40).contains(&pushed), "{pushed}");
+    }
+
+    #[test]
+    fn what_no_leaf_could_be_made_of_is_an_error() {
+        let model: BTreeMap<_, _> = (0u8..3).map(|n| (vec![n; 5], Some(vec![n; 9]))).collect();
+        let whole = build(&model);
+        let leaf = Leaf::open(&whole, PageNo(1)).expect("whole");
+        assert!(leaf.entry(2).is_ok() && leaf.entry(3).is_err() && leaf.entry(60_000).is_err());
+        // An entry with a key, then one with a value, that is longer than any: the unit has room for both.
+        for (key, value, fits) in [(65_539, 0, true), (65_540, 0, false), (5, 8192, true), (5, 8193, false)] {
+            let mut bytes = vec![0; PAGE_BYTES << MAX_ORDER];
+            put_u16(&mut bytes, COUNT_AT, 1);
+            put_u16(&mut bytes, HEADS_AT + HEAD_BYTES, 100);
+            let mut entry = Vec::new();
+            put_varint(&mut entry, key);
+            put_varint(&mut entry, value << 2 | VALUE);
+            bytes[100..100 + entry.len()].copy_from_slice(&entry);
+            let leaf = Leaf::open(&bytes, PageNo(1)).expect("whole");
+            assert_eq!(leaf.entry(0).is_ok(), fits, "{key} {value}");
+        }
     }
 
     #[test]

@@ -116,10 +116,13 @@ pub enum Found<'a> {
 }
 
 impl Levels {
-    /// Reads the manifest.
-    pub fn load<S: PageSource + ?Sized>(src: &S, pages: &Pages, manifest: &TreeRoot) -> Result<Levels> {
+    /// Reads the manifest, whose runs have numbers below `next_run`.
+    pub fn load<S: PageSource + ?Sized>(src: &S, pages: &Pages, manifest: &TreeRoot, next_run: u64) -> Result<Levels> {
         let mut runs = Vec::new();
         tree::walk(src, manifest, &mut |_| Ok(()), &mut |number, bytes| {
+            if number >= next_run {
+                return Err(Error::corrupt("manifest (number of a run)", manifest.page.0, 0, next_run, number));
+            }
             runs.push(Arc::new(Run::decode(bytes, number)?));
             Ok(())
         })?;
@@ -187,17 +190,20 @@ impl Levels {
 
 /// Sorts runs that do not overlap by their first keys.
 fn in_order(pages: &Pages, mut runs: Vec<Arc<Run>>) -> Result<Vec<Arc<Run>>> {
-    let mut failed: Option<Error> = None;
-    runs.sort_by(|a, b| {
-        let order = a.first.bytes.cmp(&b.first.bytes);
-        if order != Ordering::Equal || !(a.first.cut || b.first.cut) {
-            return order;
+    runs.sort_by(|a, b| a.first.bytes.cmp(&b.first.bytes));
+    // Where cut fences are equal the whole keys decide. They are read before: a sort wants one order, and tails may
+    // say anything.
+    for equal in runs.chunk_by_mut(|a, b| a.first.bytes == b.first.bytes) {
+        if equal.len() == 1 || !equal.iter().any(|run| run.first.cut) {
+            continue;
         }
-        let whole = b.tail(pages).and_then(|tail| Ok(tail.keys()?.0)).and_then(|key| a.compare_first(pages, key));
-        whole.unwrap_or_else(|e| {
-            failed.get_or_insert(e);
-            Ordering::Equal
-        })
-    });
-    failed.map_or(Ok(runs), Err)
+        let short = equal[0].first.bytes.clone();
+        let mut whole = Vec::with_capacity(equal.len());
+        for run in &*equal {
+            whole.push((if run.first.cut { run.tail(pages)?.keys()?.0 } else { &short }, run.clone()));
+        }
+        whole.sort_by(|(a, _), (b, _)| a.cmp(b));
+        equal.iter_mut().zip(whole).for_each(|(to, (_, run))| *to = run);
+    }
+    Ok(runs)
 }

@@ -252,6 +252,22 @@ impl Source {
         }
     }
 
+    /// Which run, leaf and entry, where it has runs: ascends with the keys.
+    fn position(&self) -> Option<[usize; 3]> {
+        match self.place {
+            Place::Memtable { .. } => None,
+            Place::Runs { run, leaf, entry, .. } => Some([run, leaf, entry]),
+        }
+    }
+
+    fn unordered(&self, view: &View<'_>) -> Error {
+        let run = match self.place {
+            Place::Memtable { .. } => None,
+            Place::Runs { list, run, .. } => list_of(view.levels, list).runs().get(run),
+        };
+        Error::corrupt("run (order of the keys)", run.map_or(0, |run| run.page.0), 0, 0, 0)
+    }
+
     /// What the key has here.
     fn cell<'v>(&self, view: &View<'v>) -> Result<Cell<'v>> {
         match &self.place {
@@ -386,10 +402,14 @@ impl Merge {
         if self.passed.is_some() {
             note(&mut self.passed, source, view)?;
             source.step(view, self.tree, self.back)?;
-        } else if self.back {
-            source.seek(view, self.tree, &start, false, true)?;
-        } else {
-            source.seek(view, self.tree, &end, false, false)?;
+            return Ok(true);
+        }
+        let before = source.position();
+        source.seek(view, self.tree, if self.back { &start } else { &end }, false, self.back)?;
+        // Where the keys of a run do not ascend, this could go on for ever.
+        let (from, to) = if self.back { (source.position(), before) } else { (before, source.position()) };
+        if source.live && from >= to && from.is_some() {
+            return Err(source.unordered(view));
         }
         Ok(true)
     }

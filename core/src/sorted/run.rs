@@ -188,6 +188,10 @@ impl Run {
             first: Fence { bytes: b[KEYS_AT..KEYS_AT + first].into(), cut: flag(FIRST_CUT) },
             last: Fence { bytes: b[KEYS_AT + first..].into(), cut: flag(LAST_CUT) },
         };
+        let is_whole = |fence: &Fence| !fence.cut || fence.bytes.len() == FENCE_BYTES;
+        if !is_whole(&run.first) || !is_whole(&run.last) {
+            return Err(bad(FLAGS_AT, b[FLAGS_AT].into()));
+        }
         if run.level > LEVELS {
             return Err(bad(LEVEL_AT, run.level.into()));
         }
@@ -204,7 +208,12 @@ impl Run {
     #[inline]
     pub fn tail<'p>(&self, pages: &'p Pages) -> Result<Tail<'p>> {
         let page = self.tail_page();
-        pages.extent(page).and_then(|bytes| Tail::open(bytes, page)).map_err(|e| self.name(e))
+        let tail = pages.extent(page).and_then(|bytes| Tail::open(bytes, page)).map_err(|e| self.name(e))?;
+        if tail.leaves() > self.leaf_pages as usize {
+            let (expected, got) = (self.leaf_pages.into(), tail.leaves() as u64);
+            return Err(self.name(Error::corrupt("tail of a run (leaves)", page.0, 0, expected, got)));
+        }
+        Ok(tail)
     }
 
     /// Leaf `at` by its tail.

@@ -15,7 +15,8 @@
 //! may begin with it instead of the heads.
 
 use super::filter::{self, FilterHash, BLOCK_BYTES};
-use super::search;
+use super::merge::TREE_BYTES;
+use super::{search, MAX_KEY_BYTES};
 use crate::error::{Error, Result};
 use crate::file::page::{get_u16, get_u32, get_u64, PageNo};
 
@@ -261,6 +262,9 @@ impl<'a> Tail<'a> {
     pub fn keys(&self) -> Result<(&'a [u8], &'a [u8])> {
         let [at, first, last] =
             [KEYS_AT, FIRST_BYTES_AT, LAST_BYTES_AT].map(|field| get_u32(self.bytes, field) as usize);
+        if first.max(last) > TREE_BYTES + MAX_KEY_BYTES + 1 {
+            return Err(self.bad(KEYS_AT, "tail of a run (length of a key)", MAX_KEY_BYTES, first.max(last)));
+        }
         let keys = self.bytes.get(at..at + first).zip(self.bytes.get(at + first..at + first + last));
         keys.ok_or_else(|| self.bad(KEYS_AT, "tail of a run (first and last key)", self.bytes.len(), at + first + last))
     }
@@ -306,6 +310,14 @@ mod tests {
             tail.ranges().expect("whole").into_iter().map(|(a, b)| (a.to_vec(), b.to_vec())).collect();
         assert_eq!(ranges, parts.ranges);
         assert_eq!(tail.keys().expect("whole"), (&parts.first[..], &parts.last[..]));
+    }
+
+    #[test]
+    fn a_key_longer_than_any_is_an_error() {
+        for (length, fits) in [(65_540, true), (65_541, false)] {
+            let bytes = TailParts { last: vec![7; length], ..sample() }.encode();
+            assert_eq!(Tail::open(&bytes, PageNo(5)).expect("whole").keys().is_ok(), fits);
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@
 //! ```
 
 mod hooked;
+pub mod runs;
 mod temp;
 
 pub use crate::env::{Env, Job, SystemEnv};

@@ -53,7 +53,7 @@ impl Files {
         let bytes = &self.bytes()[page * PAGE..];
         let length = match bytes[14] {
             KIND_EXTENT => (u32_at(bytes, 48) as usize).saturating_mul(PAGE).min(EXTENT_PIECE),
-            _ => PAGE << bytes[15].min(4),
+            _ => PAGE << bytes[15].min(5),
         };
         length.max(PAGE).min(bytes.len())
     }
@@ -63,7 +63,7 @@ impl Files {
         let covered = self.covered(page);
         let bytes = &self.bytes()[page * PAGE..][..covered];
         let number = u64_at(bytes, 8) & 0xffff_ffff_ffff;
-        number == page as u64 && (1..=8).contains(&bytes[14]) && u64_at(bytes, 0) == self.unit_sum(page, covered)
+        number == page as u64 && (1..=9).contains(&bytes[14]) && u64_at(bytes, 0) == self.unit_sum(page, covered)
     }
 
     fn unit_sum(&self, page: usize, covered: usize) -> u64 {

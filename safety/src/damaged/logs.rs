@@ -152,15 +152,17 @@ fn log_seed(files: &Files) -> u64 {
 
 /// The log of a closed file is of no use to it, whatever it is.
 pub fn beside_a_closed_file<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
-    let world = worlds.closed()[n as usize % 3];
+    let closed = worlds.closed();
+    let world = closed[n as usize % closed.len()];
+    let n = n / closed.len() as u64;
     let mut files = world.files.clone();
-    let source = match n / 3 % 3 {
+    let source = match n % 3 {
         0 => &worlds.log.files,
         1 => &rng.pick(&worlds.reused.older).files,
         _ => &rng.pick(&world.older).files,
     };
     files.0.extend(logs_of(source));
-    let what = format!("the log {} beside a file that was closed", n / 3 % 3);
+    let what = format!("the log {} beside a file that was closed", n % 3);
     damaged(world, what, files, Expect::Whole(world.last()..=world.last()), rng).case()
 }
 

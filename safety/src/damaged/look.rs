@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   open --> names, counts, scans, gets: each answer is what the file held, or an error
+//!        --> keyspaces: names, ranges forward and backward (up to an error, no key left out), gets
 //!        --> verify: an error where a byte under a checksum was hit
 //!        --> work on: the same documents put again, others put and deleted, a checkpoint, closed
 //!   open --> the same once more: damage was not made to look whole
@@ -10,12 +11,12 @@
 //! Where checksums were made right again over wrong content (*hostile* files) no answer is promised, only that there is
 //! one: no panic, no hang, no huge allocation.
 
-use super::worlds::{digest_of, disk_of, open, Held, State, Way, World};
+use super::worlds::{digest_of, disk_of, hash_of_pair, open, Held, Keys, State, Way, World, KEYSPACE};
 use crate::batch::{Case, Mark, Marks};
 use crate::files::Files;
 use crate::lane::lost;
 use nyro::testing::{OsDisk, Rng, SimDisk, SimEnv, SystemEnv, TempDir};
-use nyro::{doc, Database, Document, Error, Id, RawDocument, Result, Snapshot};
+use nyro::{doc, Database, Document, Error, Id, RawDocument, Result, Snapshot, SnapshotKeyspace};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::ops::RangeInclusive;
@@ -175,15 +176,21 @@ impl<'w> Damaged<'w> {
                 }
             }
         }
+        let keys = self.look_at_keys(&snapshot, &self.world.states[*states.end()], &mut note);
         if hostile {
             gets_of_the_hostile(&snapshot, &self.world.states[self.world.last()]);
+            keys_of_the_hostile(db, &snapshot, &self.world.states[self.world.last()]);
             return first.into_inner().map_or(Ok(0), Err);
         }
         let state = match (&*first.borrow(), states.start() == states.end()) {
             (_, true) => *states.end(),
             (None, false) => {
                 let all = found.iter().map(|(name, hashes, _)| (*name, sum(hashes)));
-                let digest = digest_of(all);
+                let keyspaces = keys.found.iter().map(|found| {
+                    let (count, sum) = sum(&found.forward);
+                    (found.name.as_str(), (count | KEYSPACE, sum))
+                });
+                let digest = digest_of(all.chain(keyspaces));
                 let state = states.clone().rev().find(|at| self.world.states[*at].digest == digest);
                 state.unwrap_or_else(|| self.not_allowed(digest, &states))
             }
@@ -191,6 +198,7 @@ impl<'w> Damaged<'w> {
             (Some(e), false) => lost(format!("it opens, and then: {e}")),
         };
         self.compare(&snapshot, &self.world.states[state], &names, &found, names_are_read, &mut note);
+        self.compare_keys(&snapshot, &self.world.states[state], &keys, &mut note);
         first.into_inner().map_or(Ok(state), Err)
     }
 
@@ -237,6 +245,97 @@ impl<'w> Damaged<'w> {
                 Err(e) => note(e),
             }
             self.gets(snapshot, name, held, note);
+        }
+    }
+
+    /// Reads all keyspaces.
+    fn look_at_keys(&self, snapshot: &Snapshot, newest: &State, note: &mut dyn FnMut(Error)) -> FoundKeys {
+        let (names, names_are_read) = match snapshot.keyspace_names() {
+            Ok(names) => (names, true),
+            Err(e) => {
+                note(e);
+                (newest.keyspaces.keys().cloned().collect(), false)
+            }
+        };
+        let mut found = Vec::new();
+        for name in names {
+            let mut read = |back| match snapshot.keyspace(&name).and_then(|keyspace| pairs(&keyspace, back)) {
+                Ok((hashes, None)) => (hashes, true),
+                Ok((hashes, Some(e))) => {
+                    note(e);
+                    (hashes, false)
+                }
+                Err(e) => {
+                    note(e);
+                    (Vec::new(), false)
+                }
+            };
+            let ((forward, forward_whole), (backward, backward_whole)) = (read(false), read(true));
+            found.push(FoundKeyspace { name, forward, forward_whole, backward, backward_whole });
+        }
+        FoundKeys { found, names_are_read }
+    }
+
+    /// Each answer of the keyspaces against what the state holds.
+    fn compare_keys(&self, snapshot: &Snapshot, state: &State, keys: &FoundKeys, note: &mut dyn FnMut(Error)) {
+        let names = || keys.found.iter().map(|found| &found.name);
+        if keys.names_are_read && !names().eq(state.keyspaces.keys()) {
+            lost(format!("the keyspaces are {:?}", names().collect::<Vec<_>>()));
+        }
+        for found in &keys.found {
+            let name = &found.name;
+            let Some(held) = state.keyspaces.get(name) else { lost(format!("a keyspace {name:?} that never was")) };
+            let forward = held.values().map(|valued| valued.hash);
+            in_order(name, "forward", &found.forward, found.forward_whole, forward);
+            let backward = held.values().rev().map(|valued| valued.hash);
+            in_order(name, "backward", &found.backward, found.backward_whole, backward);
+            match snapshot.keyspace(name) {
+                Ok(keyspace) => self.gets_of_keys(&keyspace, name, held, note),
+                Err(e) => note(e),
+            }
+        }
+    }
+
+    /// A part of the keys, keys that are not there, a part of a range.
+    fn gets_of_keys(&self, keyspace: &SnapshotKeyspace, name: &str, held: &Keys, note: &mut dyn FnMut(Error)) {
+        let mut rng = Rng::new(xxh3_64(self.name.as_bytes()));
+        let stride = 1 + held.len() / 60;
+        let first = rng.below(stride as u64) as usize;
+        let mut absent: Vec<Vec<u8>> = vec![b"absent".to_vec(), vec![0xff; 5]];
+        for (key, valued) in held.iter().skip(first).step_by(stride) {
+            match keyspace.get(key) {
+                Ok(Some(value)) if value == valued.value[..] => {}
+                Ok(Some(_)) => lost(format!("{name}: get of {key:x?} gives another value")),
+                Ok(None) => lost(format!("{name}: get of {key:x?} gives none")),
+                Err(e) => note(e),
+            }
+            if absent.len() < 30 {
+                absent.push([key, &[rng.below(256) as u8][..]].concat());
+            }
+        }
+        // Those that were there once were deleted, one by one or by the range.
+        let earlier = self.world.states.iter().rev().filter_map(|state| state.keyspaces.get(name));
+        absent.extend(earlier.step_by(9).take(6).flat_map(|keys| keys.keys().step_by(31)).cloned());
+        for key in absent.iter().filter(|key| !held.contains_key(*key)) {
+            match keyspace.get(key) {
+                Ok(Some(_)) => lost(format!("{name}: get of {key:x?} gives something")),
+                Ok(None) => {}
+                Err(e) => note(e),
+            }
+        }
+        if let Err(e) = keyspace.estimated_len() {
+            note(e);
+        }
+        let Some((start, _)) = held.iter().nth(rng.below(1 + held.len() as u64) as usize) else { return };
+        match keyspace.range(&start[..]..).and_then(|range| range.take(5).collect::<Result<Vec<_>>>()) {
+            Ok(some) => {
+                let expected = held.range(start.clone()..).take(5).map(|(key, valued)| (key, &valued.value));
+                if !some.iter().map(|(key, value)| (key, &value[..])).eq(expected.map(|(key, value)| (key, &value[..])))
+                {
+                    lost(format!("{name}: a range from {start:x?} on gives something else"));
+                }
+            }
+            Err(e) => note(e),
         }
     }
 
@@ -291,6 +390,19 @@ impl<'w> Damaged<'w> {
             }
             let _ = collection.delete("absent").map_err(|e| no_bug(&e));
         }
+        for (name, held) in now.keyspaces.iter().filter(|_| known) {
+            let keyspace = db.keyspace(name);
+            for (key, valued) in held.iter().step_by(1 + held.len() / 12) {
+                let _ = keyspace.put(key, &valued.value).map_err(|e| no_bug(&e));
+            }
+            let _ = keyspace.delete("absent").map_err(|e| no_bug(&e));
+            let _ = keyspace.delete_range("absent".."absent too").map_err(|e| no_bug(&e));
+        }
+        let keys = db.keyspace("new keys");
+        for i in 0..10_u64 {
+            let _ = keys.put(i.to_be_bytes(), b"new").map_err(|e| no_bug(&e));
+        }
+        let _ = keys.put("large", vec![b'v'; 20_000]).map_err(|e| no_bug(&e));
         let new = db.collection::<Document>("new");
         for i in 0..10_u64 {
             let _ = new.put(&doc! { "_id": i * 977, "n": i }).map_err(|e| no_bug(&e));
@@ -300,6 +412,8 @@ impl<'w> Damaged<'w> {
         let _ = db.checkpoint().map_err(|e| no_bug(&e));
         let _ = db.warm_up().map_err(|e| no_bug(&e));
         let _ = db.stats().map_err(|e| no_bug(&e));
+        let _ = keys.delete_range([0].to_vec()..[0, 0, 0, 0, 0, 0, 0, 5].to_vec()).map_err(|e| no_bug(&e));
+        let _ = db.drop_keyspace("new keys").map_err(|e| no_bug(&e));
         let _ = db.rename_collection("new", "newer").map_err(|e| no_bug(&e));
         let _ = db.drop_collection("newer").map_err(|e| no_bug(&e));
         // It may be there still, where renaming it failed.
@@ -313,7 +427,8 @@ impl<'w> Damaged<'w> {
             Ok(db) => ManuallyDrop::new(db),
             Err(e) => return no_bug(&e),
         };
-        let new_is_gone = db.collection_names().is_ok_and(|names| !names.iter().any(|name| name.starts_with("new")));
+        let is_old = |names: Vec<String>| !names.iter().any(|name| name.starts_with("new"));
+        let new_is_gone = db.collection_names().is_ok_and(is_old) && db.keyspace_names().is_ok_and(is_old);
         match &self.expect {
             Expect::Hostile => {
                 let _ = self.look(&db, 0..=0);
@@ -353,6 +468,44 @@ fn no_bug(e: &Error) {
 
 type Scanned = (Vec<u64>, Option<Error>);
 
+/// What ranges over a keyspace gave, up to the first error.
+struct FoundKeyspace {
+    name: String,
+    forward: Vec<u64>,
+    forward_whole: bool,
+    backward: Vec<u64>,
+    backward_whole: bool,
+}
+
+struct FoundKeys {
+    found: Vec<FoundKeyspace>,
+    names_are_read: bool,
+}
+
+/// The pairs of a keyspace, as numbers, up to the first error.
+fn pairs(keyspace: &SnapshotKeyspace, back: bool) -> Result<Scanned> {
+    let mut range = keyspace.iter()?;
+    let mut hashes = Vec::new();
+    loop {
+        match if back { range.next_entry_back() } else { range.next_entry() } {
+            Ok(Some((key, value))) => hashes.push(hash_of_pair(key, value)),
+            Ok(None) => return Ok((hashes, None)),
+            Err(e) => return Ok((hashes, Some(e))),
+        }
+    }
+}
+
+/// A range that ended with an error left out nothing before it.
+fn in_order(name: &str, what: &str, found: &[u64], whole: bool, held: impl ExactSizeIterator<Item = u64>) {
+    let count = held.len();
+    if found.len() > count || !held.take(found.len()).eq(found.iter().copied()) {
+        lost(format!("{name}: a range {what} gives something that is not there, or leaves something out"));
+    }
+    if whole && found.len() < count {
+        lost(format!("{name}: a range {what} gives {} of {count} keys and no error", found.len()));
+    }
+}
+
 /// The hashes of the documents of a collection, up to the first error.
 fn scan(snapshot: &Snapshot, name: &str, hostile: bool) -> Result<Scanned> {
     let view = snapshot.collection::<Document>(name)?;
@@ -389,5 +542,41 @@ fn gets_of_the_hostile(snapshot: &Snapshot, state: &State) {
             let _ = view.get(id).map_err(|e| no_bug(&e));
         }
         let _ = view.get_many(ids()).map_err(|e| no_bug(&e));
+    }
+}
+
+/// Gets, ranges that begin anywhere, and a transaction with changes of its own in front of what is there.
+fn keys_of_the_hostile(db: &Database, snapshot: &Snapshot, state: &State) {
+    for (name, held) in &state.keyspaces {
+        let Ok(keyspace) = snapshot.keyspace(name) else { continue };
+        let some = || held.keys().step_by(1 + held.len() / 30);
+        for key in some() {
+            let _ = keyspace.get(key).map_err(|e| no_bug(&e));
+        }
+        for key in some().step_by(5) {
+            for back in [false, true] {
+                let Ok(mut range) = keyspace.range(&key[..]..) else { continue };
+                let mut step =
+                    || if back { range.next_entry_back() } else { range.next_entry() }.map(|it| it.is_some());
+                let _ = (0..20).all(|_| matches!(step().map_err(|e| no_bug(&e)), Ok(true)));
+            }
+        }
+        let _ = keyspace.estimated_len().map_err(|e| no_bug(&e));
+        let _ = db.write(|tx| {
+            let own = tx.keyspace(name);
+            for (at, two) in some().step_by(3).collect::<Vec<_>>().windows(2).enumerate() {
+                match at % 3 {
+                    0 => own.delete_range(&two[0][..]..&two[1][..])?,
+                    1 => own.delete(two[0])?,
+                    _ => own.put(two[0], "own")?,
+                }
+            }
+            for back in [false, true] {
+                // Whatever the file says, a range ends.
+                let all = own.range::<&[u8]>(.., back)?.map(|pair| pair.map_err(|e| no_bug(&e)).is_ok());
+                let _ = all.filter(|ok| *ok).count();
+            }
+            Err::<(), _>(Error::RolledBack)
+        });
     }
 }

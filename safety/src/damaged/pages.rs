@@ -31,7 +31,7 @@ pub fn damaged<'w>(world: &'w World, what: String, files: Files, expect: Expect,
 
 /// Every bit of one meta page: the other one counts.
 pub fn meta_bit<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
-    let world = if n % 2 == 0 { &worlds.worn } else { &worlds.many };
+    let world = if n % 2 == 0 { &worlds.keys } else { &worlds.many };
     let (page, bit) = (n / META_BITS, n % META_BITS);
     let mut files = world.files.clone();
     flip(&mut files, page as usize * PAGE, bit);
@@ -88,7 +88,7 @@ fn flipped<'w>(worlds: &[&'w World], n: u64, of: u64, rng: &mut Rng) -> Damaged<
     damaged(world, format!("page {page} offset {}: {mask:#x} flipped", at % PAGE), files, expect, rng)
 }
 
-pub const FLIPS: u64 = 24_000;
+pub const FLIPS: u64 = 32_000;
 pub fn flip_closed<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
     flipped(&worlds.closed(), n, FLIPS, rng).case()
 }
@@ -152,14 +152,134 @@ fn short_and_says_so<'w>(world: &'w World, rng: &mut Rng) -> Damaged<'w> {
     damaged(world, format!("cut to {pages} pages, and says so"), files, Expect::Hostile, rng)
 }
 
+/// Bytes of runs and of the manifest, one after the other.
+pub const RUN_BYTES: u64 = 16_000;
+pub fn flip_run<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
+    let world = &worlds.keys;
+    // Manifest and tails are a small part, and so have more than theirs.
+    let class = rng.pick(&world.classes);
+    let page = class[n as usize / 4 % class.len()];
+    let at = match n % 4 {
+        0 => rng.below(200) as usize,
+        1 => PAGE - 1 - rng.below(200) as usize,
+        _ => rng.below(PAGE as u64) as usize,
+    };
+    let mask = 1 + rng.below(255) as u8;
+    let mut files = world.files.clone();
+    files.data()[page * PAGE + at] ^= mask;
+    let what = format!("page {page} of a run offset {at}: {mask:#x} flipped");
+    damaged(world, what, files, expect(world, [page]), rng).case()
+}
+
+/// A unit of a world: of the sorted index, each of its kinds as often, or any.
+fn some_unit(world: &World, rng: &mut Rng) -> usize {
+    if world.classes.is_empty() || rng.below(4) == 0 {
+        return *rng.pick(&world.units);
+    }
+    let class: Vec<usize> = rng.pick(&world.classes).iter().copied().filter(|page| world.is_unit(*page)).collect();
+    *rng.pick(if class.is_empty() { &world.units } else { &class })
+}
+
+/// Wrong numbers in manifest entries, tails and leaves, with right checksums: the fields that lead somewhere.
+pub fn sealed_run<'w>(worlds: &'w Worlds, _: u64, rng: &mut Rng) -> Case<'w> {
+    let world = &worlds.keys;
+    let mut files = world.files.clone();
+    let what: Vec<String> = (0..1 + rng.below(3)).map(|_| wrong_number_in_a_run(world, &mut files, rng)).collect();
+    damaged(world, what.join(", "), files, Expect::Hostile, rng).case()
+}
+
+fn wrong_number_in_a_run(world: &World, files: &mut Files, rng: &mut Rng) -> String {
+    let run = rng.pick(&world.runs);
+    let other = rng.pick(&world.runs);
+    let (page, offset, width) = match rng.below(4) {
+        0 => {
+            // An entry of the manifest: its fields, or the beginning of its keys.
+            let page = *rng.pick(&world.manifest);
+            let count = usize::from(files.bytes()[page * PAGE + 48]).max(1);
+            let slot = page * PAGE + 64 + rng.below(count as u64) as usize * 12;
+            let offset = u64_at(files.bytes(), slot + 8) as usize & 0xffff;
+            let (field, width) = [
+                (0, 6),
+                (6, 1),
+                (7, 1),
+                (8, 4),
+                (12, 4),
+                (16, 8),
+                (24, 8),
+                (32, 8),
+                (40, 8),
+                (48, 2),
+                (50, 2),
+                (60, 1),
+            ][rng.below(12) as usize];
+            (page, (offset + field).min(PAGE - 8), width)
+        }
+        1 => {
+            let page = run.page + run.leaf_pages;
+            // The head, or the heads, places and offsets of leaves.
+            match rng.below(2) {
+                0 => (page, 64 + rng.below(12) as usize * 4, 4),
+                _ => (page, 128 + rng.below(300) as usize, [1, 2, 4, 8][rng.below(4) as usize]),
+            }
+        }
+        _ if run.leaf_pages == 0 => (run.page, 64, 4),
+        _ => {
+            let page = run.page + rng.below(run.leaf_pages as u64) as usize;
+            match rng.below(3) {
+                0 => (page, 48 + 2 * rng.below(2) as usize, 2),
+                1 => (page, 64 + rng.below(600) as usize, [1, 2, 4][rng.below(3) as usize]),
+                _ => (page, 64 + rng.below(PAGE as u64 - 72) as usize, 1),
+            }
+        }
+    };
+    let value = match rng.below(7) {
+        0 => 0,
+        1 => u64::MAX,
+        2 => other.page as u64,
+        3 => (other.page + other.leaf_pages) as u64,
+        4 => rng.below(12),
+        5 => rng.below(files.pages() as u64 + 4),
+        _ => rng.next_u64(),
+    };
+    files.data()[page * PAGE + offset..][..width].copy_from_slice(&value.to_le_bytes()[..width]);
+    if files.bytes()[page * PAGE + 14] <= 9 {
+        let covered = files.covered(page);
+        files.reseal(page, covered);
+    }
+    format!("page {page} offset {offset}: {value:#x}, {width} bytes, sealed")
+}
+
+/// Whole pages of an older copy in their own places: right checksums, and not what belongs there.
+pub fn stale_page<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
+    let closed = worlds.closed();
+    let world = if n % 2 == 0 { &worlds.keys } else { closed[n as usize / 2 % closed.len()] };
+    let older = rng.pick(&world.older);
+    let mut files = world.files.clone();
+    let page = some_unit(world, rng);
+    let count = 1 + rng.below(4) as usize;
+    for page in page..page + count {
+        let Some(stale) = older.files.bytes().get(page * PAGE..(page + 1) * PAGE) else { continue };
+        if let Some(place) = files.data().get_mut(page * PAGE..(page + 1) * PAGE) {
+            place.copy_from_slice(stale);
+        }
+    }
+    let what = format!("{count} pages from {page} on as they were at the state {}", older.state);
+    damaged(world, what, files, Expect::Hostile, rng).case()
+}
+
 /// Pages zeroed, swapped, or in the place of others; with a checksum for that place in some cases.
 pub fn in_place_of_another<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
-    let world = worlds.closed()[n as usize % 3];
+    let closed = worlds.closed();
+    let world = closed[n as usize % closed.len()];
+    let n = n / closed.len() as u64;
     let mut files = world.files.clone();
     let pages = files.pages() as u64;
-    let (from, to) = (rng.below(pages) as usize, 2 + rng.below(pages - 2) as usize);
+    let (mut from, mut to) = (rng.below(pages) as usize, 2 + rng.below(pages - 2) as usize);
+    if rng.below(2) == 0 {
+        (from, to) = (some_unit(world, rng), some_unit(world, rng));
+    }
     let read = |page: usize| world.files.bytes()[page * PAGE..][..PAGE].to_vec();
-    let what = match n / 3 % 4 {
+    let what = match n % 4 {
         0 => {
             files.data()[to * PAGE..][..PAGE].fill(0);
             format!("page {to} zeroed")
@@ -175,7 +295,7 @@ pub fn in_place_of_another<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Cas
         }
         _ => {
             let older = rng.pick(&world.older);
-            let other = worlds.closed()[(n as usize + 1) % 3];
+            let other = rng.pick(&closed);
             // A page of the same place in another file.
             let source = other.files.bytes().get(to * PAGE..(to + 1) * PAGE);
             let source = source.unwrap_or(&older.files.bytes()[..PAGE]);
@@ -193,9 +313,9 @@ pub fn in_place_of_another<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Cas
 }
 
 pub fn sealed_in_place_of_another<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
-    let world = worlds.closed()[n as usize % 3];
-    let units = units(world);
-    let (from, to) = (*rng.pick(&units), *rng.pick(&units));
+    let closed = worlds.closed();
+    let world = closed[n as usize % closed.len()];
+    let (from, to) = (some_unit(world, rng), some_unit(world, rng));
     let mut files = world.files.clone();
     let mut pairs = vec![(from, to)];
     if rng.below(2) == 0 {
@@ -212,21 +332,18 @@ pub fn sealed_in_place_of_another<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng)
     damaged(world, what, files, Expect::Hostile, rng).case()
 }
 
-fn units(world: &World) -> Vec<usize> {
-    (2..world.files.pages()).filter(|&page| world.used[page] && world.files.is_unit(page)).collect()
-}
-
 /// A page number in a page becomes that of another one: cycles, pages reached twice, children of the wrong kind.
 pub fn pointer<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
-    let world = worlds.closed()[n as usize % 3];
-    let units = units(world);
+    let closed = worlds.closed();
+    let world = closed[n as usize % closed.len()];
+    let units = &world.units;
     let mut files = world.files.clone();
-    let page = *rng.pick(&units);
+    let page = some_unit(world, rng);
     let covered = files.covered(page);
     let number = |at: usize| (u64_at(files.bytes(), page * PAGE + at) & 0xffff_ffff_ffff) as usize;
     let pointers: Vec<usize> = (48..covered - 8).filter(|at| units.binary_search(&number(*at)).is_ok()).collect();
     let at = if pointers.is_empty() { 48 } else { *rng.pick(&pointers) };
-    let to = if n % 4 == 0 { page } else { *rng.pick(&units) };
+    let to = if n / 4 % 4 == 0 { page } else { *rng.pick(units) };
     files.data()[page * PAGE + at..][..6].copy_from_slice(&(to as u64).to_le_bytes()[..6]);
     files.reseal(page, covered);
     damaged(world, format!("page {page} offset {at} points to {to}"), files, Expect::Hostile, rng).case()
@@ -240,7 +357,7 @@ fn with_wrong_content<'w>(world: &'w World, rng: &mut Rng) -> Damaged<'w> {
 
 /// A value of any width at any place of a unit, and the checksum made right.
 pub fn wrong_content(world: &World, files: &mut Files, rng: &mut Rng) -> String {
-    let page = *rng.pick(&units(world));
+    let page = some_unit(world, rng);
     let covered = files.covered(page);
     let (offset, width) = files::place_in_unit(covered, rng);
     let value = match rng.below(6) {
@@ -258,14 +375,14 @@ pub fn wrong_content(world: &World, files: &mut Files, rng: &mut Rng) -> String 
 }
 
 pub fn sealed_content<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
-    let world = if n % 4 == 3 { &worlds.log } else { worlds.closed()[n as usize % 4] };
+    let world = if n % 5 == 4 { &worlds.log } else { worlds.closed()[n as usize % 5] };
     with_wrong_content(world, rng).case()
 }
 
 /// Any value in both meta pages, with right checksums.
 pub fn meta_values<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
-    let world = [&worlds.worn, &worlds.log, &worlds.reused, &worlds.many][n as usize % 4];
-    let offset = (n as usize / 4 * 4) % 320;
+    let world = [&worlds.worn, &worlds.log, &worlds.reused, &worlds.many, &worlds.keys][n as usize % 5];
+    let offset = (n as usize / 5 * 4) % 320;
     let value = [0, 1, 5, 1 << 20, 1 << 31, u64::MAX >> 1, u64::MAX, rng.next_u64()][rng.below(8) as usize];
     let width = [4, 8][rng.below(2) as usize];
     let mut files = world.files.clone();
@@ -279,7 +396,7 @@ pub fn meta_values<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
 
 /// Meta pages of an older copy, in one place or in both.
 pub fn older_meta<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
-    let all = [&worlds.worn, &worlds.many, &worlds.large, &worlds.worn, &worlds.reused, &worlds.log];
+    let all = [&worlds.worn, &worlds.many, &worlds.large, &worlds.keys, &worlds.reused, &worlds.log];
     let world = all[n as usize % all.len()];
     let older = rng.pick(&world.older);
     let mut files = world.files.clone();

@@ -5,6 +5,7 @@
 //!   large    documents in extents, of one piece and of several                                  closed
 //!   worn     many checkpoints, collections renamed and dropped, closed and opened, pages used again   closed
 //!   log      a checkpoint, and a log of 64 KiB that is nearly full                              not closed
+//!   keys     keyspaces over several sets and levels of runs, ranges, large values, one dropped    closed
 //!   reused   small segments, given up and used again by checkpoints; each commit synced         not closed
 //! ```
 //!
@@ -12,12 +13,15 @@
 //! moments before.
 
 use crate::files::{u32_at, u64_at, Files, NAME, PAGE};
-use crate::layout::{key_of, Layout};
+use crate::layout::{self, key_of, Layout};
 use nyro::testing::{self, Disk, Env, Rng, SimDisk, SimEnv, SimOptions, TestConfig};
 use nyro::{doc, Database, Document, Durability, Options, RawDocumentBuf, ReadMode, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// Offset of the root of the manifest in a meta page.
+const MANIFEST_AT: usize = 192;
 
 /// A document as it is stored: its bytes, and what they are to be found by.
 pub struct Stored {
@@ -28,10 +32,21 @@ pub struct Stored {
 /// A collection: its documents by the bytes of their ids.
 pub type Held = BTreeMap<Vec<u8>, Arc<Stored>>;
 
+/// A value of a keyspace, and a number for it and its key.
+#[derive(Clone)]
+pub struct Valued {
+    pub value: Arc<[u8]>,
+    pub hash: u64,
+}
+
+/// A keyspace.
+pub type Keys = BTreeMap<Vec<u8>, Valued>;
+
 /// All that was visible after a commit.
 #[derive(Clone, Default)]
 pub struct State {
     pub collections: BTreeMap<String, Held>,
+    pub keyspaces: BTreeMap<String, Arc<Keys>>,
     pub digest: u64,
 }
 
@@ -45,6 +60,16 @@ pub struct Frame {
     pub claim: u64,
     /// The state after it.
     pub state: usize,
+}
+
+/// Where a run of the sorted index lies.
+pub struct RunAt {
+    pub page: usize,
+    pub leaf_pages: usize,
+    pub tail_pages: usize,
+    pub level: u8,
+    pub set: u64,
+    pub has_ranges: bool,
 }
 
 /// The files of a moment.
@@ -67,12 +92,20 @@ pub struct World {
     pub frames: Vec<Frame>,
     /// Pages that the checkpoint reaches.
     pub used: Vec<bool>,
+    /// Pages of the manifest.
+    pub manifest: Vec<usize>,
+    pub runs: Vec<RunAt>,
+    /// Pages of the sorted index: manifest, tails, leaves, large values.
+    pub classes: Vec<Vec<usize>>,
+    /// Pages in use at which a unit begins.
+    pub units: Vec<usize>,
 }
 
 pub struct Worlds {
     pub many: World,
     pub large: World,
     pub worn: World,
+    pub keys: World,
     pub log: World,
     /// The files of `log` as they would be had its texts been others: frame for frame in the same places.
     pub apart: Files,
@@ -82,6 +115,11 @@ pub struct Worlds {
 impl World {
     pub fn last(&self) -> usize {
         self.states.len() - 1
+    }
+
+    /// Whether a unit begins at a page that is in use.
+    pub fn is_unit(&self, page: usize) -> bool {
+        self.units.binary_search(&page).is_ok()
     }
 
     /// The least state that the log, as it is in `files`, proves to have been durable: what its whole frames claim.
@@ -117,14 +155,15 @@ impl Worlds {
             many: many(seed ^ 1).closed(),
             large: large(seed ^ 2).closed(),
             worn: worn(seed ^ 3).closed(),
+            keys: with_levels(keys(seed ^ 6).closed()),
             log: log(seed ^ 4, false).left(),
             apart: log(seed ^ 4, true).left().files,
             reused: reused(seed ^ 5).left(),
         }
     }
 
-    pub fn closed(&self) -> [&World; 3] {
-        [&self.many, &self.large, &self.worn]
+    pub fn closed(&self) -> [&World; 4] {
+        [&self.many, &self.large, &self.worn, &self.keys]
     }
 
     pub fn with_log(&self) -> [&World; 2] {
@@ -165,6 +204,7 @@ struct Builder {
     /// All texts are others, of the same length.
     apart: bool,
     now: BTreeMap<String, Held>,
+    keys_now: BTreeMap<String, Arc<Keys>>,
     states: Vec<State>,
     /// The number of each state's commit.
     commits: Vec<u64>,
@@ -183,6 +223,7 @@ impl Builder {
             rng: Rng::new(seed),
             apart: false,
             now: BTreeMap::new(),
+            keys_now: BTreeMap::new(),
             states,
             commits: vec![0],
             older: Vec::new(),
@@ -224,8 +265,47 @@ impl Builder {
         self.committed();
     }
 
+    /// One commit with these changes of a keyspace.
+    fn change(&mut self, name: &str, changes: &[KeyChange]) {
+        let keyspace = self.db.keyspace(name);
+        let done = keyspace.batch(|keyspace| {
+            changes.iter().try_for_each(|change| match change {
+                KeyChange::Put(key, value) => keyspace.put(key, value),
+                KeyChange::Delete(key) => keyspace.delete(key),
+                KeyChange::Range(start, end) => keyspace.delete_range(&start[..]..&end[..]),
+                KeyChange::Clear => keyspace.clear(),
+            })
+        });
+        done.expect("changes");
+        let keys = Arc::make_mut(self.keys_now.entry(name.to_owned()).or_default());
+        for change in changes {
+            match change {
+                KeyChange::Put(key, value) => {
+                    let valued = Valued { value: value.as_slice().into(), hash: hash_of_pair(key, value) };
+                    keys.insert(key.clone(), valued);
+                }
+                KeyChange::Delete(key) => drop(keys.remove(key)),
+                KeyChange::Range(start, end) => keys.retain(|key, _| key < start || key >= end),
+                KeyChange::Clear => keys.clear(),
+            }
+        }
+        self.committed();
+    }
+
+    fn drop_keyspace(&mut self, name: &str) {
+        assert!(self.db.drop_keyspace(name).expect("drops"));
+        self.keys_now.remove(name);
+        self.committed();
+    }
+
+    fn value(&mut self, bytes: u64) -> Vec<u8> {
+        self.text(bytes).into_bytes()
+    }
+
     fn committed(&mut self) {
-        self.states.push(State { collections: self.now.clone(), digest: digest(&self.now) });
+        let (collections, keyspaces) = (self.now.clone(), self.keys_now.clone());
+        let digest = digest(&collections, &keyspaces);
+        self.states.push(State { collections, keyspaces, digest });
         self.commits.push(self.db.snapshot().expect("a snapshot").commit());
     }
 
@@ -272,17 +352,54 @@ impl Builder {
         let frames = commits_of(&files, &self.commits);
         let commit = u64_at(files.bytes(), 88);
         let base = self.commits.iter().position(|known| *known == commit).expect("the checkpoint's commit");
-        World { name: self.name, base, layout, used, frames, files, states: self.states, older: self.older }
+        let (manifest, runs) = runs_of(&files);
+        let units: Vec<usize> = (2..files.pages()).filter(|&page| used[page] && files.is_unit(page)).collect();
+        let classes = classes(&files, &manifest, &runs, &units);
+        World {
+            name: self.name,
+            base,
+            layout,
+            used,
+            manifest,
+            runs,
+            classes,
+            units,
+            frames,
+            files,
+            states: self.states,
+            older: self.older,
+        }
     }
 }
 
-/// A number for all that is visible.
-fn digest(now: &BTreeMap<String, Held>) -> u64 {
-    digest_of(now.iter().map(|(name, held)| {
-        let sum = held.values().fold(0, |sum: u64, stored| sum.wrapping_add(stored.hash));
-        (name.as_str(), (held.len() as u64, sum))
-    }))
+/// A change of a keyspace.
+enum KeyChange {
+    Put(Vec<u8>, Vec<u8>),
+    Delete(Vec<u8>),
+    /// From the first key to before the second.
+    Range(Vec<u8>, Vec<u8>),
+    Clear,
 }
+
+/// A number for a key and its value.
+pub fn hash_of_pair(key: &[u8], value: &[u8]) -> u64 {
+    xxh3_64_with_seed(value, xxh3_64(key))
+}
+
+/// A number for all that is visible.
+fn digest(now: &BTreeMap<String, Held>, keys: &BTreeMap<String, Arc<Keys>>) -> u64 {
+    let sum = |hashes: &mut dyn Iterator<Item = u64>| hashes.fold(0, |sum: u64, hash| sum.wrapping_add(hash));
+    let collections = now
+        .iter()
+        .map(|(name, held)| (name.as_str(), (held.len() as u64, sum(&mut held.values().map(|stored| stored.hash)))));
+    let keyspaces = keys.iter().map(|(name, keys)| {
+        (name.as_str(), (keys.len() as u64 | KEYSPACE, sum(&mut keys.values().map(|valued| valued.hash))))
+    });
+    digest_of(collections.chain(keyspaces))
+}
+
+/// Added to the number of keys of a keyspace: an empty one is not an empty collection.
+pub const KEYSPACE: u64 = 1 << 63;
 
 /// The same from the number of documents of each collection and the sum of their hashes.
 pub fn digest_of<'a>(collections: impl IntoIterator<Item = (&'a str, (u64, u64))>) -> u64 {
@@ -291,6 +408,39 @@ pub fn digest_of<'a>(collections: impl IntoIterator<Item = (&'a str, (u64, u64))
         bytes.extend([n, sum].iter().flat_map(|number| number.to_le_bytes()));
         all.wrapping_add(xxh3_64(&bytes))
     })
+}
+
+const EXTENT: u8 = 8;
+
+/// Pages of the sorted index, by what they are; values of documents in extents are among the large ones.
+fn classes(files: &Files, manifest: &[usize], runs: &[RunAt], units: &[usize]) -> Vec<Vec<usize>> {
+    let tail = |run: &RunAt| run.page + run.leaf_pages..run.page + run.leaf_pages + run.tail_pages;
+    let tails: Vec<usize> = runs.iter().flat_map(tail).collect();
+    let leaves: Vec<usize> = runs.iter().flat_map(|run| run.page..run.page + run.leaf_pages).collect();
+    let is_value = |page: &usize| files.bytes()[page * PAGE + 14] == EXTENT && !tails.contains(page);
+    let values: Vec<usize> = match runs.is_empty() {
+        true => Vec::new(),
+        false => units.iter().copied().filter(is_value).collect(),
+    };
+    let all = [manifest.to_vec(), tails, leaves, values];
+    all.into_iter().filter(|class| !class.is_empty()).collect()
+}
+
+/// The pages of the manifest, and the runs that it names.
+fn runs_of(files: &Files) -> (Vec<usize>, Vec<RunAt>) {
+    let (mut pages, mut runs) = (Vec::new(), Vec::new());
+    let bytes = files.bytes();
+    layout::walk(bytes, layout::root(&bytes[MANIFEST_AT..]), &mut |page| pages.push(page), &mut |_, entry| {
+        runs.push(RunAt {
+            page: (u64_at(entry, 0) & 0xffff_ffff_ffff) as usize,
+            level: entry[6],
+            has_ranges: entry[7] & 1 == 1,
+            leaf_pages: u32_at(entry, 8) as usize,
+            tail_pages: u32_at(entry, 12) as usize,
+            set: u64_at(entry, 16),
+        });
+    });
+    (pages, runs)
 }
 
 /// The bits of the first chunk of the free space; no world has more pages than that.
@@ -399,17 +549,121 @@ fn worn(seed: u64) -> Builder {
     b
 }
 
+/// Key `i` of a keyspace: short ones, and long ones that have much in front in common.
+fn key(i: u64) -> Vec<u8> {
+    match i % 7 {
+        0 => [&[b'l'; 300][..], &i.to_be_bytes()].concat(),
+        1 | 2 => format!("user:{:04}:{}", i / 2, i % 2).into_bytes(),
+        3 => vec![(i / 7) as u8; (i % 5) as usize],
+        _ => i.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().to_vec(),
+    }
+}
+
+/// A range that has about `n` keys of that kind in it.
+fn some_range(i: u64, n: u64) -> KeyChange {
+    match i % 3 {
+        0 => KeyChange::Range(key(i / 7 * 7), key((i / 7 + n) * 7)),
+        1 => KeyChange::Range(key(i / 14 * 14 + 1), key((i / 14 + n) * 14 + 1)),
+        _ => {
+            let first = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1;
+            KeyChange::Range(first.to_be_bytes().to_vec(), (first + (n << 55)).to_be_bytes().to_vec())
+        }
+    }
+}
+
+fn keys(seed: u64) -> Builder {
+    let mut b = Builder::new("keys", seed, &config(Durability::Manual, 64 << 10, 1 << 20));
+    let documents: Vec<Document> = (0..40_u64).map(|i| doc! { "_id": i, "n": i }).collect();
+    b.put("few", &documents);
+    let round = |b: &mut Builder, name: &str, puts: u64, large: u64| {
+        let mut changes = Vec::new();
+        for _ in 0..puts {
+            let (i, bytes) = (b.rng.below(420), 8 + b.rng.below(70));
+            changes.push(KeyChange::Put(key(i), b.value(bytes)));
+            if i % 6 == 0 {
+                changes.push(KeyChange::Delete(key(b.rng.below(420))));
+            }
+        }
+        for i in 0..large {
+            let value = b.value(18_000 + 3_000 * i);
+            changes.push(KeyChange::Put(format!("large {i}").into_bytes(), value));
+        }
+        b.change(name, &changes);
+    };
+    for turn in 0..9_u64 {
+        round(&mut b, "keys", 90, if turn % 4 == 0 { 2 } else { 0 });
+        round(&mut b, "more keys", 30, u64::from(turn == 3));
+        if turn < 4 {
+            round(&mut b, "gone", 120, u64::from(turn == 2));
+        }
+        let range = some_range(b.rng.below(400), 3 + turn);
+        b.change("keys", &[range]);
+        if turn == 4 {
+            b.change("cleared", &[KeyChange::Put(key(1), b"gone soon".to_vec())]);
+        }
+        if turn == 6 {
+            b.change("cleared", &[KeyChange::Clear]);
+        }
+        b.checkpoint();
+        if turn % 2 == 0 {
+            b.keep();
+        }
+    }
+    for turn in 0..2 {
+        round(&mut b, "keys", 12, turn);
+        let (first, second) = (b.rng.below(400), b.rng.below(400));
+        b.change("keys", &[some_range(first, 2), some_range(second, 1)]);
+        b.change("more keys", &[some_range(second, 2), KeyChange::Delete(key(first))]);
+        b.checkpoint();
+        b.keep();
+    }
+    b.drop_keyspace("gone");
+    b
+}
+
+/// The world is what it is for: sets over levels, ranges that are still needed.
+fn with_levels(world: World) -> World {
+    let distinct = |of: &dyn Fn(&RunAt) -> Option<u64>| world.runs.iter().filter_map(of).collect::<BTreeSet<_>>().len();
+    let sets = distinct(&|run| (run.level == 0).then_some(run.set));
+    let levels = distinct(&|run| (run.level > 0).then_some(run.level.into()));
+    let ranges = world.runs.iter().filter(|run| run.has_ranges).count();
+    let gone = world.states[world.last() - 1].keyspaces.len() > world.states[world.last()].keyspaces.len();
+    assert!(sets >= 2 && levels >= 2 && ranges >= 1 && gone, "{sets} sets, {levels} levels, {ranges} runs with ranges");
+    world
+}
+
 fn log(seed: u64, apart: bool) -> Builder {
     let mut b = Builder::new("log", seed, &config(Durability::Manual, 64 << 10, 1 << 20));
     b.apart = apart;
     let documents: Vec<Document> = (0..200_u64).map(|i| doc! { "_id": i, "n": i }).collect();
     b.put("many", &documents);
     b.put("going", &documents[..10]);
+    let pairs = |b: &mut Builder| (0..60).map(|i| KeyChange::Put(key(i), b.value(i))).collect::<Vec<_>>();
+    for name in ["keys", "keys cleared", "keys going"] {
+        let pairs = pairs(&mut b);
+        b.change(name, &pairs);
+    }
     b.checkpoint();
     for i in 0..250_u64 {
-        let text = b.text(if i % 10 == 0 { 900 } else { i % 130 });
-        b.put("many", &[doc! { "_id": i * 3, "text": text }]);
+        match i % 12 {
+            1 | 4 | 5 | 7 => {
+                let value = b.value(if i % 24 == 7 { 700 } else { i % 90 });
+                b.change("keys", &[KeyChange::Put(key(i * 2), value)]);
+            }
+            2 => b.change("keys", &[KeyChange::Delete(key(i * 2 - 2)), KeyChange::Delete(key(i))]),
+            8 if i % 24 == 8 => b.change("keys", &[some_range(i, 2)]),
+            8 => {
+                let value = b.value(20);
+                b.change("more keys", &[some_range(i, 1), KeyChange::Put(key(i), value)]);
+            }
+            _ => {
+                let text = b.text(if i % 10 == 0 { 900 } else { i % 130 });
+                b.put("many", &[doc! { "_id": i * 3, "text": text }]);
+            }
+        }
         match i {
+            105 => b.drop_keyspace("keys going"),
+            110 => b.change("keys cleared", &[KeyChange::Clear]),
             _ if i % 16 == 15 => b.delete("many", i),
             100 => b.drop_collection("going"),
             120 => {
@@ -425,6 +679,8 @@ fn log(seed: u64, apart: bool) -> Builder {
     }
     let text = b.text(18_000);
     b.put("large", &[doc! { "_id": "large", "text": text }]);
+    let value = b.value(9_000);
+    b.change("keys", &[KeyChange::Put(b"large".to_vec(), value)]);
     b
 }
 
@@ -439,6 +695,15 @@ fn reused(seed: u64) -> Builder {
         b.put("c", &[doc! { "_id": id, "text": text }]);
         if i % 12 == 11 {
             b.delete("c", i);
+        }
+        match i % 6 {
+            0 | 2 => {
+                let (at, value) = (b.rng.below(90), b.value(bytes / 2));
+                b.change("keys", &[KeyChange::Put(key(at), value)]);
+            }
+            3 => b.change("keys", &[KeyChange::Delete(key(i)), some_range(i, 1)]),
+            _ if i == 100 => b.drop_keyspace("keys"),
+            _ => {}
         }
         if i % 40 == 30 {
             b.checkpoint();

@@ -45,8 +45,16 @@ fn make_the_corpus() {
     }
     write("open_file", "raw", &[&[0xff][..], b"NyroDB\x1a\x0a"].concat());
     let ordinal = [0x80, 0x80, 0x04];
-    let changes =
-        [put(1, &doc! { "_id": 5, "n": 1 }), vec![2, 1, 2, 0xa1, b'x'], vec![3, 2], put(9, &doc! { "_id": "new" })];
+    let changes = [
+        put(1, &doc! { "_id": 5, "n": 1 }),
+        vec![2, 1, 2, 0xa1, b'x'],
+        vec![3, 2],
+        put(9, &doc! { "_id": "new" }),
+        vec![4, 3, 1, b'k', 2, b'v', b'v'],
+        vec![5, 3, 1, b'k'],
+        vec![6, 3, 1, b'a', 1, b'b'],
+        vec![7, 3, 1, b'a'],
+    ];
     for (at, change) in changes.iter().enumerate() {
         let one = frame(0, &[&ordinal[..], change].concat());
         write("log", &format!("change-{at}"), &[&[0x20][..], &one].concat());
@@ -62,5 +70,22 @@ fn make_the_corpus() {
     for at in 0..12 {
         let length = 60 + rng.below(200) as usize;
         write("api", &format!("{at}"), &rng.bytes(length));
+    }
+    let numbers: Vec<Vec<u8>> = (0..30_u32).map(|n| [&b"key "[..], &(n * 7).to_be_bytes()].concat()).collect();
+    for (name, keys) in [("few", &numbers[..1]), ("numbers", &numbers[..])] {
+        let entry = |(at, key): (usize, &Vec<u8>)| (key.clone(), (at % 4 != 1).then(|| vec![at as u8; at * 3]));
+        let (leaf, _) = nyro::testing::runs::leaf_of(&keys.iter().enumerate().map(entry).collect::<Vec<_>>());
+        let end = leaf.iter().rposition(|byte| *byte != 0).expect("not empty");
+        let sought = [&[8][..], &numbers[0]].concat();
+        write("run", &format!("leaf-{name}"), &[&[0][..], &sought, &leaf[48..=end]].concat());
+        for ranges in [vec![], vec![(keys[0].clone(), b"l".to_vec())]] {
+            let separators: Vec<Vec<u8>> = keys.iter().step_by(4).cloned().collect();
+            let tail = nyro::testing::runs::tail_of(&separators, keys, ranges.clone());
+            write("run", &format!("tail-{name}-{}", ranges.len()), &[&[1][..], &sought, &tail].concat());
+        }
+    }
+    for at in 0..6 {
+        let length = 40 + rng.below(300) as usize;
+        write("run", &format!("keys-{at}"), &[&[2, 3, b'k', b'e', b'y'][..], &rng.bytes(length)].concat());
     }
 }

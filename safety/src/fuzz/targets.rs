@@ -4,6 +4,7 @@
 //!   open_file   patches of a whole file and its log, checksums made right again --> open, use, verify
 //!   log         frames with right checksums and any payload beside a fixed data file --> replay, read, close
 //!   document    MessagePack, or JSON --> validate, walk, to the other form and back, stored and read
+//!   run         a leaf or tail of the sorted index, of any bytes or made of any keys --> read, searched
 //!   api         a sequence of calls, reopenings and crashes --> the same as a plain map
 //! ```
 //!
@@ -24,10 +25,11 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 pub type Target = fn(&[u8]) -> bool;
 
 /// Name, name of the count of inputs that got anywhere, function.
-pub const TARGETS: [(&str, &str, Target); 4] = [
+pub const TARGETS: [(&str, &str, Target); 5] = [
     ("open_file", "files opened", open_file),
     ("log", "logs replayed", log),
     ("document", "documents taken", document),
+    ("run", "leaves and tails read", run),
     ("api", "calls made", api),
 ];
 
@@ -100,8 +102,18 @@ fn make(clean: bool) -> Files {
         c.put(&doc! { "_id": i * 977, "text": "x".repeat(i as usize % 40) }).expect("puts");
     }
     db.collection::<Document>("large").put(&doc! { "_id": "large", "text": "y".repeat(70_000) }).expect("puts");
+    let keys = db.keyspace("keys");
+    for round in 0..3_u64 {
+        for i in 0..40_u64 {
+            keys.put((i * 3 + round).to_be_bytes(), vec![b'k'; (i * 2) as usize]).expect("puts");
+        }
+        keys.delete_range((round * 7).to_be_bytes()..(round * 7 + 4).to_be_bytes()).expect("deletes");
+        db.checkpoint().expect("a checkpoint");
+    }
+    keys.put("large", vec![b'l'; 9_000]).expect("puts");
     db.checkpoint().expect("a checkpoint");
     for i in 0..20_u64 {
+        keys.put((i * 5).to_be_bytes(), b"new").expect("puts");
         c.put(&doc! { "_id": format!("key {i}"), "n": i }).expect("puts");
         c.delete(i * 977 * 3).expect("deletes");
     }
@@ -161,7 +173,7 @@ fn seal(name: &str, bytes: &mut [u8]) {
         }
         let covered = match unit[14] {
             8 => (u32_at(unit, 48) as usize).saturating_mul(PAGE).clamp(PAGE, 64 << 10),
-            _ => PAGE << unit[15].min(4),
+            _ => PAGE << unit[15].min(5),
         };
         // Only what looks like the beginning of a unit: other pages belong to one.
         if u64_at(unit, 8) & 0xffff_ffff_ffff == page as u64 && covered <= unit.len() {
@@ -181,6 +193,8 @@ fn use_files(files: Files, flags: u8) -> bool {
     no_bug(db.verify());
     read_all(&db);
     if flags & 16 != 0 {
+        no_bug(db.keyspace("keys").put("new", "value"));
+        no_bug(db.keyspace("keys").delete_range(10_u64.to_be_bytes()..30_u64.to_be_bytes()));
         for i in 0..5_u64 {
             no_bug(db.collection::<Document>("c").put(&doc! { "_id": i * 977, "n": i }));
             no_bug(db.collection::<Document>("new").put(&doc! { "text": "z".repeat(i as usize * 5000) }));
@@ -210,6 +224,18 @@ fn read_all(db: &Database) {
         }
         for id in [Id::from(977_u64), Id::from("large"), Id::from("key 3"), Id::from(5_u64)] {
             no_bug(view.get(id));
+        }
+    }
+    for name in no_bug(snapshot.keyspace_names()).unwrap_or_default() {
+        let Some(keyspace) = no_bug(snapshot.keyspace(&name)) else { continue };
+        for back in [false, true] {
+            let Some(mut range) = no_bug(keyspace.iter()) else { continue };
+            let mut step =
+                || no_bug(if back { range.next_entry_back() } else { range.next_entry() }.map(|it| it.is_some()));
+            while step() == Some(true) {}
+        }
+        for key in [&5_u64.to_be_bytes()[..], b"large", b""] {
+            no_bug(keyspace.get(key));
         }
     }
 }
@@ -287,6 +313,75 @@ fn seal_log(bytes: &mut [u8]) {
         bytes[at..at + 8].copy_from_slice(&previous.to_le_bytes());
         at += size;
     }
+}
+
+// ---- runs -------------------------------------------------------------------------------------------------
+
+/// What it is, a key to look for, then a leaf from its count on, a tail, or keys to make both of.
+pub fn run(input: &[u8]) -> bool {
+    let mut input = Input(input);
+    let (what, length) = (input.byte() % 3, usize::from(input.byte()));
+    let sought = input.bytes(length);
+    match what {
+        0 => {
+            let mut leaf = vec![0; 48];
+            leaf.extend_from_slice(input.0);
+            leaf.resize(leaf.len().next_multiple_of(PAGE).min(testing::runs::LONGEST_LEAF), 0);
+            let found = no_bug(testing::runs::find_in_leaf(&leaf, sought));
+            let entries = no_bug(testing::runs::read_leaf(&leaf));
+            if let (Some((_, below, upto)), Some(entries)) = (found, &entries) {
+                assert!(below.max(upto) <= entries.len());
+            }
+            entries.is_some()
+        }
+        1 => {
+            let said = no_bug(testing::runs::read_tail(input.0, sought));
+            if let Some(said) = &said {
+                assert!(said.leaf.max(said.before) < said.leaves.max(1));
+                assert!(said.ranges.windows(2).all(|two| two[0].1 <= two[1].0));
+            }
+            said.is_some()
+        }
+        _ => made_run(&mut input, sought),
+    }
+}
+
+/// What is made of keys is found again.
+fn made_run(input: &mut Input<'_>, sought: &[u8]) -> bool {
+    let mut keys: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+    while !input.is_over() {
+        let (length, flags) = (usize::from(input.byte()) % 40, input.byte());
+        // Much in front in common, in some; as long as keys come, in one.
+        let front = match flags & 3 {
+            0 => Vec::new(),
+            1 => vec![b'p'; 300],
+            _ => vec![flags & 4; 9],
+        };
+        let key = [&front[..], input.bytes(length)].concat();
+        keys.insert(key, (flags & 24 > 0).then(|| vec![flags; usize::from(flags) * 4]));
+    }
+    let entries: Vec<(Vec<u8>, Option<Vec<u8>>)> = keys.into_iter().collect();
+    let (leaf, count) = testing::runs::leaf_of(&entries);
+    if count == 0 {
+        return false;
+    }
+    let held = &entries[..count];
+    assert!(testing::runs::read_leaf(&leaf).expect("made above") == held);
+    let all: Vec<Vec<u8>> = entries.into_iter().map(|(key, _)| key).collect();
+    for key in all.iter().map(|key| &key[..]).chain([sought, &[]]) {
+        let below = all[..count].partition_point(|known| &known[..] < key);
+        let has = all[..count].get(below).is_some_and(|known| known == key);
+        let found = testing::runs::find_in_leaf(&leaf, key).expect("made above");
+        assert_eq!(found, (has, below, below + usize::from(has)), "{key:?}");
+    }
+    let separators: Vec<Vec<u8>> = all.iter().step_by(3).cloned().collect();
+    let ranges = all.chunks_exact(2).map(|two| (two[0].clone(), two[1].clone())).collect();
+    let tail = testing::runs::tail_of(&separators, &all, ranges);
+    for (at, key) in all.iter().enumerate() {
+        let said = testing::runs::read_tail(&tail, key).expect("made above");
+        assert!(said.may_hold && said.leaf == at / 3, "{key:?}: {said:?}");
+    }
+    true
 }
 
 // ---- documents --------------------------------------------------------------------------------------------

@@ -5,11 +5,12 @@
 //!          grow    hundreds of small documents, so that leaves split
 //!          thin    nearly all of them deleted, so that leaves merge and blocks are half empty
 //!          churn   the same ones written again and again, so that records move
+//!          keys    mostly keyspaces: put, deleted one by one and by the range, so that runs are merged
 //! ```
 //!
 //! 30 % of the transactions do not commit.
 
-use super::ops::{Body, Call, End, Key, Name, Op, NAMES, NO_NAME, WAVE};
+use super::ops::{Body, Call, End, Key, Name, Op, Space, Spot, NAMES, NO_NAME, WAVE};
 use nyro::testing::Rng;
 
 const ROLLED_BACK: f64 = 0.3;
@@ -22,6 +23,7 @@ enum Mood {
     Grow,
     Thin,
     Churn,
+    Keys,
 }
 
 struct Generator {
@@ -44,7 +46,7 @@ pub fn list(seed: u64, length: usize) -> Vec<Op> {
 impl Generator {
     fn op(&mut self) -> Op {
         if self.rng.chance(0.01) {
-            self.mood = *self.rng.pick(&[Mood::Mixed, Mood::Mixed, Mood::Grow, Mood::Thin, Mood::Churn]);
+            self.mood = *self.rng.pick(&[Mood::Mixed, Mood::Mixed, Mood::Grow, Mood::Thin, Mood::Churn, Mood::Keys]);
         }
         match self.rng.below(1000) {
             0..=449 => self.transaction(),
@@ -126,7 +128,9 @@ impl Generator {
 
     fn call(&mut self) -> Call {
         match self.mood {
-            Mood::Mixed => self.mixed(),
+            Mood::Mixed if self.rng.chance(0.15) => self.of_keys(),
+            Mood::Keys if self.rng.chance(0.9) => self.of_keys(),
+            Mood::Mixed | Mood::Keys => self.mixed(),
             _ if self.rng.chance(0.1) => self.mixed(),
             Mood::Grow => {
                 self.grown = (self.grown + 1) % WAVE_IDS;
@@ -158,6 +162,31 @@ impl Generator {
             394..=397 if of == WAVE => Call::Get(of, key),
             _ => Call::Drop(of),
         }
+    }
+
+    fn of_keys(&mut self) -> Call {
+        let of: Space = [0, 0, 0, 1, 1, 2][self.rng.below(6) as usize];
+        let spot = self.spot();
+        match self.rng.below(300) {
+            0..=129 => Call::KeyPut(of, spot, self.body()),
+            130..=169 => Call::KeyDelete(of, spot),
+            170..=179 => {
+                // Mostly a few keys.
+                let other =
+                    if self.rng.below(4) > 0 { Spot(spot.0 + 6 * self.rng.below(6) as u16) } else { self.spot() };
+                Call::KeyRange(of, spot, other)
+            }
+            180 if self.rng.below(2) == 0 => Call::KeyClear(of),
+            181 if self.rng.below(2) == 0 => Call::KeyDrop(of),
+            182..=239 => Call::KeyGet(of, spot),
+            240..=289 => Call::KeyScan(of, spot, self.rng.chance(0.5), 1 + self.rng.below(20) as u8),
+            290..=299 => Call::KeyEnds(of),
+            _ => Call::KeyPut(of, spot, self.body()),
+        }
+    }
+
+    fn spot(&mut self) -> Spot {
+        Spot(self.rng.below(240) as u16)
     }
 
     fn name(&mut self) -> Name {

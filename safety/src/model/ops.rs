@@ -19,6 +19,37 @@ pub type Name = u8;
 pub const WAVE: Name = 3;
 pub const NO_NAME: Name = 5;
 
+/// Keyspaces, by their place in this list.
+pub const SPACES: [&str; 3] = ["keys", "more keys", "seldom"];
+/// A place in [`SPACES`].
+pub type Space = u8;
+
+/// A key of a keyspace: short ones, and long ones that have much in front in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot(pub u16);
+
+impl Spot {
+    pub fn bytes(self) -> Vec<u8> {
+        let n = self.0;
+        match n % 6 {
+            0 => [&[b'l'; 300][..], &n.to_be_bytes()].concat(),
+            1 | 2 => format!("user:{:04}:{}", n / 3, n % 3).into_bytes(),
+            3 => vec![(n / 6) as u8; usize::from(n / 6 % 5)],
+            _ => u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().to_vec(),
+        }
+    }
+}
+
+/// Two keys as a range: from the lower one to before the other.
+pub fn range_of(one: Spot, other: Spot) -> std::ops::Range<Vec<u8>> {
+    let (one, other) = (one.bytes(), other.bytes());
+    if one <= other {
+        one..other
+    } else {
+        other..one
+    }
+}
+
 /// An id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -65,6 +96,17 @@ pub enum Call {
     Create(Name),
     Rename(Name, Name),
     Drop(Name),
+    KeyPut(Space, Spot, Body),
+    KeyDelete(Space, Spot),
+    /// All keys of a range.
+    KeyRange(Space, Spot, Spot),
+    KeyClear(Space),
+    KeyDrop(Space),
+    KeyGet(Space, Spot),
+    /// So many pairs from a key on, or from it backward.
+    KeyScan(Space, Spot, bool, u8),
+    /// The first pair and the last one.
+    KeyEnds(Space),
 }
 
 /// How a transaction ends.
@@ -149,6 +191,13 @@ impl Body {
         }
     }
 
+    /// The value of a key.
+    pub fn value(self) -> Vec<u8> {
+        let mut value = self.stamp.to_be_bytes().repeat(self.size as usize / 4 + 1);
+        value.truncate(self.size as usize + 4);
+        value
+    }
+
     /// The document as a value, with its id in front.
     pub fn document(self, id: Option<&Id>) -> Document {
         let mut document = Document::new();
@@ -188,7 +237,8 @@ impl Op {
     /// Applies `change` to all bodies of documents.
     pub fn each_body(&mut self, change: &mut impl FnMut(&mut Body)) {
         let in_call = |call: &mut Call, change: &mut dyn FnMut(&mut Body)| match call {
-            Call::Put(_, _, body) | Call::Insert(_, _, body) | Call::Replace(_, _, body) => change(body),
+            Call::Put(_, _, body) | Call::Insert(_, _, body) => change(body),
+            Call::Replace(_, _, body) | Call::KeyPut(_, _, body) => change(body),
             _ => {}
         };
         match self {
@@ -281,6 +331,16 @@ impl fmt::Display for Call {
             Call::Create(of) => write!(f, "create {}", name(of)),
             Call::Rename(from, to) => write!(f, "rename {} to {}", name(from), name(to)),
             Call::Drop(of) => write!(f, "drop {}", name(of)),
+            Call::KeyPut(of, spot, body) => write!(f, "put key {of} {} {body}", spot.0),
+            Call::KeyDelete(of, spot) => write!(f, "delete key {of} {}", spot.0),
+            Call::KeyRange(of, one, other) => write!(f, "delete keys {of} from {} to {}", one.0, other.0),
+            Call::KeyClear(of) => write!(f, "clear keyspace {of}"),
+            Call::KeyDrop(of) => write!(f, "drop keyspace {of}"),
+            Call::KeyGet(of, spot) => write!(f, "get key {of} {}", spot.0),
+            Call::KeyScan(of, spot, back, take) => {
+                write!(f, "{take} keys {of} from {} on, backward {back}", spot.0)
+            }
+            Call::KeyEnds(of) => write!(f, "first and last of {of}"),
         }
     }
 }

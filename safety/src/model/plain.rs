@@ -6,7 +6,7 @@
 //!   undo    what each change replaced, for the rollback
 //! ```
 
-use super::ops::{Body, Call, Key, Name, NAMES, NO_NAME};
+use super::ops::{range_of, Body, Call, Key, Name, Space, NAMES, NO_NAME, SPACES};
 use nyro::{Id, RawDocumentBuf};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub enum Answer {
     Count(u64),
     Document(Option<Arc<[u8]>>),
     Documents(Vec<Option<Arc<[u8]>>>),
+    /// Keys of a keyspace with their values.
+    Pairs(Vec<(Vec<u8>, Arc<[u8]>)>),
     Names(Vec<String>),
     /// How many were inserted, and the places that failed with their errors.
     Bulk(u64, Vec<(u64, u32)>),
@@ -70,6 +72,7 @@ impl std::fmt::Debug for Answer {
             Answer::Count(n) => write!(f, "count {n}"),
             Answer::Document(document) => f.write_str(&brief(document)),
             Answer::Documents(documents) => write!(f, "{} documents", documents.len()),
+            Answer::Pairs(pairs) => write!(f, "{} keys", pairs.len()),
             Answer::Names(names) => write!(f, "names {names:?}"),
             Answer::Bulk(inserted, failures) => write!(f, "{inserted} inserted, failures {failures:?}"),
             Answer::Error(refusal) => write!(f, "error {} {}", refusal.code, refusal.text),
@@ -79,6 +82,18 @@ impl std::fmt::Debug for Answer {
 
 /// Where two answers part, in words.
 pub fn difference(expected: &Answer, found: &Answer) -> String {
+    if let (Answer::Pairs(wanted), Answer::Pairs(got)) = (expected, found) {
+        let at = wanted.iter().zip(got).position(|(a, b)| a != b).unwrap_or(wanted.len().min(got.len()));
+        let show = |list: &[(Vec<u8>, Arc<[u8]>)]| {
+            let of = |(key, value): &(Vec<u8>, Arc<[u8]>)| {
+                let tail = &key[key.len().saturating_sub(12)..];
+                format!("..{tail:x?} = {} bytes of {:x?}", value.len(), value.get(..4))
+            };
+            list.get(at).map_or_else(|| "the end".to_owned(), of)
+        };
+        let (one, other) = (show(wanted), show(got));
+        return format!("{} keys expected, {} found; at {at} expected {one}, found {other}", wanted.len(), got.len());
+    }
     let (Answer::Documents(wanted), Answer::Documents(got)) = (expected, found) else {
         return format!("expected {expected:?}, found {found:?}");
     };
@@ -113,14 +128,29 @@ impl Tree {
     }
 }
 
-/// What is shown at one moment. A clone shares its trees.
+/// The keys of a keyspace.
+pub type Keys = BTreeMap<Vec<u8>, Arc<[u8]>>;
+
+/// What is shown at one moment. A clone shares its trees and keyspaces.
 #[derive(Debug, Clone, Default)]
 pub struct View {
     names: BTreeMap<Name, u32>,
     trees: BTreeMap<u32, Arc<Tree>>,
+    spaces: BTreeMap<Space, Arc<Keys>>,
 }
 
 impl View {
+    pub fn keys(&self, of: Space) -> Option<&Keys> {
+        self.spaces.get(&of).map(|keys| &**keys)
+    }
+
+    /// Names of keyspaces, sorted.
+    pub fn space_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.spaces.keys().map(|space| SPACES[usize::from(*space)].to_owned()).collect();
+        names.sort();
+        names
+    }
+
     pub fn tree(&self, name: Name) -> Option<&Tree> {
         self.trees.get(self.names.get(&name)?).map(|tree| &**tree)
     }
@@ -145,6 +175,8 @@ impl View {
 enum Undo {
     Document(u32, Id, Option<Stored>),
     Names(BTreeMap<Name, u32>),
+    Pair(Space, Vec<u8>, Option<Arc<[u8]>>),
+    Space(Space, Option<Arc<Keys>>),
 }
 
 /// See the module's text.
@@ -156,6 +188,8 @@ pub struct Plain {
     writes: u64,
     /// Documents of more than a page that were stored.
     pub large: u64,
+    /// Values that lie in extents.
+    pub large_values: u64,
 }
 
 /// A positive integer id.
@@ -178,7 +212,7 @@ impl Plain {
                 Arc::make_mut(tree).largest = natural(&id);
             }
         }
-        let View { names, trees } = &mut self.view;
+        let View { names, trees, .. } = &mut self.view;
         if trees.len() > names.len() {
             trees.retain(|tree, _| names.values().any(|named| named == tree));
         }
@@ -190,6 +224,15 @@ impl Plain {
         for undo in std::mem::take(&mut self.undo).into_iter().rev() {
             match undo {
                 Undo::Names(names) => self.view.names = names,
+                Undo::Space(of, Some(keys)) => drop(self.view.spaces.insert(of, keys)),
+                Undo::Space(of, None) => drop(self.view.spaces.remove(&of)),
+                Undo::Pair(of, key, before) => {
+                    let Some(keys) = self.view.spaces.get_mut(&of) else { continue };
+                    match before {
+                        Some(before) => drop(Arc::make_mut(keys).insert(key, before)),
+                        None => drop(Arc::make_mut(keys).remove(&key)),
+                    }
+                }
                 Undo::Document(tree, id, before) => {
                     let Some(tree) = self.view.trees.get_mut(&tree) else { continue };
                     let documents = &mut Arc::make_mut(tree).documents;
@@ -200,7 +243,7 @@ impl Plain {
                 }
             }
         }
-        let View { names, trees } = &mut self.view;
+        let View { names, trees, .. } = &mut self.view;
         trees.retain(|tree, _| names.values().any(|named| named == tree));
         self.forget_own_ids();
     }
@@ -248,7 +291,79 @@ impl Plain {
                 self.note_names();
                 Answer::Flag(self.view.names.remove(name).is_some())
             }
+            _ => self.key_call(call),
         }
+    }
+
+    fn key_call(&mut self, call: &Call) -> Answer {
+        let pair = |(key, value): (&Vec<u8>, &Arc<[u8]>)| (key.clone(), value.clone());
+        match call {
+            Call::KeyPut(to, spot, body) => {
+                let (key, value) = (spot.bytes(), body.value());
+                self.large_values += u64::from(value.len() > 8192);
+                let before = self.keys_of(*to).insert(key.clone(), value.into());
+                self.undo.push(Undo::Pair(*to, key, before));
+                Answer::Done
+            }
+            Call::KeyDelete(from, spot) => {
+                let key = spot.bytes();
+                let before = self.keys_of(*from).remove(&key);
+                self.undo.push(Undo::Pair(*from, key, before));
+                Answer::Done
+            }
+            Call::KeyRange(from, one, other) => {
+                let range = range_of(*one, *other);
+                if !range.is_empty() {
+                    self.note_space(*from);
+                    self.keys_of(*from).retain(|key, _| !range.contains(key));
+                }
+                Answer::Done
+            }
+            Call::KeyClear(of) => {
+                if self.view.spaces.contains_key(of) {
+                    self.note_space(*of);
+                    self.keys_of(*of).clear();
+                }
+                Answer::Done
+            }
+            Call::KeyDrop(of) => {
+                self.note_space(*of);
+                Answer::Flag(self.view.spaces.remove(of).is_some())
+            }
+            Call::KeyGet(from, spot) => {
+                Answer::Document(self.view.keys(*from).and_then(|keys| keys.get(&spot.bytes())).cloned())
+            }
+            Call::KeyScan(of, from, back, take) => {
+                let (from, take) = (from.bytes(), usize::from(*take));
+                let keys = self.view.keys(*of);
+                Answer::Pairs(match back {
+                    false => {
+                        keys.into_iter().flat_map(|keys| keys.range(from.clone()..)).take(take).map(pair).collect()
+                    }
+                    true => {
+                        let below = keys.into_iter().flat_map(|keys| keys.range(..=from.clone()).rev());
+                        below.take(take).map(pair).collect()
+                    }
+                })
+            }
+            Call::KeyEnds(of) => {
+                let ends = self.view.keys(*of).map(|keys| [keys.first_key_value(), keys.last_key_value()]);
+                Answer::Pairs(ends.into_iter().flatten().flatten().map(pair).collect())
+            }
+            _ => unreachable!("a call of collections"),
+        }
+    }
+
+    fn note_space(&mut self, of: Space) {
+        self.undo.push(Undo::Space(of, self.view.spaces.get(&of).cloned()));
+    }
+
+    /// The keys of a keyspace, which the first write makes.
+    fn keys_of(&mut self, of: Space) -> &mut Keys {
+        if !self.view.spaces.contains_key(&of) {
+            self.note_space(of);
+        }
+        Arc::make_mut(self.view.spaces.entry(of).or_default())
     }
 
     /// `insert_many`, all but its commit; false where nothing of it stays.

@@ -7,14 +7,14 @@
 //!
 //! With several setups each opening takes the next one.
 
-use super::ops::{Body, Call, End, Form, Key, Name, Op, NAMES};
+use super::ops::{range_of, Body, Call, End, Form, Key, Name, Op, NAMES, SPACES};
 use super::plain::{difference, Answer, Plain, Refusal, View};
 use super::setup::Setup;
 use crate::lane::{attempt, Failure, Tally};
 use nyro::testing::{self, Observer, SimDisk, SimEnv, SimOptions};
 use nyro::{
-    Collection, Database, Document, Error, Id, InsertManyOptions, RawDocument, RawDocumentBuf, Result, Snapshot,
-    Transaction,
+    Collection, Database, Document, Error, Id, InsertManyOptions, Keyspace, RawDocument, RawDocumentBuf, Result,
+    Snapshot, Transaction,
 };
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -43,6 +43,11 @@ pub struct Counts {
     pub reopenings: u64,
     pub deaths: u64,
     pub large: u64,
+    pub large_values: u64,
+    pub keys_put: u64,
+    pub key_ranges: u64,
+    pub spaces_dropped: u64,
+    pub run_bytes: u64,
 }
 
 impl Counts {
@@ -60,6 +65,11 @@ impl Counts {
             ("reopenings", self.reopenings),
             ("dead processes", self.deaths),
             ("large documents", self.large),
+            ("large values", self.large_values),
+            ("keys put", self.keys_put),
+            ("ranges of keys deleted", self.key_ranges),
+            ("keyspaces dropped", self.spaces_dropped),
+            ("bytes of runs", self.run_bytes),
         ] {
             tally.count(what, n);
         }
@@ -97,6 +107,7 @@ pub fn run(ops: &[Op], setups: &[Setup], seed: u64) -> std::result::Result<(u64,
         (None, Ok(())) => {
             let mut core = session.core();
             core.counts.large = core.plain.large;
+            core.counts.large_values = core.plain.large_values;
             return Ok((core.digest.finish(), core.counts.clone()));
         }
     };
@@ -112,6 +123,7 @@ struct Core {
     db: Option<Database>,
     /// One for each name, kept over everything that names may mean.
     collections: Vec<Collection<Document>>,
+    keyspaces: Vec<Keyspace>,
     plain: Plain,
     digest: DefaultHasher,
     counts: Counts,
@@ -183,6 +195,16 @@ impl Core {
         }
     }
 
+    fn tell(&mut self, call: &Call, expected: &Answer) {
+        match (call, expected) {
+            (Call::Drop(_), Answer::Flag(true)) => self.counts.dropped += 1,
+            (Call::KeyDrop(_), Answer::Flag(true)) => self.counts.spaces_dropped += 1,
+            (Call::KeyPut(..), _) => self.counts.keys_put += 1,
+            (Call::KeyRange(..), _) => self.counts.key_ranges += 1,
+            _ => {}
+        }
+    }
+
     /// A call that is a transaction of its own.
     fn call(&mut self, call: &Call) -> Checked {
         let expected = self.plain.call(call);
@@ -190,7 +212,7 @@ impl Core {
             Answer::Error(_) => self.plain.roll_back(),
             _ => self.plain.commit(),
         }
-        self.counts.dropped += u64::from(matches!((call, &expected), (Call::Drop(_), Answer::Flag(true))));
+        self.tell(call, &expected);
         let found = call_outside(self, call);
         self.check(call, &expected, &found)
     }
@@ -213,7 +235,7 @@ impl Core {
             for call in calls {
                 let expected = self.plain.call(call);
                 let found = answer(call_inside(tx, call));
-                self.counts.dropped += u64::from(matches!((call, &expected), (Call::Drop(_), Answer::Flag(true))));
+                self.tell(call, &expected);
                 checked = self.check(call, &expected, &found);
                 if checked.is_err() {
                     return Err(Error::RolledBack);
@@ -352,6 +374,43 @@ impl Core {
                 }
             }
         }
+        self.compare_keys(snapshot, view)
+    }
+
+    fn compare_keys(&mut self, snapshot: &Snapshot, view: &View) -> Checked {
+        let names = answer(snapshot.keyspace_names().map(Answer::Names));
+        self.check(&"names of keyspaces", &Answer::Names(view.space_names()), &names)?;
+        for (space, name) in SPACES.iter().enumerate() {
+            let keyspace = snapshot.keyspace(name).map_err(|e| e.to_string())?;
+            let held = view.keys(space as u8);
+            for back in [false, true] {
+                let mut all: Vec<_> =
+                    held.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+                if back {
+                    all.reverse();
+                }
+                let mut range = keyspace.iter().map_err(|e| e.to_string())?;
+                let mut found = Vec::new();
+                loop {
+                    let next = if back { range.next_entry_back() } else { range.next_entry() };
+                    match next.map_err(|e| format!("range of {name}: {e}"))? {
+                        Some((key, value)) => found.push((key.to_vec(), Arc::from(value))),
+                        None => break,
+                    }
+                }
+                let what = format_args!("all of {name}, backward {back}");
+                self.check(&what, &Answer::Pairs(all), &Answer::Pairs(found))?;
+            }
+            for (key, value) in held.into_iter().flatten() {
+                let found = keyspace.get(key).map_err(|e| format!("get {name} {key:x?}: {e}"))?;
+                if found.as_deref() != Some(&value[..]) {
+                    return Err(format!(
+                        "get {name} {key:x?}: the range has it, get gives {:?}",
+                        found.map(|v| v.len())
+                    ));
+                }
+            }
+        }
         Ok(())
     }
 }
@@ -361,6 +420,7 @@ impl Session<'_> {
         let core = Core {
             db: None,
             collections: Vec::new(),
+            keyspaces: Vec::new(),
             plain: Plain::default(),
             digest: DefaultHasher::new(),
             counts: Counts::default(),
@@ -390,6 +450,7 @@ impl Session<'_> {
         let db = db.map_err(|e| format!("it can't be opened: {e}"))?;
         let mut core = self.core();
         core.collections = NAMES.iter().map(|name| db.collection(name)).collect();
+        core.keyspaces = SPACES.iter().map(|name| db.keyspace(name)).collect();
         core.db = Some(db);
         Ok(())
     }
@@ -511,8 +572,11 @@ impl Session<'_> {
         self.held.clear();
         let mut core = self.core();
         core.collections.clear();
+        core.keyspaces.clear();
         let db = core.db.take().expect("open between operations");
-        core.counts.checkpoints += db.stats().map_err(|e| e.to_string())?.checkpoints;
+        let stats = db.stats().map_err(|e| e.to_string())?;
+        core.counts.checkpoints += stats.checkpoints;
+        core.counts.run_bytes += stats.run_bytes_written;
         if dies {
             core.counts.deaths += 1;
             testing::abandon(db);
@@ -530,8 +594,12 @@ impl Session<'_> {
         self.held.clear();
         let mut core = self.core();
         core.collections.clear();
+        core.keyspaces.clear();
         let Some(db) = core.db.take() else { return };
-        core.counts.checkpoints += db.stats().map_or(0, |stats| stats.checkpoints);
+        if let Ok(stats) = db.stats() {
+            core.counts.checkpoints += stats.checkpoints;
+            core.counts.run_bytes += stats.run_bytes_written;
+        }
         testing::abandon(db);
     }
 
@@ -540,6 +608,7 @@ impl Session<'_> {
         self.held.clear();
         let mut core = self.core();
         core.collections.clear();
+        core.keyspaces.clear();
         if let Some(db) = core.db.take() {
             testing::abandon(db);
         }
@@ -598,7 +667,68 @@ fn call_outside(core: &Core, call: &Call) -> Answer {
             core.db().rename_collection(NAMES[usize::from(*from)], NAMES[usize::from(*to)]).map(done)
         }
         Call::Drop(name) => core.db().drop_collection(NAMES[usize::from(*name)]).map(Answer::Flag),
+        _ => key_call_outside(core, call),
     })
+}
+
+type Pair = Result<(Vec<u8>, Vec<u8>)>;
+
+fn pairs(pairs: impl Iterator<Item = Pair>) -> Result<Answer> {
+    let pairs: Result<_> = pairs.map(|pair| pair.map(|(key, value)| (key, Arc::from(value)))).collect();
+    pairs.map(Answer::Pairs)
+}
+
+fn ends(first: Option<(Vec<u8>, Vec<u8>)>, last: Option<(Vec<u8>, Vec<u8>)>) -> Result<Answer> {
+    pairs([first, last].into_iter().flatten().map(Ok))
+}
+
+fn key_call_outside(core: &Core, call: &Call) -> Result<Answer> {
+    let of = |space: &u8| &core.keyspaces[usize::from(*space)];
+    let done = |()| Answer::Done;
+    match call {
+        Call::KeyPut(to, spot, body) => of(to).put(spot.bytes(), body.value()).map(done),
+        Call::KeyDelete(from, spot) => of(from).delete(spot.bytes()).map(done),
+        Call::KeyRange(from, one, other) => of(from).delete_range(range_of(*one, *other)).map(done),
+        Call::KeyClear(space) => of(space).clear().map(done),
+        Call::KeyDrop(space) => core.db().drop_keyspace(SPACES[usize::from(*space)]).map(Answer::Flag),
+        Call::KeyGet(from, spot) => {
+            let found = of(from).get(spot.bytes())?;
+            assert_eq!(of(from).contains(spot.bytes())?, found.is_some(), "contains and get");
+            Ok(Answer::Document(found.map(Arc::from)))
+        }
+        Call::KeyScan(space, from, false, take) => pairs(of(space).range(from.bytes()..)?.take(usize::from(*take))),
+        Call::KeyScan(space, from, true, take) => {
+            pairs(of(space).range(..=from.bytes())?.rev().take(usize::from(*take)))
+        }
+        Call::KeyEnds(space) => ends(of(space).first()?, of(space).last()?),
+        _ => unreachable!("a call of collections"),
+    }
+}
+
+fn key_call_inside(tx: &Transaction<'_>, call: &Call) -> Result<Answer> {
+    let of = |space: &u8| tx.keyspace(SPACES[usize::from(*space)]);
+    let done = |()| Answer::Done;
+    match call {
+        Call::KeyPut(to, spot, body) => of(to).put(spot.bytes(), body.value()).map(done),
+        Call::KeyDelete(from, spot) => of(from).delete(spot.bytes()).map(done),
+        Call::KeyRange(from, one, other) => of(from).delete_range(range_of(*one, *other)).map(done),
+        Call::KeyClear(space) => of(space).clear().map(done),
+        Call::KeyDrop(space) => tx.drop_keyspace(SPACES[usize::from(*space)]).map(Answer::Flag),
+        Call::KeyGet(from, spot) => {
+            let found = of(from).get(spot.bytes())?;
+            assert_eq!(of(from).contains(spot.bytes())?, found.is_some(), "contains and get");
+            Ok(Answer::Document(found.map(Arc::from)))
+        }
+        Call::KeyScan(space, from, back, take) => {
+            let range = match back {
+                false => of(space).range(from.bytes().., false),
+                true => of(space).range(..=from.bytes(), true),
+            };
+            pairs(range?.take(usize::from(*take)))
+        }
+        Call::KeyEnds(space) => ends(of(space).first()?, of(space).last()?),
+        _ => unreachable!("a call of collections"),
+    }
 }
 
 fn call_inside(tx: &Transaction<'_>, call: &Call) -> Result<Answer> {
@@ -640,6 +770,7 @@ fn call_inside(tx: &Transaction<'_>, call: &Call) -> Result<Answer> {
         Call::Create(name) => tx.create_collection(NAMES[usize::from(*name)]).map(done),
         Call::Rename(from, to) => tx.rename_collection(NAMES[usize::from(*from)], NAMES[usize::from(*to)]).map(done),
         Call::Drop(name) => tx.drop_collection(NAMES[usize::from(*name)]).map(Answer::Flag),
+        _ => key_call_inside(tx, call),
     }
 }
 

@@ -111,11 +111,13 @@ impl Layout {
     }
 }
 
-fn root(b: &[u8]) -> (usize, u8) {
+/// Page and level of the root of a page tree.
+pub fn root(b: &[u8]) -> (usize, u8) {
     (u48_at(b, 0) as usize, b[6])
 }
 
-fn walk(bytes: &[u8], (page, level): (usize, u8), visit: &mut dyn FnMut(usize), entry: &mut dyn FnMut(u64, &[u8])) {
+/// Each page and each entry of a page tree.
+pub fn walk(bytes: &[u8], (page, level): (usize, u8), visit: &mut dyn FnMut(usize), entry: &mut dyn FnMut(u64, &[u8])) {
     if page == 0 {
         return;
     }
