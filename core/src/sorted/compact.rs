@@ -10,8 +10,8 @@
 //!   level 7       all that was ever moved down
 //! ```
 //!
-//! The targets follow from the size of the last level, upwards, as in RocksDB's dynamic level sizes; levels above the
-//! base level are empty. Runs without anything below them in their way are moved by a new entry in the manifest alone.
+//! The targets follow from the size of the last level, upwards, as in RocksDB's dynamic level sizes. Levels above the
+//! base level are empty: where the tree has become smaller, the highest one with a run is the base level until it is. Runs without anything below them in their way are moved by a new entry in the manifest alone.
 //!
 //! **What is dropped.** Each checkpoint has its own list of runs, and a snapshot reads the runs of its checkpoint
 //! until it is gone. So a merge keeps the newest cell of each key alone, and where nothing lies below, no tombstone.
@@ -231,7 +231,9 @@ impl<'a> Change<'a> {
             base -= 1;
             targets[base] = size;
         }
-        (targets, base as u8 + 1)
+        // Where the tree has become smaller, runs may still lie above: what comes from level 0 is newer than they are.
+        let first = self.levels.levels.iter().position(|list| !list.runs().is_empty()).unwrap_or(base);
+        (targets, base.min(first) as u8 + 1)
     }
 
     fn pick(&self, pages: &Pages, goal: Goal) -> Result<Option<Job>> {
