@@ -202,7 +202,7 @@ fn in_order(pages: &Pages, mut runs: Vec<Arc<Run>>) -> Result<Vec<Arc<Run>>> {
         for run in &*equal {
             whole.push((if run.first.cut { run.tail(pages)?.keys()?.0 } else { &short }, run.clone()));
         }
-        whole.sort_by(|(a, _), (b, _)| a.cmp(b));
+        whole.sort_by_key(|(key, _)| *key);
         equal.iter_mut().zip(whole).for_each(|(to, (_, run))| *to = run);
     }
     Ok(runs)
