@@ -24,15 +24,33 @@ pub struct Model(pub BTreeMap<String, Arc<Documents>>, pub BTreeMap<String, Arc<
 /// One change that a commit makes.
 #[derive(Debug, Clone)]
 pub enum Change {
-    Put { to: String, id: Id, document: Document },
-    Delete { from: String, id: Id },
+    Put {
+        to: String,
+        id: Id,
+        document: Document,
+    },
+    Delete {
+        from: String,
+        id: Id,
+    },
     Create(String),
     Rename(String, String),
     Drop(String),
-    KeyPut { to: String, key: Vec<u8>, value: Vec<u8> },
-    KeyDelete { from: String, key: Vec<u8> },
+    KeyPut {
+        to: String,
+        key: Vec<u8>,
+        value: Vec<u8>,
+    },
+    KeyDelete {
+        from: String,
+        key: Vec<u8>,
+    },
     /// Up to before the second key, or to the end.
-    KeyRange { from: String, start: Vec<u8>, end: Option<Vec<u8>> },
+    KeyRange {
+        from: String,
+        start: Vec<u8>,
+        end: Option<Vec<u8>>,
+    },
     KeyClear(String),
     KeyDrop(String),
 }
@@ -156,7 +174,8 @@ impl Model {
             let other: Vec<_> = expected.iter().filter(|(key, v)| got.get(*key).is_some_and(|g| g != *v)).collect();
             let other: Vec<_> = other.iter().map(|(key, _)| key).take(5).collect();
             if there.0 != there.1 || expected != got {
-                text += &format!(" keyspace {name} {there:?}: missing {missing:?}, too many {more:?}, other {other:?};");
+                text +=
+                    &format!(" keyspace {name} {there:?}: missing {missing:?}, too many {more:?}, other {other:?};");
             }
         }
         text
