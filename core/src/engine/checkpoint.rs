@@ -129,6 +129,8 @@ pub struct Order {
     pub clean: bool,
     /// Make one even if nothing was committed.
     pub force: bool,
+    /// The database is at rest: runs are merged further than they need be.
+    pub at_rest: bool,
     /// Give back all free space at the end of the file.
     pub shrink: bool,
     /// What to move, if it is more than what holds the bound.
@@ -514,6 +516,7 @@ impl Engine {
             reclaim: Job { goal, from, budget, slack: least, until: order.until },
             slice_pages: if damaged { 0 } else { self.config.slice_pages },
             shape: self.config.shape,
+            at_rest: order.at_rest,
         }
     }
 

@@ -100,6 +100,8 @@ pub struct Plan {
     pub slice_pages: u64,
     /// The sizes that shape the sorted index.
     pub shape: Shape,
+    /// Merge runs further than they need be.
+    pub at_rest: bool,
 }
 
 impl Plan {

@@ -356,7 +356,7 @@ impl Engine {
         self.end_old_snapshots();
         self.let_go_of_snapshots();
         if self.reclaim_pending()? || self.runs_pending() {
-            self.checkpoint_as(Order { force: true, ..Order::default() })?;
+            self.checkpoint_as(Order { force: true, at_rest: true, ..Order::default() })?;
             return Ok(());
         }
         self.pool.trim();

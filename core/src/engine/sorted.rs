@@ -220,7 +220,7 @@ pub fn fold(
     let goal = match plan.reclaim.goal {
         reclaim::Goal::Nothing => Goal::Nothing,
         reclaim::Goal::Merge => Goal::All,
-        _ if work.keys.is_empty() => Goal::Settle,
+        _ if plan.at_rest => Goal::Settle,
         _ => Goal::Shape,
     };
     if goal == Goal::Nothing && work.keys.is_empty() && gone.is_empty() {
