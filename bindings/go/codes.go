@@ -46,6 +46,12 @@ const (
 	ErrIDsExhausted Code = 209
 	// ErrBulkWrite: some documents of a bulk write were not written.
 	ErrBulkWrite Code = 210
+	// ErrKeyTooLarge: a key of a keyspace is longer than 65 535 bytes.
+	ErrKeyTooLarge Code = 211
+	// ErrValueTooLarge: a value of a keyspace is larger than `max_document_bytes`.
+	ErrValueTooLarge Code = 212
+	// ErrOtherKind: the name is that of a keyspace where a collection is wanted, or the other way round.
+	ErrOtherKind Code = 213
 	// ErrLocked: another process has the file open.
 	ErrLocked Code = 301
 	// ErrWriterTimeout: the writer lock was not free within `writer_timeout_ms`.
@@ -78,6 +84,8 @@ const (
 	ErrFull Code = 602
 	// ErrSnapshotTooOld: the snapshot is older than the limit that the database was opened with, and was ended.
 	ErrSnapshotTooOld Code = 603
+	// ErrMemtableFull: the memtable has no room for more, and no checkpoint has folded it.
+	ErrMemtableFull Code = 604
 	// ErrInternal: a bug in NyroDB. Please report it with the text.
 	ErrInternal Code = 901
 )
@@ -90,13 +98,13 @@ const (
 	KindClosed
 	// KindCancelled is the kind of ErrCancelled, ErrDeadlineExceeded.
 	KindCancelled
-	// KindInvalidDocument is the kind of ErrMalformedDocument, ErrDocumentTooLarge, ErrDocumentTooDeep, ErrInvalidID, ErrSerialization.
+	// KindInvalidDocument is the kind of ErrMalformedDocument, ErrDocumentTooLarge, ErrDocumentTooDeep, ErrInvalidID, ErrSerialization, ErrKeyTooLarge, ErrValueTooLarge.
 	KindInvalidDocument
-	// KindExists is the kind of ErrDuplicateID, ErrCollectionExists.
+	// KindExists is the kind of ErrDuplicateID, ErrCollectionExists, ErrOtherKind.
 	KindExists
 	// KindNotFound is the kind of ErrCollectionNotFound, ErrNoSuchFile.
 	KindNotFound
-	// KindFull is the kind of ErrIDsExhausted, ErrDiskFull, ErrTransactionTooLarge, ErrFull.
+	// KindFull is the kind of ErrIDsExhausted, ErrDiskFull, ErrTransactionTooLarge, ErrFull, ErrMemtableFull.
 	KindFull
 	// KindBusy is the kind of ErrLocked, ErrWriterTimeout.
 	KindBusy
@@ -138,6 +146,9 @@ var codeTable = map[Code]struct {
 	ErrCollectionExists:    {"CollectionExists", KindExists},
 	ErrIDsExhausted:        {"IdsExhausted", KindFull},
 	ErrBulkWrite:           {"BulkWrite", KindInvalidDocument},
+	ErrKeyTooLarge:         {"KeyTooLarge", KindInvalidDocument},
+	ErrValueTooLarge:       {"ValueTooLarge", KindInvalidDocument},
+	ErrOtherKind:           {"OtherKind", KindExists},
 	ErrLocked:              {"Locked", KindBusy},
 	ErrWriterTimeout:       {"WriterTimeout", KindBusy},
 	ErrNotADatabase:        {"NotADatabase", KindCorrupt},
@@ -154,6 +165,7 @@ var codeTable = map[Code]struct {
 	ErrTransactionTooLarge: {"TransactionTooLarge", KindFull},
 	ErrFull:                {"Full", KindFull},
 	ErrSnapshotTooOld:      {"SnapshotTooOld", KindClosed},
+	ErrMemtableFull:        {"MemtableFull", KindFull},
 	ErrInternal:            {"Internal", KindInternal},
 }
 

@@ -24,6 +24,9 @@ const NAMES = {
   208: 'CollectionExists',
   209: 'IdsExhausted',
   210: 'BulkWrite',
+  211: 'KeyTooLarge',
+  212: 'ValueTooLarge',
+  213: 'OtherKind',
   301: 'Locked',
   302: 'WriterTimeout',
   401: 'NotADatabase',
@@ -40,6 +43,7 @@ const NAMES = {
   601: 'TransactionTooLarge',
   602: 'Full',
   603: 'SnapshotTooOld',
+  604: 'MemtableFull',
   901: 'Internal',
 };
 

@@ -339,6 +339,9 @@ export type ErrorCode =
   | 'CollectionExists'
   | 'IdsExhausted'
   | 'BulkWrite'
+  | 'KeyTooLarge'
+  | 'ValueTooLarge'
+  | 'OtherKind'
   | 'Locked'
   | 'WriterTimeout'
   | 'NotADatabase'
@@ -355,6 +358,7 @@ export type ErrorCode =
   | 'TransactionTooLarge'
   | 'Full'
   | 'SnapshotTooOld'
+  | 'MemtableFull'
   | 'Internal';
 
 /** The kind of an error, after which its class is named. */

@@ -28,6 +28,9 @@ pub const ERRORS: &[(u32, &str)] = &[
     (208, "CollectionExists"),
     (209, "IdsExhausted"),
     (210, "BulkWrite"),
+    (211, "KeyTooLarge"),
+    (212, "ValueTooLarge"),
+    (213, "OtherKind"),
     (301, "Locked"),
     (302, "WriterTimeout"),
     (401, "NotADatabase"),
@@ -44,6 +47,7 @@ pub const ERRORS: &[(u32, &str)] = &[
     (601, "TransactionTooLarge"),
     (602, "Full"),
     (603, "SnapshotTooOld"),
+    (604, "MemtableFull"),
     (901, "Internal"),
 ];
 

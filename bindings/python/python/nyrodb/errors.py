@@ -17,11 +17,12 @@ __all__ = [
     "CollectionExistsError", "CollectionNotFoundError", "CorruptError", "CorruptFileError", "DatabaseClosedError",
     "DeadlineExceededError", "DiskFullError", "DocumentTooDeepError", "DocumentTooLargeError", "DuplicateIdError",
     "ExistsError", "ForkedError", "FullError", "IdsExhaustedError", "IntegerRangeError", "InternalError",
-    "InvalidArgumentError", "InvalidDocumentError", "InvalidIdError", "InvalidNameError", "IoError", "LockedError",
-    "LogFullError", "LogMissingError", "MalformedDocumentError", "NestedTransactionError", "NetworkFileSystemError",
-    "NoSuchFileError", "NotADatabaseError", "NotFoundError", "NyroError", "OptionsDifferError", "OutcomeUnknownError",
-    "ReadOnlyError", "RolledBackError", "SerializationError", "SnapshotTooOldError", "TransactionTooLargeError",
-    "UnknownFormatError", "UnsupportedError", "UnsupportedTypeError", "WriterTimeoutError", "WritesStoppedError",
+    "InvalidArgumentError", "InvalidDocumentError", "InvalidIdError", "InvalidNameError", "IoError",
+    "KeyTooLargeError", "LockedError", "LogFullError", "LogMissingError", "MalformedDocumentError",
+    "MemtableFullError", "NestedTransactionError", "NetworkFileSystemError", "NoSuchFileError", "NotADatabaseError",
+    "NotFoundError", "NyroError", "OptionsDifferError", "OtherKindError", "OutcomeUnknownError", "ReadOnlyError",
+    "RolledBackError", "SerializationError", "SnapshotTooOldError", "TransactionTooLargeError", "UnknownFormatError",
+    "UnsupportedError", "UnsupportedTypeError", "ValueTooLargeError", "WriterTimeoutError", "WritesStoppedError",
     "WrongThreadError",
 ]  # fmt: skip
 
@@ -286,6 +287,24 @@ class BulkWriteError(NyroError):
             self.kind = class_of(self.failures[0].errno).kind
 
 
+class KeyTooLargeError(InvalidDocumentError):
+    """211: a key of a keyspace is longer than 65 535 bytes."""
+
+    code, errno = "KeyTooLarge", 211
+
+
+class ValueTooLargeError(InvalidDocumentError):
+    """212: a value of a keyspace is larger than ``max_document_bytes``."""
+
+    code, errno = "ValueTooLarge", 212
+
+
+class OtherKindError(ExistsError):
+    """213: the name is that of a keyspace where a collection is wanted, or the other way round."""
+
+    code, errno = "OtherKind", 213
+
+
 # Somebody else.
 
 
@@ -386,6 +405,12 @@ class SnapshotTooOldError(ClosedError):
     """603: the snapshot is older than the limit that the database was opened with, and was ended."""
 
     code, errno = "SnapshotTooOld", 603
+
+
+class MemtableFullError(FullError):
+    """604: the memtable has no room for more, and no checkpoint has folded it."""
+
+    code, errno = "MemtableFull", 604
 
 
 def _subclasses(cls: type[NyroError]) -> Iterable[type[NyroError]]:
