@@ -20,6 +20,7 @@ use super::writer::{Context, Op, Writer};
 use super::writer_lock::WriterGuard;
 use super::{pace, Committed, Durability, Engine};
 use crate::error::{Error, Result};
+use crate::file::page::PageNo;
 use crate::hash::KeyHash;
 use crate::plant::{planted, Bug};
 use crate::record::key;
@@ -407,7 +408,7 @@ impl<'e> Transaction<'e> {
             return Ok(self.nothing());
         }
         engine.check_latch()?;
-        if !self.writer.state.sorted.active.has_room(self.keys.bytes()) {
+        if !self.keys.is_empty() && !self.writer.state.sorted.active.has_room(self.keys.bytes()) {
             return Err(Error::MemtableFull);
         }
         engine.begin_log(&mut self.writer)?;
@@ -425,22 +426,20 @@ impl<'e> Transaction<'e> {
                 }
             });
         }
-        let mut values = Vec::new();
-        for (tree, op) in self.keys.iter() {
-            values.extend(self.writer.place_value(context, tree, op)?);
-        }
+        let values = if self.keys.is_empty() { Vec::new() } else { self.place_values(context)? };
         let lsn = match &self.writer.log {
             Some(log) => {
                 let frame = self.changes.frame(&self.dropped);
-                self.keys.write(frame);
+                if !self.keys.is_empty() {
+                    self.keys.write(frame);
+                }
                 log.append(commit, frame)?.0
             }
             None => self.writer.tip_lsn,
         };
         let changed = self.apply(commit, &addresses);
-        let mut values = values.into_iter();
-        for (tree, op) in self.keys.iter() {
-            self.writer.apply_key(context, tree, op, &mut values, commit);
+        if !self.keys.is_empty() {
+            self.apply_keys(context, values, commit);
         }
         if addresses.capacity() <= KEPT_ADDRESSES {
             self.writer.scratch.addresses = addresses;
@@ -462,6 +461,24 @@ impl<'e> Transaction<'e> {
         drop((self, hold));
         engine.after_commit();
         Ok(Committed { commit, lsn })
+    }
+
+    /// The extents of the large values of keyspaces.
+    #[inline(never)]
+    fn place_values(&mut self, context: Context<'_>) -> Result<Vec<PageNo>> {
+        let mut values = Vec::new();
+        for (tree, op) in self.keys.iter() {
+            values.extend(self.writer.place_value(context, tree, op)?);
+        }
+        Ok(values)
+    }
+
+    #[inline(never)]
+    fn apply_keys(&mut self, context: Context<'_>, values: Vec<PageNo>, commit: u64) {
+        let mut values = values.into_iter();
+        for (tree, op) in self.keys.iter() {
+            self.writer.apply_key(context, tree, op, &mut values, commit);
+        }
     }
 
     /// Gives up the changes. What was read may not be durable yet: wait for the result before telling.
