@@ -336,15 +336,22 @@ impl<'a> Change<'a> {
         Ok(None)
     }
 
-    /// The runs of a level that any of these overlap.
+    /// The runs of a level that lie between the first and the last key of all these: what is merged of them may become one
+    /// run over a gap between two of them.
     fn below(&self, pages: &Pages, sources: &[Vec<Arc<Run>>], level: u8) -> Result<Vec<Arc<Run>>> {
         let list = &self.levels.levels[usize::from(level) - 1];
-        let mut numbers = IntSet::default();
+        let mut hull: Option<[Vec<u8>; 2]> = None;
         for run in sources.iter().flatten() {
             let [first, last] = whole_fences(pages, run)?;
-            numbers.extend(list.runs()[list.overlapping(pages, &first, &last)?].iter().map(|run| run.number));
+            hull = Some(match hull {
+                Some([lowest, highest]) => [lowest.min(first), highest.max(last)],
+                None => [first, last],
+            });
         }
-        Ok(list.runs().iter().filter(|run| numbers.contains(&run.number)).cloned().collect())
+        match hull {
+            Some([first, last]) => Ok(list.runs()[list.overlapping(pages, &first, &last)?].to_vec()),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn run<S: RunSink>(&mut self, sink: &mut S, job: Job) -> Result<()> {

@@ -91,7 +91,7 @@ pub static DAMAGED: Lane = Lane {
         tally.at_least(&[
             ("damage reported", 10_000),
             ("answers whole", 50_000),
-            ("older states", 1_000),
+            ("older states", 500),
             ("opens refused", 10_000),
             ("worked on", 10_000),
             ("documents saved", 100_000),

@@ -113,6 +113,8 @@ impl Model {
             Change::KeyDelete { from, key } => {
                 Arc::make_mut(self.1.entry(from.clone()).or_default()).remove(key);
             }
+            // Nothing is in such a range, and nothing is written.
+            Change::KeyRange { start, end: Some(end), .. } if start == end => {}
             Change::KeyRange { from, start, end } => {
                 let keys = Arc::make_mut(self.1.entry(from.clone()).or_default());
                 keys.retain(|key, _| key < start || end.as_ref().is_some_and(|end| key >= end));
