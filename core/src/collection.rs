@@ -9,19 +9,17 @@ use crate::engine::published::Pin;
 use crate::engine::state::{self, State};
 use crate::engine::transaction::Transaction;
 use crate::engine::trees;
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Operation;
 use crate::hash::KeyHash;
+use crate::name::{resolve, Name};
 use crate::record::key::key_of;
 use crate::snapshot::{Scan, Snapshot};
-use crate::sync::{AtomicU64, Ordering};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 /// Buffers kept for the next document, up to this size in bytes.
 const KEPT_BUFFER_BYTES: usize = 1 << 20;
@@ -37,20 +35,13 @@ const KEPT_IDS: usize = 1 << 16;
 /// [`Durability::Sync`](crate::Durability::Sync), for the disk.
 pub struct Collection<T> {
     db: Database,
-    name: Arc<str>,
-    /// The tree that the name meant, with the version of the catalog: `version << 32 | tree`.
-    resolved: Arc<AtomicU64>,
+    name: Name,
     documents: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Collection<T> {
     fn clone(&self) -> Self {
-        Collection {
-            db: self.db.clone(),
-            name: self.name.clone(),
-            resolved: self.resolved.clone(),
-            documents: PhantomData,
-        }
+        Collection { db: self.db.clone(), name: self.name.clone(), documents: PhantomData }
     }
 }
 
@@ -94,29 +85,12 @@ impl Default for InsertManyOptions {
 
 impl<T> Collection<T> {
     pub(crate) fn new(db: Database, name: &str) -> Collection<T> {
-        Collection { db, name: name.into(), resolved: Arc::default(), documents: PhantomData }
+        Collection { db, name: Name::new(name, trees::Kind::Collection), documents: PhantomData }
     }
 
     /// The collection's name.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The tree that the name means in a state, as of a commit.
-    fn tree(&self, state: &State, commit: u64) -> Result<Option<u32>> {
-        let engine = self.db.engine();
-        // Loaded after the pin: if a change of the catalog is visible at `commit`, so is its version.
-        let version = engine.catalog_version.load(Ordering::Acquire);
-        let changed = engine.catalog_commit.load(Ordering::Acquire);
-        let resolved = self.resolved.load(Ordering::Relaxed);
-        if resolved >> 32 == version & 0xffff_ffff && changed <= commit {
-            return Ok(Some(resolved as u32));
-        }
-        let tree = resolve(engine, state, commit, (&self.name, trees::Kind::Collection))?;
-        if let (Some(tree), true) = (tree, changed <= commit) {
-            self.resolved.store(version << 32 | u64::from(tree), Ordering::Relaxed);
-        }
-        Ok(tree)
     }
 
     /// The bytes of the document with this id, given to `read` without copying; `None` if there is none.
@@ -128,7 +102,7 @@ impl<T> Collection<T> {
         let start = engine.begin_get();
         let pin = engine.pin_open()?;
         let (pages, commit) = (&engine.pages, pin.commit());
-        let document = match (self.tree(&pin, commit)?, natural, &key) {
+        let document = match (self.name.tree(engine, &pin, commit)?, natural, &key) {
             (None, ..) => None,
             (Some(tree), Some(id), _) => pin.document_by_integer(pages, commit, tree, id)?,
             (Some(tree), None, key) => pin.document(pages, commit, tree, key.as_deref().unwrap_or_default())?,
@@ -150,7 +124,7 @@ impl<T> Collection<T> {
     pub fn count_documents(&self) -> Result<u64> {
         let engine = self.db.open_engine()?;
         let pin = engine.pin_open()?;
-        match self.tree(&pin, pin.commit())? {
+        match self.name.tree(engine, &pin, pin.commit())? {
             Some(tree) => pin.count(&engine.pages, pin.commit(), tree),
             None => Ok(0),
         }
@@ -211,7 +185,7 @@ impl<T> Collection<T> {
     fn insert_bytes(&self, bytes: &[u8]) -> Result<InsertOneResult> {
         let ready = Ready::new(bytes, self.db.shared().max_document_bytes)?;
         let inserted_id = self.db.write_one(|tx| {
-            let tree = self.tree_for_writing(tx)?;
+            let tree = self.name.tree_for_writing(tx)?;
             insert_ready(tx, tree, &self.name, &ready)
         })?;
         Ok(InsertOneResult { inserted_id })
@@ -239,7 +213,7 @@ impl<T> Collection<T> {
         let engine = self.db.open_engine().ok()?;
         let _hold = engine.pages.hold();
         let pin = engine.pin_open().ok()?;
-        let tree = self.tree(&pin, pin.commit()).ok()??;
+        let tree = self.name.tree(engine, &pin, pin.commit()).ok()??;
         let hash = state::hash_of(&pin.meta, key);
         pin.prefetch_tip(&engine.pages, tree, hash);
         Some((pin, tree, hash))
@@ -248,21 +222,9 @@ impl<T> Collection<T> {
     fn put_bytes(&self, bytes: &[u8]) -> Result<Id> {
         let ready = Ready::new(bytes, self.db.shared().max_document_bytes)?;
         self.db.write_one(|tx| {
-            let tree = self.tree_for_writing(tx)?;
+            let tree = self.name.tree_for_writing(tx)?;
             put_ready(tx, tree, &self.name, &ready)
         })
-    }
-
-    fn tree_for_writing(&self, tx: &mut Transaction<'_>) -> Result<u32> {
-        let resolved = self.resolved.load(Ordering::Relaxed);
-        if let Some(tree) = tx.resolve_cached(resolved >> 32, resolved as u32) {
-            return Ok(tree);
-        }
-        let tree = tx.resolve_or_create(&self.name)?;
-        if let Some(version) = tx.catalog_version() {
-            self.resolved.store(version << 32 | u64::from(tree), Ordering::Relaxed);
-        }
-        Ok(tree)
     }
 
     /// [`Collection::insert_many`] for bytes that are already MessagePack.
@@ -352,7 +314,7 @@ impl<T> Collection<T> {
     ) -> Result<Vec<Id>> {
         let limit = self.db.shared().max_document_bytes;
         self.db.write_one(|tx| {
-            let tree = self.tree_for_writing(tx)?;
+            let tree = self.name.tree_for_writing(tx)?;
             let mut documents = documents.enumerate();
             let mut ids = Vec::with_capacity(documents.size_hint().0.min(KEPT_IDS));
             let mut window = Vec::with_capacity(state::BATCH);
@@ -459,24 +421,6 @@ impl<T: DeserializeOwned> Collection<T> {
     pub fn get_many<I: Into<Id>>(&self, ids: impl IntoIterator<Item = I>) -> Result<Vec<Option<T>>> {
         self.db.open_engine()?;
         Snapshot::brief(self.db.shared()).collection::<T>(&self.name)?.get_many(ids)
-    }
-}
-
-/// The tree that a name means in a state, as of a commit.
-pub(crate) fn resolve(
-    engine: &Engine,
-    state: &State,
-    commit: u64,
-    (name, kind): (&str, trees::Kind),
-) -> Result<Option<u32>> {
-    trees::check_name(name)?;
-    let key = trees::name_key(name);
-    let hash: KeyHash = state::hash_of(&state.meta, &key);
-    let found = state.get(&engine.pages, commit, trees::CATALOG, &key, hash)?;
-    let named = found.map(|found| trees::named_by_document(state::document(&engine.pages, &found)?)).transpose()?;
-    match named {
-        Some((found, _)) if found != kind => Err(trees::of_other_kind(name, found)),
-        named => Ok(named.map(|(_, tree)| tree)),
     }
 }
 

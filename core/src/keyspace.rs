@@ -1,19 +1,15 @@
 //! Keyspaces as users see them: values by key, in the order of the keys.
 
-use crate::collection::resolve;
 use crate::database::Database;
 use crate::engine::frame::KeyOp;
 use crate::engine::key_cursor::KeyCursor;
-use crate::engine::state::State;
-use crate::engine::transaction::Transaction as Inner;
 use crate::engine::trees::Kind;
 use crate::error::{Error, Result};
+use crate::name::{resolve, Name};
 use crate::snapshot::Snapshot;
 use crate::sorted::MAX_KEY_BYTES;
-use crate::sync::{AtomicU64, Ordering};
 use crate::transaction::Transaction;
 use std::ops::{Bound, RangeBounds};
-use std::sync::Arc;
 
 /// Longest key of a keyspace, in bytes.
 pub const MAX_KEYSPACE_KEY_BYTES: usize = MAX_KEY_BYTES;
@@ -43,9 +39,7 @@ pub type KeyValue = (Vec<u8>, Vec<u8>);
 #[derive(Clone)]
 pub struct Keyspace {
     db: Database,
-    name: Arc<str>,
-    /// The tree that the name meant, with the version of the catalog: `version << 32 | tree`.
-    resolved: Arc<AtomicU64>,
+    name: Name,
 }
 
 impl std::fmt::Debug for Keyspace {
@@ -126,41 +120,12 @@ fn half_open((start, end): &Bounds) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
 
 impl Keyspace {
     pub(crate) fn new(db: Database, name: &str) -> Keyspace {
-        Keyspace { db, name: name.into(), resolved: Arc::default() }
+        Keyspace { db, name: Name::new(name, Kind::Keyspace) }
     }
 
     /// The keyspace's name.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The tree that the name means in a state, as of a commit.
-    fn tree(&self, state: &State, commit: u64) -> Result<Option<u32>> {
-        let engine = self.db.engine();
-        // Loaded after the pin: if a change of the catalog is visible at `commit`, so is its version.
-        let version = engine.catalog_version.load(Ordering::Acquire);
-        let changed = engine.catalog_commit.load(Ordering::Acquire);
-        let resolved = self.resolved.load(Ordering::Relaxed);
-        if resolved >> 32 == version & 0xffff_ffff && changed <= commit {
-            return Ok(Some(resolved as u32));
-        }
-        let tree = resolve(engine, state, commit, (&self.name, Kind::Keyspace))?;
-        if let (Some(tree), true) = (tree, changed <= commit) {
-            self.resolved.store(version << 32 | u64::from(tree), Ordering::Relaxed);
-        }
-        Ok(tree)
-    }
-
-    fn tree_for_writing(&self, tx: &mut Inner<'_>) -> Result<u32> {
-        let resolved = self.resolved.load(Ordering::Relaxed);
-        if let Some(tree) = tx.resolve_cached(resolved >> 32, resolved as u32) {
-            return Ok(tree);
-        }
-        let tree = tx.resolve_or_create_keyspace(&self.name)?;
-        if let Some(version) = tx.catalog_version() {
-            self.resolved.store(version << 32 | u64::from(tree), Ordering::Relaxed);
-        }
-        Ok(tree)
     }
 
     /// The value of a key, given to `read` without copying; `None` if the key is not there.
@@ -170,7 +135,7 @@ impl Keyspace {
         let engine = self.db.open_engine()?;
         let pin = engine.pin_open()?;
         let commit = pin.commit();
-        match self.tree(&pin, commit)? {
+        match self.name.tree(engine, &pin, commit)? {
             Some(tree) => Ok(pin.value(&engine.pages, commit, tree, key)?.map(read)),
             None => Ok(None),
         }
@@ -212,7 +177,7 @@ impl Keyspace {
 
     fn change(&self, op: KeyOp<'_>) -> Result<()> {
         self.db.write_one(|tx| {
-            let tree = self.tree_for_writing(tx)?;
+            let tree = self.name.tree_for_writing(tx)?;
             tx.change_keys(tree, op)
         })
     }

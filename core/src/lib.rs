@@ -41,6 +41,8 @@ pub(crate) mod memory;
 #[cfg(not(loom))]
 pub(crate) mod meter;
 #[cfg(not(loom))]
+pub(crate) mod name;
+#[cfg(not(loom))]
 pub(crate) mod options;
 pub(crate) mod plant;
 pub(crate) mod record;
