@@ -51,7 +51,7 @@ const KINDS: &[Kind] = &[
     kind("bytes of a log used again", 16_000, logs::reused_byte),
     kind("logs cut", 4_000, logs::cut),
     kind("logs, sealed", 8_000, logs::sealed),
-    kind("logs mixed", 10_000, logs::mixed),
+    kind("logs mixed", 20_000, logs::mixed),
     kind("logs that went apart", 2_000, logs::apart),
     kind("logs beside a closed file", 2_000, logs::beside_a_closed_file),
     kind("real disk", pages::REAL, pages::on_the_real_disk),
@@ -91,7 +91,7 @@ pub static DAMAGED: Lane = Lane {
         tally.at_least(&[
             ("damage reported", 10_000),
             ("answers whole", 50_000),
-            ("older states", 500),
+            ("older states", 1_000),
             ("opens refused", 10_000),
             ("worked on", 10_000),
             ("documents saved", 100_000),
