@@ -323,13 +323,21 @@ impl<'a> Change<'a> {
     /// A run that has keys of a dropped tree, if any of the levels has.
     fn pick_dropped(&self, pages: &Pages) -> Result<Option<Job>> {
         for tree in self.dropped {
-            let (first, end) = (full_key(*tree, &[]), after_tree(*tree));
-            for list in self.levels.lists() {
-                for run in &list.runs()[list.overlapping(pages, &first, &end)?] {
-                    if has_keys_of(pages, run, *tree)? {
-                        let (level, set) = (run.level, run.set);
-                        return Ok(Some(Job { sources: vec![vec![run.clone()]], level, set }));
-                    }
+            if let Some(run) = self.run_of(pages, *tree)? {
+                let (level, set) = (run.level, run.set);
+                return Ok(Some(Job { sources: vec![vec![run.clone()]], level, set }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first run that has keys or ranges of a tree.
+    fn run_of(&self, pages: &Pages, tree: u32) -> Result<Option<&Arc<Run>>> {
+        let (first, end) = (full_key(tree, &[]), after_tree(tree));
+        for list in self.levels.lists() {
+            for run in &list.runs()[list.overlapping(pages, &first, &end)?] {
+                if has_keys_of(pages, run, tree)? {
+                    return Ok(Some(run));
                 }
             }
         }
@@ -493,16 +501,10 @@ impl<'a> Change<'a> {
     /// Dropped trees of which no run has a key any more.
     pub fn gone_trees(&self, pages: &Pages) -> Result<Vec<u32>> {
         let mut gone = Vec::new();
-        'trees: for tree in self.dropped {
-            let (first, end) = (full_key(*tree, &[]), after_tree(*tree));
-            for list in self.levels.lists() {
-                for run in &list.runs()[list.overlapping(pages, &first, &end)?] {
-                    if has_keys_of(pages, run, *tree)? {
-                        continue 'trees;
-                    }
-                }
+        for tree in self.dropped {
+            if self.run_of(pages, *tree)?.is_none() {
+                gone.push(*tree);
             }
-            gone.push(*tree);
         }
         Ok(gone)
     }
