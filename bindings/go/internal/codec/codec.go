@@ -130,7 +130,13 @@ func Decode(data []byte, target any) error {
 }
 
 // stays tells the compiler that what p points to is not kept by the functions that it is given to, so that it can
-// live on the stack: no plan keeps its encoder or decoder, and a plain plan does not keep the value.
+// live on the stack: no plan keeps its encoder or decoder, and a plain plan does not keep the value. Checks of pointers
+// and for races, which such builds add, would be calls between the two conversions, and in each the stack may move: so
+// there are none here.
+//
+//go:nosplit
+//go:nocheckptr
+//go:norace
 func stays[T any](p *T) *T {
 	hidden := uintptr(unsafe.Pointer(p))
 	// SAFETY: the same address, back as a pointer at once; no call lies between, so the stack does not move.

@@ -647,3 +647,41 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// What stays hides from the compiler must not be hidden while the stack moves. A goroutine begins with a small stack,
+// which is moved when a call finds no room: with frames of this size it is so between any two calls, at some depth.
+func TestValuesOnAStackThatMovesAreWrittenAndRead(t *testing.T) {
+	type point struct{ X, Y int }
+	codec, err := Of[point]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := mustAppend(t, point{7, 9})
+	for depth := range 2000 {
+		done := make(chan error)
+		go func() { done <- atDepth(depth, func() error { return roundTrip(codec, point{7, 9}, want) }) }()
+		if err := <-done; err != nil {
+			t.Fatalf("%d calls deep: %v", depth, err)
+		}
+	}
+}
+
+//go:noinline
+func atDepth(n int, f func() error) error {
+	if n == 0 {
+		return f()
+	}
+	return atDepth(n-1, f)
+}
+
+func roundTrip[T comparable](codec Codec[T], value T, want []byte) error {
+	data, err := codec.Append(nil, &value)
+	if err != nil || !bytes.Equal(data, want) {
+		return fmt.Errorf("written as %x, not %x: %v", data, want, err)
+	}
+	var read T
+	if err := codec.Decode(data, &read); err != nil || read != value {
+		return fmt.Errorf("read as %v, not %v: %v", read, value, err)
+	}
+	return nil
+}
