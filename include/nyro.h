@@ -44,6 +44,51 @@
 #define NYRO_INSERT_IDS 4
 
 /**
+ * No bound on this side. What a struct of zeros says.
+ */
+#define NYRO_BOUND_NONE 0
+
+/**
+ * The key itself is in the range.
+ */
+#define NYRO_BOUND_INCLUDED 1
+
+/**
+ * The key itself is not in the range.
+ */
+#define NYRO_BOUND_EXCLUDED 2
+
+/**
+ * As `start_kind`, with `end_kind` 0: the keys that begin with `start`.
+ */
+#define NYRO_BOUND_PREFIX 3
+
+/**
+ * Give `key` the value `value`.
+ */
+#define NYRO_CHANGE_PUT 1
+
+/**
+ * Delete `key`.
+ */
+#define NYRO_CHANGE_DELETE 2
+
+/**
+ * Delete the keys from `key` on, up to and without `value`; to the end if that is null.
+ */
+#define NYRO_CHANGE_DELETE_RANGE 3
+
+/**
+ * Delete all keys.
+ */
+#define NYRO_CHANGE_CLEAR 4
+
+/**
+ * From the last key to the first.
+ */
+#define NYRO_RANGE_BACKWARD 1
+
+/**
  * Documents come as MessagePack.
  */
 #define NYRO_FORMAT_MSGPACK 0
@@ -165,7 +210,7 @@ typedef enum nyro_code {
 } nyro_code;
 
 /**
- * What has collections: a `nyro_db`, a `nyro_snapshot` or a `nyro_transaction`.
+ * What has collections and keyspaces: a `nyro_db`, a `nyro_snapshot` or a `nyro_transaction`.
  */
 typedef uint64_t nyro_scope;
 
@@ -352,6 +397,117 @@ typedef uint64_t nyro_transaction;
  * The whole database as of one commit.
  */
 typedef uint64_t nyro_snapshot;
+
+/**
+ * A keyspace: values by key, in the order of the keys.
+ */
+typedef uint64_t nyro_keyspace;
+
+/**
+ * Bytes of the caller's.
+ */
+typedef struct nyro_bytes {
+  /**
+   * Where they are.
+   */
+  const void *data;
+  /**
+   * How many.
+   */
+  size_t bytes;
+} nyro_bytes;
+
+/**
+ * Where a range of keys starts and where it ends, in the order of the keys, also if it is walked backward. Borrows its
+ * bytes from the caller for the time of the call. Zeros are all keys.
+ */
+typedef struct nyro_bounds {
+  /**
+   * One of `NYRO_BOUND_...`.
+   */
+  uint32_t start_kind;
+  /**
+   * One of `NYRO_BOUND_...`, not `NYRO_BOUND_PREFIX`.
+   */
+  uint32_t end_kind;
+  /**
+   * The key at the start.
+   */
+  const void *start;
+  /**
+   * Bytes of it.
+   */
+  size_t start_bytes;
+  /**
+   * The key at the end.
+   */
+  const void *end;
+  /**
+   * Bytes of it.
+   */
+  size_t end_bytes;
+} nyro_bounds;
+
+/**
+ * A change for `nyro_kv_write`. It borrows its bytes from the caller for the time of the call.
+ */
+typedef struct nyro_change {
+  /**
+   * One of `NYRO_CHANGE_...`.
+   */
+  uint32_t kind;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * The key.
+   */
+  const void *key;
+  /**
+   * Bytes of it.
+   */
+  size_t key_bytes;
+  /**
+   * The value.
+   */
+  const void *value;
+  /**
+   * Bytes of it.
+   */
+  size_t value_bytes;
+} nyro_change;
+
+/**
+ * A range of a keyspace.
+ */
+typedef uint64_t nyro_range;
+
+/**
+ * What `nyro_range_batch` gave.
+ */
+typedef struct nyro_entries {
+  /**
+   * How many entries.
+   */
+  size_t entries;
+  /**
+   * Bytes that they take in the buffer.
+   */
+  size_t bytes;
+  /**
+   * Not 0: no entry fitted into the buffer, the next one has this many bytes.
+   */
+  size_t needed;
+  /**
+   * 1: there is no entry after these.
+   */
+  uint32_t ended;
+  /**
+   * Always 0.
+   */
+  uint32_t reserved;
+} nyro_entries;
 
 /**
  * Stops long calls from another thread.
@@ -993,6 +1149,257 @@ uint32_t nyro_snapshot_release(nyro_snapshot snapshot,
                                struct nyro_error *error);
 
 /**
+ * Opens a keyspace of a database (each read sees the newest commit), of a snapshot (as of it; writing is
+ * `NYRO_READ_ONLY`), or of a transaction (which sees its own writes). A keyspace is an ordered map from byte strings to
+ * byte strings: keys of 0 to 65 535 bytes, in the order of their bytes, values up to `max_document_bytes`. It is made by
+ * its first write and is empty before. Open it once and keep it: it remembers where the keyspace is. Release it with
+ * `nyro_keyspace_release`; one of a transaction ends with that.
+ *
+ * Requires: `name` points to `name_bytes` readable bytes, `keyspace` is writable, `error` null or writable.
+ */
+uint32_t nyro_keyspace_open(nyro_scope scope,
+                            const char *name,
+                            size_t name_bytes,
+                            nyro_keyspace *keyspace,
+                            struct nyro_error *error);
+
+/**
+ * Releases a keyspace. Its ranges go on.
+ *
+ * Requires: `error` is null or writable.
+ */
+uint32_t nyro_keyspace_release(nyro_keyspace keyspace, struct nyro_error *error);
+
+/**
+ * Copies out the value of a key, to be freed with `nyro_free`. If the key is not there, the call succeeds with
+ * `*value_out` null. Never blocks.
+ *
+ * Requires: `key` points to `key_bytes` readable bytes; the out-parameters are writable, `error` null or writable.
+ */
+uint32_t nyro_kv_get(nyro_keyspace keyspace,
+                     const void *key,
+                     size_t key_bytes,
+                     uint8_t **value_out,
+                     size_t *value_bytes_out,
+                     struct nyro_error *error);
+
+/**
+ * Copies the value of a key into the caller's memory, sets `*value_bytes_out` to its size, and `*found_out` to 1 if the
+ * key is there, else to 0. If the size is more than `buffer_bytes`, nothing is copied. `buffer` may be null if
+ * `buffer_bytes` is 0.
+ *
+ * Requires: `key` points to `key_bytes` readable bytes, `buffer_bytes` bytes at `buffer` are writable; the out-parameters are
+ * writable, `error` null or writable.
+ */
+uint32_t nyro_kv_get_into(nyro_keyspace keyspace,
+                          const void *key,
+                          size_t key_bytes,
+                          uint8_t *buffer,
+                          size_t buffer_bytes,
+                          size_t *value_bytes_out,
+                          uint32_t *found_out,
+                          struct nyro_error *error);
+
+/**
+ * Copies out the values of `count` keys, one behind the other in one piece of memory, to be freed with `nyro_free`;
+ * `ends[i]` is where the value of `keys[i]` ends, `found[i]` says whether the key is there (1) or not (0). All are as of
+ * one commit.
+ *
+ * Requires: `count` keys at `keys`, and their bytes, are readable; `count` sizes at `ends` and bytes at `found` are writable, and
+ * so are the other out-parameters; `error` is null or writable.
+ */
+uint32_t nyro_kv_get_many(nyro_keyspace keyspace,
+                          const struct nyro_bytes *keys,
+                          size_t count,
+                          uint8_t **values_out,
+                          size_t *values_bytes_out,
+                          size_t *ends,
+                          uint8_t *found,
+                          struct nyro_error *error);
+
+/**
+ * Sets `*found_out` to 1 if the key is there, else to 0.
+ *
+ * Requires: `key` points to `key_bytes` readable bytes; `found_out` is writable, `error` null or writable.
+ */
+uint32_t nyro_kv_contains(nyro_keyspace keyspace,
+                          const void *key,
+                          size_t key_bytes,
+                          uint32_t *found_out,
+                          struct nyro_error *error);
+
+/**
+ * Sets `*count_out` to the number of keys, about: a key that was changed or deleted counts again until the tree is
+ * merged. Costs a look at the list of runs. Not for keyspaces of a transaction.
+ *
+ * Requires: `count_out` is writable, `error` null or writable.
+ */
+uint32_t nyro_kv_estimated_count(nyro_keyspace keyspace,
+                                 uint64_t *count_out,
+                                 struct nyro_error *error);
+
+/**
+ * Gives a key a value, whether it had one or not. Blocks for the writer's turn and, under `NYRO_DURABILITY_SYNC`, until
+ * it is on the disk. Errors: `NYRO_KEY_TOO_LARGE`, `NYRO_VALUE_TOO_LARGE`, and `NYRO_OTHER_KIND` if the name is that of a
+ * collection.
+ *
+ * Requires: `key` and `value` point to as many readable bytes as their lengths say, `error` is null or writable.
+ */
+uint32_t nyro_kv_put(nyro_keyspace keyspace,
+                     const void *key,
+                     size_t key_bytes,
+                     const void *value,
+                     size_t value_bytes,
+                     struct nyro_error *error);
+
+/**
+ * Deletes a key, whether it is there or not. Blocks as `nyro_kv_put`.
+ *
+ * Requires: `key` points to `key_bytes` readable bytes, `error` is null or writable.
+ */
+uint32_t nyro_kv_delete(nyro_keyspace keyspace, const void *key, size_t key_bytes, struct nyro_error *error);
+
+/**
+ * Deletes all keys between the bounds (null: all), in the same short time whatever their number. Blocks as
+ * `nyro_kv_put`. Error: `NYRO_INVALID_ARGUMENT` for bounds in the wrong order.
+ *
+ * Requires: `bounds` is null or readable, and so are the bytes of its keys; `error` is null or writable.
+ */
+uint32_t nyro_kv_delete_range(nyro_keyspace keyspace,
+                              const struct nyro_bounds *bounds,
+                              struct nyro_error *error);
+
+/**
+ * Deletes all keys, in the same short time whatever their number. Snapshots still see them. Blocks as `nyro_kv_put`.
+ *
+ * Requires: `error` is null or writable.
+ */
+uint32_t nyro_kv_clear(nyro_keyspace keyspace,
+                       struct nyro_error *error);
+
+/**
+ * Makes `count` changes in one commit, in their order: all of them or, after an error, none. Blocks as `nyro_kv_put`. In
+ * a transaction's keyspace those before one that fails stay until the transaction is rolled back. Errors: as
+ * `nyro_kv_put`, and `NYRO_TRANSACTION_TOO_LARGE`.
+ *
+ * Requires: `count` changes at `changes`, and their bytes, are readable; `error` is null or writable.
+ */
+uint32_t nyro_kv_write(nyro_keyspace keyspace,
+                       const struct nyro_change *changes,
+                       size_t count,
+                       struct nyro_error *error);
+
+/**
+ * Begins a walk over the keys between the bounds (null: all) and sets `*range`. `flags` is 0 or `NYRO_RANGE_BACKWARD`.
+ * It holds one entry at a time, and the snapshot that it reads; release it with `nyro_range_close`. In a transaction it
+ * sees what that changes beyond its place, is used by the transaction's thread, and gives `NYRO_CLOSED` when the
+ * transaction has ended. Error: `NYRO_INVALID_ARGUMENT` for bounds in the wrong order.
+ *
+ * Requires: `bounds` is null or readable, and so are the bytes of its keys; `range` is writable, `error` null or writable.
+ */
+uint32_t nyro_range_open(nyro_keyspace keyspace,
+                         const struct nyro_bounds *bounds,
+                         uint32_t flags,
+                         nyro_range *range,
+                         struct nyro_error *error);
+
+/**
+ * Lends the next key and its value, to be read until the next call on this range; `*key_out` is null at the end. After
+ * an error it gives that error again.
+ *
+ * Requires: The out-parameters are writable, `error` null or writable.
+ */
+uint32_t nyro_range_next(nyro_range range,
+                         const uint8_t **key_out,
+                         size_t *key_bytes_out,
+                         const uint8_t **value_out,
+                         size_t *value_bytes_out,
+                         struct nyro_error *error);
+
+/**
+ * Copies the next entries into the caller's memory, each a key and then its value, as many as fit and at most `most`:
+ * `ends[2 * i]` is where key number i ends, `ends[2 * i + 1]` where its value does. Fewer calls than with
+ * `nyro_range_next`, where a call costs.
+ *
+ * Requires: `buffer_bytes` bytes at `buffer` and `2 * most` sizes at `ends` are writable; `entries_out` is writable, `error` null
+ * or writable.
+ */
+uint32_t nyro_range_batch(nyro_range range,
+                          uint8_t *buffer,
+                          size_t buffer_bytes,
+                          size_t *ends,
+                          size_t most,
+                          struct nyro_entries *entries_out,
+                          struct nyro_error *error);
+
+/**
+ * Goes to a key, whether it is there or not: the next entry is that key's or the first one behind it (backward: before
+ * it). From a key outside of the bounds it goes to the nearest one inside. It reads the same snapshot as before.
+ *
+ * Requires: `key` points to `key_bytes` readable bytes, `error` is null or writable.
+ */
+uint32_t nyro_range_seek(nyro_range range,
+                         const void *key,
+                         size_t key_bytes,
+                         struct nyro_error *error);
+
+/**
+ * Ends a range; what it lent last is not to be looked at any more.
+ *
+ * Requires: `error` is null or writable.
+ */
+uint32_t nyro_range_close(nyro_range range, struct nyro_error *error);
+
+/**
+ * Names of the keyspaces of a database or snapshot, sorted: a document in `format` whose field `items` is an array of
+ * strings, freed with `nyro_free`.
+ *
+ * Requires: The out-parameters are writable, `error` null or writable.
+ */
+uint32_t nyro_keyspace_names(nyro_scope scope,
+                             uint32_t format,
+                             uint8_t **names_out,
+                             size_t *names_bytes_out,
+                             struct nyro_error *error);
+
+/**
+ * Gives a keyspace another name. Errors: `NYRO_COLLECTION_NOT_FOUND`, `NYRO_COLLECTION_EXISTS`, `NYRO_OTHER_KIND`.
+ *
+ * Requires: `from` and `to` point to as many readable bytes as their lengths say, `error` is null or writable.
+ */
+uint32_t nyro_rename_keyspace(nyro_scope db_or_transaction,
+                              const char *from,
+                              size_t from_bytes,
+                              const char *to,
+                              size_t to_bytes,
+                              struct nyro_error *error);
+
+/**
+ * Drops a keyspace with all its keys, in the same short time whatever its size. `*dropped_out`, if not null, says
+ * whether there was one (1) or not (0). Snapshots still see it.
+ *
+ * Requires: `name` points to `name_bytes` readable bytes; `dropped_out` and `error` are null or writable.
+ */
+uint32_t nyro_drop_keyspace(nyro_scope db_or_transaction,
+                            const char *name,
+                            size_t name_bytes,
+                            uint32_t *dropped_out,
+                            struct nyro_error *error);
+
+/**
+ * Figures about the tree that holds all keyspaces, as one document in `format`, freed with `nyro_free`: its levels, runs,
+ * sizes, and what a read and a write cost. The fields are those of `KeyspaceStats` in `docs/operations.md`. Reads about
+ * a hundredth of what keyspaces take in the file.
+ *
+ * Requires: The out-parameters are writable, `error` null or writable.
+ */
+uint32_t nyro_keyspace_stats(nyro_db db,
+                             uint32_t format,
+                             uint8_t **stats_out,
+                             size_t *stats_bytes_out,
+                             struct nyro_error *error);
+
+/**
  * Makes a token that stops nothing yet, for `nyro_control`; sets `*cancel`.
  *
  * Requires: `cancel` is writable, `error` null or writable.
@@ -1180,6 +1587,22 @@ static inline nyro_id nyro_id_msgpack(const void *data, size_t bytes) {
  */
 static inline nyro_id nyro_id_json(const char *json, size_t bytes) {
     return nyro_id_make(NYRO_ID_JSON, 0, json, bytes);
+}
+
+/**
+ * The keys that begin with `bytes` bytes, which are borrowed.
+ */
+static inline nyro_bounds nyro_prefix(const void *data, size_t bytes) {
+    nyro_bounds bounds = {NYRO_BOUND_PREFIX, NYRO_BOUND_NONE, data, bytes, 0, 0};
+    return bounds;
+}
+
+/**
+ * The keys from one on, up to and without another; both are borrowed.
+ */
+static inline nyro_bounds nyro_between(const void *start, size_t start_bytes, const void *end, size_t end_bytes) {
+    nyro_bounds bounds = {NYRO_BOUND_INCLUDED, NYRO_BOUND_EXCLUDED, start, start_bytes, end, end_bytes};
+    return bounds;
 }
 
 #ifdef __cplusplus

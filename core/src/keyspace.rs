@@ -62,14 +62,15 @@ fn check_value(value: &[u8], limit: usize) -> Result<()> {
     Ok(())
 }
 
-type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+/// Where a range of keys starts, and where it ends.
+pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 fn owned<K: AsRef<[u8]>>(bound: Bound<&K>) -> Bound<Vec<u8>> {
     bound.map(|key| key.as_ref().to_vec())
 }
 
 /// The bounds, checked: in order, no key too long.
-fn bounds_of<K: AsRef<[u8]>>(bounds: &impl RangeBounds<K>) -> Result<Bounds> {
+fn bounds_of<K: AsRef<[u8]>>(bounds: &impl RangeBounds<K>) -> Result<KeyBounds> {
     let (start, end) = (owned(bounds.start_bound()), owned(bounds.end_bound()));
     let key = |bound: &Bound<Vec<u8>>| match bound {
         Bound::Included(key) | Bound::Excluded(key) => Some(key.clone()),
@@ -95,7 +96,15 @@ fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(after)
 }
 
-fn prefix_bounds(prefix: &[u8]) -> Result<Bounds> {
+/// The bounds of the keys that begin with these bytes, as [`Keyspace::prefix`] has them. Error: `KeyTooLarge`.
+///
+/// ```
+/// use std::ops::Bound::{Excluded, Included};
+///
+/// assert_eq!(nyro::prefix_bounds(b"ab")?, (Included(b"ab".to_vec()), Excluded(b"ac".to_vec())));
+/// # Ok::<(), nyro::Error>(())
+/// ```
+pub fn prefix_bounds(prefix: &[u8]) -> Result<KeyBounds> {
     check_key(prefix)?;
     let end = after_prefix(prefix).map_or(Bound::Unbounded, Bound::Excluded);
     Ok((Bound::Included(prefix.to_vec()), end))
@@ -103,7 +112,7 @@ fn prefix_bounds(prefix: &[u8]) -> Result<Bounds> {
 
 /// The bounds as a start that is in the range, and an end that is not; `None` for no key at all. The key just above
 /// another is that one with a zero byte more.
-fn half_open((start, end): &Bounds) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+fn half_open((start, end): &KeyBounds) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let above = |key: &Vec<u8>| [&key[..], &[0]].concat();
     let start = match start {
         Bound::Included(key) => key.clone(),
@@ -196,12 +205,12 @@ impl Keyspace {
     /// The keys in a range with their values, as of now; backward by `rev()`, at most `n` by `take(n)`. It reads a
     /// snapshot, step by step: let go of it when you are done. Error: `InvalidArgument` for bounds in the wrong order.
     pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Result<KeyspaceRange> {
-        self.snapshot_of()?.range(bounds)
+        self.freeze()?.range(bounds)
     }
 
     /// The keys that begin with these bytes, as [`Keyspace::range`].
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<KeyspaceRange> {
-        self.snapshot_of()?.prefix(prefix)
+        self.freeze()?.prefix(prefix)
     }
 
     /// All keys, as [`Keyspace::range`].
@@ -222,10 +231,11 @@ impl Keyspace {
     /// The number of keys, about: what runs and memtables hold is added up, and a key that was changed or deleted since
     /// counts again until its runs are merged. Costs a look at the list of runs.
     pub fn estimated_len(&self) -> Result<u64> {
-        self.snapshot_of()?.estimated_len()
+        self.freeze()?.estimated_len()
     }
 
-    fn snapshot_of(&self) -> Result<SnapshotKeyspace> {
+    /// The keyspace as of now, in a snapshot of its own.
+    pub fn freeze(&self) -> Result<SnapshotKeyspace> {
         self.db.open_engine()?;
         Snapshot::brief(self.db.shared()).keyspace(&self.name)
     }
@@ -321,7 +331,7 @@ impl SnapshotKeyspace {
 /// Keys with their values, in order, from either end: an iterator that holds a snapshot and one entry.
 pub struct KeyspaceRange {
     keyspace: SnapshotKeyspace,
-    bounds: Bounds,
+    bounds: KeyBounds,
     front: Option<KeyCursor>,
     back: Option<KeyCursor>,
     ended: bool,
@@ -334,7 +344,7 @@ impl std::fmt::Debug for KeyspaceRange {
 }
 
 impl KeyspaceRange {
-    fn new(keyspace: SnapshotKeyspace, bounds: Bounds) -> KeyspaceRange {
+    fn new(keyspace: SnapshotKeyspace, bounds: KeyBounds) -> KeyspaceRange {
         let ended = keyspace.tree.is_none() || half_open(&bounds).is_none();
         KeyspaceRange { keyspace, bounds, front: None, back: None, ended }
     }
@@ -474,18 +484,20 @@ impl<'t, 'e> TransactionKeyspace<'t, 'e> {
         bounds: impl RangeBounds<K>,
         backward: bool,
     ) -> Result<TransactionRange<'t, 'e>> {
-        self.walk(bounds_of(&bounds)?, backward)
+        Ok(TransactionRange { tx: self.tx, walk: self.walk(bounds, backward)? })
     }
 
     /// The keys that begin with these bytes, as [`TransactionKeyspace::range`].
     pub fn prefix(&self, prefix: impl AsRef<[u8]>, backward: bool) -> Result<TransactionRange<'t, 'e>> {
-        self.walk(prefix_bounds(prefix.as_ref())?, backward)
+        self.range(prefix_bounds(prefix.as_ref())?, backward)
     }
 
-    fn walk(&self, bounds: Bounds, back: bool) -> Result<TransactionRange<'t, 'e>> {
+    /// As [`TransactionKeyspace::range`], for callers that can't keep a reference to the transaction: each step is given
+    /// it anew.
+    pub fn walk<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>, backward: bool) -> Result<KeyWalk> {
+        let bounds = bounds_of(&bounds)?;
         let tree = self.tree()?.filter(|_| half_open(&bounds).is_some());
-        let cursor = tree.map(|tree| KeyCursor::new(tree, bounds.0, bounds.1, back));
-        Ok(TransactionRange { tx: self.tx, cursor })
+        Ok(KeyWalk { cursor: tree.map(|tree| KeyCursor::new(tree, bounds.0, bounds.1, backward)) })
     }
 
     /// The first key and its value.
@@ -499,29 +511,38 @@ impl<'t, 'e> TransactionKeyspace<'t, 'e> {
     }
 }
 
+/// Where a walk over a keyspace inside of a transaction is; see [`TransactionKeyspace::walk`].
+#[derive(Debug)]
+pub struct KeyWalk {
+    cursor: Option<KeyCursor>,
+}
+
+impl KeyWalk {
+    /// The next key and value, lent until the next call; `None` at the end. After an error the walk has ended. `tx` is the
+    /// transaction that the walk was begun in: in another one its keys are those of whatever lies there.
+    pub fn next_entry(&mut self, tx: &Transaction<'_>) -> Result<Option<(&[u8], &[u8])>> {
+        let Some(cursor) = self.cursor.as_mut() else { return Ok(None) };
+        let stepped = tx.inner().borrow().next_key(cursor);
+        if !matches!(stepped, Ok(true)) {
+            self.cursor = None;
+        }
+        stepped?;
+        Ok(self.cursor.as_ref().map(|cursor| (cursor.key(), cursor.value())))
+    }
+}
+
 /// Keys of a keyspace inside of a transaction, with their values.
 #[derive(Debug)]
 pub struct TransactionRange<'t, 'e> {
     tx: &'t Transaction<'e>,
-    cursor: Option<KeyCursor>,
+    walk: KeyWalk,
 }
 
 impl Iterator for TransactionRange<'_, '_> {
     type Item = Result<KeyValue>;
 
     fn next(&mut self) -> Option<Result<KeyValue>> {
-        let cursor = self.cursor.as_mut()?;
-        let stepped = self.tx.inner().borrow().next_key(cursor);
-        match stepped {
-            Ok(true) => Some(Ok(cursor.take())),
-            Ok(false) => {
-                self.cursor = None;
-                None
-            }
-            Err(e) => {
-                self.cursor = None;
-                Some(Err(e))
-            }
-        }
+        let entry = self.walk.next_entry(self.tx);
+        entry.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
     }
 }

@@ -90,7 +90,8 @@ pub use error::{Damage, Error, ErrorKind, Result};
 pub use events::{Event, Operation};
 #[cfg(not(loom))]
 pub use keyspace::{
-    KeyValue, Keyspace, KeyspaceRange, SnapshotKeyspace, TransactionKeyspace, TransactionRange, MAX_KEYSPACE_KEY_BYTES,
+    prefix_bounds, KeyBounds, KeyValue, KeyWalk, Keyspace, KeyspaceRange, SnapshotKeyspace, TransactionKeyspace,
+    TransactionRange, MAX_KEYSPACE_KEY_BYTES,
 };
 #[cfg(not(loom))]
 pub use meter::Latency;

@@ -9,7 +9,7 @@ use nyro_owned::{id, split, Coll, Document, Error, Id, InsertManyOptions, OwnedT
 use crate::boundary::{
     allocate, array, array_mut, call, no_memory, nyro_error, put, require, slice, text, Gathered, Out,
 };
-use crate::handles::{self, Collection, Object};
+use crate::handles::{self, Collection, Object, Walk};
 use crate::types::*;
 
 /// Opens a collection of a database (each read sees the newest commit), of a snapshot (as of it; writing is
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn nyro_collection_open(
         };
         let handle = if let Ok(tx) = handles::transaction(scope) {
             tx.with(|_| Ok(()))?;
-            handles::insert_in_transaction(scope, tx, name)?
+            handles::insert_in_transaction(scope, Object::Collection(Collection::In(tx, name.into())))?
         } else {
             let coll = match handles::snapshot(scope) {
                 Ok(snapshot) => Coll::frozen(&snapshot, name)?,
@@ -786,7 +786,7 @@ pub unsafe extern "C" fn nyro_scan_open(
         unsafe { require(scan, 0, "scan") }?;
         let shared = handles::share(collection)?;
         let cursor = outside(&shared)?.scan(token)?;
-        let handle = handles::insert_scan(cursor)?;
+        let handle = handles::insert(Object::Scan(Walk::new(cursor)))?;
         // SAFETY: passed on from the caller.
         unsafe { put(scan, handle) };
         Ok(())

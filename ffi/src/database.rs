@@ -230,13 +230,13 @@ pub unsafe extern "C" fn nyro_collection_names(
     unsafe { call(error, body) }
 }
 
-/// What changes the names of collections: a database, each call a transaction of its own, or a transaction.
-enum Catalog {
+/// What changes the names of collections and keyspaces: a database, each call a transaction of its own, or a transaction.
+pub(crate) enum Catalog {
     Database(Database),
     Transaction(Tx),
 }
 
-fn catalog(scope: nyro_scope) -> Result<Catalog, Error> {
+pub(crate) fn catalog(scope: nyro_scope) -> Result<Catalog, Error> {
     match handles::transaction(scope) {
         Ok(tx) => Ok(Catalog::Transaction(tx)),
         Err(_) => handles::database(scope).map(Catalog::Database),

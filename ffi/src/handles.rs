@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
 
-use nyro_owned::{CancelToken, Coll, Cursor, Database, Error, Snapshot, Tx};
+use nyro_owned::{CancelToken, Coll, Cursor, Database, Error, KeyRange, Keys, Snapshot, Tx};
 
 use crate::barrier::{self, Light};
 
@@ -34,8 +34,10 @@ pub(crate) enum Object {
     Snapshot(Snapshot),
     Collection(Collection),
     Transaction(Transaction),
-    Scan(Box<Scan>),
+    Scan(Box<Walk<Cursor>>),
     Cancel(CancelToken),
+    Keyspace(Keys),
+    Range(Box<Walk<KeyRange>>),
 }
 
 /// A collection handle.
@@ -47,17 +49,31 @@ pub(crate) enum Collection {
     In(Tx, Arc<str>),
 }
 
-/// A scan handle.
-pub(crate) struct Scan {
-    cursor: Mutex<Cursor>,
+/// What a handle of a scan or range stands for.
+pub(crate) struct Walk<T> {
+    cursor: Mutex<T>,
     /// Number of forks when it was made: in a child the lock may be held by a thread that is not there.
     born: u64,
 }
 
-/// A transaction handle: collections opened in it end with it.
+impl<T> Walk<T> {
+    pub(crate) fn new(cursor: T) -> Box<Walk<T>> {
+        Box::new(Walk { cursor: Mutex::new(cursor), born: FORKS.load(Ordering::Relaxed) })
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&mut T) -> Result<R, Error>) -> Result<R, Error> {
+        if self.born != FORKS.load(Ordering::Relaxed) {
+            return Err(Error::Forked);
+        }
+        // A panic in a walk ends it; what it holds is whole.
+        look(&mut self.cursor.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A transaction handle: collections and keyspaces opened in it end with it.
 pub(crate) struct Transaction {
     pub(crate) tx: Tx,
-    collections: Mutex<Vec<u64>>,
+    opened: Mutex<Vec<u64>>,
 }
 
 impl Object {
@@ -69,12 +85,15 @@ impl Object {
             Object::Transaction(_) => 4,
             Object::Scan(_) => 5,
             Object::Cancel(_) => 6,
+            Object::Keyspace(_) => 7,
+            Object::Range(_) => 8,
         }
     }
 }
 
 /// What a handle of each kind is called; 0 is none.
-const KINDS: [&str; 7] = ["handle", "database", "snapshot", "collection", "transaction", "scan", "cancel token"];
+const KINDS: [&str; 9] =
+    ["handle", "database", "snapshot", "collection", "transaction", "scan", "cancel token", "keyspace", "range"];
 
 // ---- slots ---------------------------------------------------------------------------------------------
 
@@ -410,6 +429,15 @@ impl Held {
             _ => Err(wrong(self.handle, KINDS[3])),
         }
     }
+
+    /// The keyspace that it must be.
+    #[inline(always)]
+    pub(crate) fn keyspace(&self) -> Result<&Keys, Error> {
+        match self.object {
+            Object::Keyspace(keyspace) => Ok(keyspace),
+            _ => Err(wrong(self.handle, KINDS[7])),
+        }
+    }
 }
 
 /// Calls `look` with the object of a handle, as held by [`hold`].
@@ -487,13 +515,22 @@ pub(crate) fn transaction(handle: u64) -> Result<Tx, Error> {
 /// Looks at the scan of a handle.
 pub(crate) fn with_scan<R>(handle: u64, look: impl FnOnce(&mut Cursor) -> Result<R, Error>) -> Result<R, Error> {
     with(handle, |object| match object {
-        // A panic in a scan ends it; what it holds is whole.
-        Object::Scan(scan) if scan.born == FORKS.load(Ordering::Relaxed) => {
-            look(&mut scan.cursor.lock().unwrap_or_else(PoisonError::into_inner))
-        }
-        Object::Scan(_) => Err(Error::Forked),
+        Object::Scan(scan) => scan.look(look),
         _ => Err(wrong(handle, KINDS[5])),
     })
+}
+
+/// Looks at the range of a handle.
+pub(crate) fn with_range<R>(handle: u64, look: impl FnOnce(&mut KeyRange) -> Result<R, Error>) -> Result<R, Error> {
+    with(handle, |object| match object {
+        Object::Range(range) => range.look(look),
+        _ => Err(wrong(handle, KINDS[8])),
+    })
+}
+
+/// A share of the keyspace of a handle, for calls that may wait.
+pub(crate) fn share_keyspace(handle: u64) -> Result<Keys, Error> {
+    hold(handle)?.keyspace().cloned()
 }
 
 /// The cancel token of a handle.
@@ -509,11 +546,6 @@ pub(crate) fn remove_kind(handle: u64, kind: usize) -> Result<Object, Error> {
     let wanted = KINDS.get(kind).copied().unwrap_or("handle");
     with(handle, |object| if object.kind() == kind as u64 { Ok(()) } else { Err(wrong(handle, wanted)) })?;
     remove(handle)
-}
-
-/// A handle for a scan.
-pub(crate) fn insert_scan(cursor: Cursor) -> Result<u64, Error> {
-    insert(Object::Scan(Box::new(Scan { cursor: Mutex::new(cursor), born: FORKS.load(Ordering::Relaxed) })))
 }
 
 /// The transactions that a thread has begun and not ended. Their handles end with the thread, as they do themselves.
@@ -533,7 +565,7 @@ impl Drop for Begun {
 
 /// A handle for a transaction, until that or this thread ends.
 pub(crate) fn insert_transaction(tx: Tx) -> Result<u64, Error> {
-    let handle = insert(Object::Transaction(Transaction { tx, collections: Mutex::default() }))?;
+    let handle = insert(Object::Transaction(Transaction { tx, opened: Mutex::default() }))?;
     if BEGUN.try_with(|begun| begun.0.borrow_mut().push(handle)).is_err() {
         release_transaction(handle);
         return Err(Error::InvalidArgument("this thread is ending".to_owned()));
@@ -541,17 +573,17 @@ pub(crate) fn insert_transaction(tx: Tx) -> Result<u64, Error> {
     Ok(handle)
 }
 
-/// A handle for a collection of the transaction `handle`; it ends with the transaction.
-pub(crate) fn insert_in_transaction(handle: u64, tx: Tx, name: &str) -> Result<u64, Error> {
-    let made = insert(Object::Collection(Collection::In(tx, name.into())))?;
+/// A handle for a collection or keyspace of the transaction `handle`; it ends with the transaction.
+pub(crate) fn insert_in_transaction(handle: u64, object: Object) -> Result<u64, Error> {
+    let made = insert(object)?;
     let noted = with(handle, |object| match object {
         Object::Transaction(transaction) => {
-            let mut collections = transaction.collections.lock().unwrap_or_else(PoisonError::into_inner);
-            if collections.len() >= 64 && collections.len().is_power_of_two() {
+            let mut opened = transaction.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            if opened.len() >= 64 && opened.len().is_power_of_two() {
                 // Those that the caller has released are not kept.
-                collections.retain(|handle| is_valid(*handle));
+                opened.retain(|handle| is_valid(*handle));
             }
-            collections.push(made);
+            opened.push(made);
             Ok(())
         }
         _ => Err(wrong(handle, KINDS[4])),
@@ -563,7 +595,7 @@ pub(crate) fn insert_in_transaction(handle: u64, tx: Tx, name: &str) -> Result<u
     Ok(made)
 }
 
-/// Releases a transaction that this thread has ended, with its collections.
+/// Releases a transaction that this thread has ended, with what was opened in it.
 pub(crate) fn end_transaction(handle: u64) {
     let _ = BEGUN.try_with(|begun| begun.0.borrow_mut().retain(|other| *other != handle));
     release_transaction(handle);
@@ -571,9 +603,9 @@ pub(crate) fn end_transaction(handle: u64) {
 
 fn release_transaction(handle: u64) {
     let Ok(Object::Transaction(transaction)) = remove(handle) else { return };
-    for collection in transaction.collections.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    for opened in transaction.opened.into_inner().unwrap_or_else(PoisonError::into_inner) {
         // One that the caller released already is stale.
-        let _ = remove(collection);
+        let _ = remove(opened);
     }
 }
 

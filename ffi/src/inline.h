@@ -58,3 +58,19 @@ static inline nyro_id nyro_id_msgpack(const void *data, size_t bytes) {
 static inline nyro_id nyro_id_json(const char *json, size_t bytes) {
     return nyro_id_make(NYRO_ID_JSON, 0, json, bytes);
 }
+
+/**
+ * The keys that begin with `bytes` bytes, which are borrowed.
+ */
+static inline nyro_bounds nyro_prefix(const void *data, size_t bytes) {
+    nyro_bounds bounds = {NYRO_BOUND_PREFIX, NYRO_BOUND_NONE, data, bytes, 0, 0};
+    return bounds;
+}
+
+/**
+ * The keys from one on, up to and without another; both are borrowed.
+ */
+static inline nyro_bounds nyro_between(const void *start, size_t start_bytes, const void *end, size_t end_bytes) {
+    nyro_bounds bounds = {NYRO_BOUND_INCLUDED, NYRO_BOUND_EXCLUDED, start, start_bytes, end, end_bytes};
+    return bounds;
+}

@@ -1,7 +1,7 @@
 //! The C ABI of NyroDB: `libnyro.so`, `libnyro.a`, `include/nyro.h`.
 //!
 //! ```text
-//!   C program -> functions  (database, collection, long: what nyro.h declares)
+//!   C program -> functions  (database, collection, keyspace, long: what nyro.h declares)
 //!                  -> boundary: null checks, lengths, no panic crosses, errors filled in
 //!                  -> handles:  64-bit number -> what it stands for; a stale number is an error
 //!                       -> barrier: the fence that a lookup need not pay for
@@ -19,6 +19,7 @@ mod code;
 mod collection;
 mod database;
 mod handles;
+mod keyspace;
 mod long;
 mod output;
 mod types;
@@ -30,6 +31,7 @@ pub use boundary::nyro_error;
 pub use code::nyro_code;
 pub use collection::*;
 pub use database::*;
+pub use keyspace::*;
 pub use long::*;
 pub use output::{NYRO_FORMAT_JSON, NYRO_FORMAT_MSGPACK};
 pub use types::*;

@@ -19,7 +19,7 @@ pub type nyro_db = u64;
 pub type nyro_snapshot = u64;
 /// A write transaction. It is used by the thread that began it; elsewhere it is `NYRO_WRONG_THREAD`.
 pub type nyro_transaction = u64;
-/// What has collections: a `nyro_db`, a `nyro_snapshot` or a `nyro_transaction`.
+/// What has collections and keyspaces: a `nyro_db`, a `nyro_snapshot` or a `nyro_transaction`.
 pub type nyro_scope = u64;
 /// A collection of one of these.
 pub type nyro_collection = u64;
@@ -27,6 +27,10 @@ pub type nyro_collection = u64;
 pub type nyro_scan = u64;
 /// Stops long calls from another thread.
 pub type nyro_cancel = u64;
+/// A keyspace: values by key, in the order of the keys.
+pub type nyro_keyspace = u64;
+/// A range of a keyspace.
+pub type nyro_range = u64;
 
 /// An acknowledged commit survives power loss. The default.
 pub const NYRO_DURABILITY_SYNC: u32 = 0;

@@ -87,11 +87,6 @@ impl KeyCursor {
         &self.value
     }
 
-    /// Takes key and value out.
-    pub fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
-        (self.key.clone(), std::mem::take(&mut self.value))
-    }
-
     fn is_within(&self, key: &[u8]) -> bool {
         is_within(self.back, as_slice(&self.start), as_slice(&self.end), key)
     }

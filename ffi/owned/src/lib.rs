@@ -23,6 +23,7 @@ mod collection;
 mod cursor;
 pub mod error;
 pub mod id;
+mod keyspace;
 pub mod report;
 pub mod settings;
 #[cfg(test)]
@@ -32,9 +33,10 @@ mod transaction;
 pub use batch::{split, Batch, Done, Op};
 pub use collection::Coll;
 pub use cursor::{Cursor, Filled};
+pub use keyspace::{Bounds, Change, FilledEntries, KeyRange, Keys};
 pub use nyro::{
-    repair, restore, BackupOptions, CancelToken, Control, Database, Document, Durability, Error, ErrorKind, Id,
-    InsertManyOptions, InsertManyResult, Options, OwnedTransaction, Progress, RawDocument, ReadMode, RepairOptions,
-    RestoreOptions, Result, Snapshot, Value,
+    prefix_bounds, repair, restore, BackupOptions, CancelToken, Control, Database, Document, Durability, Error,
+    ErrorKind, Id, InsertManyOptions, InsertManyResult, Options, OwnedTransaction, Progress, RawDocument, ReadMode,
+    RepairOptions, RestoreOptions, Result, Snapshot, Value,
 };
 pub use transaction::Tx;
