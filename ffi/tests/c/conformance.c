@@ -9,8 +9,7 @@
  */
 #define _XOPEN_SOURCE 700
 
-#include "nyro.h"
-#include "value.h"
+#include "conformance.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -18,40 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOST_NAMES 32
-
-/* A snapshot or a scan that a step gave a name to. */
-typedef struct named {
-    const value *name;
-    uint64_t handle;
-    uint64_t token;
-    bool released;
-} named;
-
-/* A file that is being run. */
-typedef struct run {
-    const char *file;
-    arena arena;
-    nyro_db db;
-    bool closed;
-    nyro_transaction transaction; /* 0: none */
-    named snapshots[MOST_NAMES], scans[MOST_NAMES];
-    size_t snapshot_count, scan_count;
-    size_t steps;
-    char place[64]; /* of the step, such as 12 or 12.3 */
-} run;
-
-/* What a step gave. */
-typedef struct outcome {
-    uint32_t code;
-    const value *result;   /* null: nothing */
-    int64_t inserted;      /* with NYRO_BULK_WRITE */
-    const value *failures;
-} outcome;
-
 /* ---- expectations -------------------------------------------------------------------------------------- */
 
-static _Noreturn void fail(run *r, const value *step, const char *what) {
+_Noreturn void fail(run *r, const value *step, const char *what) {
     printf("%s: step %s: %s\n  step: ", r->file, r->place, what);
     value_print(step);
     printf("\n  library: %s\n", nyro_last_error_message());
@@ -74,7 +42,7 @@ static void check(run *r, const value *step, const outcome *got) {
     const value *error = value_field(step, "error"), *result = value_field(step, "result");
     if (error != NULL || got->code != 0)
         compare(r, step, "error", error != NULL ? error : value_of_int(&r->arena, 0), value_of_uint(&r->arena, got->code));
-    if (result != NULL) compare(r, step, "result", result, got->result);
+    if (result != NULL) compare(r, step, "result", got->is_bytes ? with_bytes(r, result) : result, got->result);
     if (got->code == NYRO_BULK_WRITE) {
         const value *inserted = value_field(step, "inserted"), *failures = value_field(step, "failures");
         if (inserted == NULL || failures == NULL) fail(r, step, "the step must have inserted and failures");
@@ -85,23 +53,23 @@ static void check(run *r, const value *step, const outcome *got) {
 
 /* ---- arguments ----------------------------------------------------------------------------------------- */
 
-static const value *argument(run *r, const value *step, const char *name, value_kind kind) {
+const value *argument(run *r, const value *step, const char *name, value_kind kind) {
     const value *v = value_field(step, name);
     if (v == NULL || v->kind != kind) fail(r, step, name);
     return v;
 }
 
-static bool flag(run *r, const value *step, const char *name, bool otherwise) {
+bool flag(run *r, const value *step, const char *name, bool otherwise) {
     if (value_field(step, name) == NULL) return otherwise;
     return argument(r, step, name, V_BOOL)->boolean;
 }
 
-static uint64_t number(run *r, const value *step, const char *name) {
+uint64_t number(run *r, const value *step, const char *name) {
     return argument(r, step, name, V_INT)->integer;
 }
 
 /* That the step has no argument but those in `known`, words with spaces around them. */
-static void check_arguments(run *r, const value *step, const char *known) {
+void check_arguments(run *r, const value *step, const char *known) {
     static const char always[] = " op result error not_in why inserted failures in ";
     for (size_t i = 0; i < step->count; i++) {
         char word[64];
@@ -111,7 +79,7 @@ static void check_arguments(run *r, const value *step, const char *known) {
     }
 }
 
-static named *find(named *all, size_t count, const uint8_t *name, size_t bytes) {
+named *find(named *all, size_t count, const uint8_t *name, size_t bytes) {
     for (size_t i = count; i > 0; i--)
         if (all[i - 1].name->bytes == bytes && memcmp(all[i - 1].name->data, name, bytes) == 0) return &all[i - 1];
     return NULL;
@@ -131,7 +99,7 @@ static named *snapshot_named(run *r, const value *step, const uint8_t *name, siz
 }
 
 /* What the call goes to: the database, a transaction, a snapshot. */
-static nyro_scope scope(run *r, const value *step) {
+nyro_scope scope(run *r, const value *step) {
     const value *in = value_field(step, "in");
     if (in == NULL) return r->transaction != 0 ? r->transaction : r->db;
     if (value_is_text(in, "db")) return r->db;
@@ -170,19 +138,19 @@ static const value *value_of_id(run *r, const value *step, nyro_id *id) {
     return v;
 }
 
-static const value *unpacked(run *r, const value *step, const uint8_t *data, size_t bytes) {
+const value *unpacked(run *r, const value *step, const uint8_t *data, size_t bytes) {
     const value *v = msgpack_read(&r->arena, data, bytes);
     if (v == NULL) fail(r, step, "the library gave no MessagePack");
     return v;
 }
 
 /* Text of a path or a name, with a NUL behind it as an option struct may need it. */
-static nyro_text text_of(run *r, const value *step, const char *name) {
+nyro_text text_of(run *r, const value *step, const char *name) {
     const value *v = argument(r, step, name, V_STRING);
     return (nyro_text){(const char *)v->data, v->bytes};
 }
 
-static value *array_of(run *r, size_t count) {
+value *array_of(run *r, size_t count) {
     value *v = value_new(&r->arena, V_ARRAY);
     v->count = count;
     v->items = arena_get(&r->arena, count * sizeof(value));
@@ -456,11 +424,11 @@ static outcome run_delete(run *r, const value *step, nyro_collection c) {
 
 /* ---- scans --------------------------------------------------------------------------------------------- */
 
-static void add(buffer *values, const value *v) {
+void add(buffer *values, const value *v) {
     buffer_add(values, v, sizeof *v);
 }
 
-static const value *array_from(run *r, buffer *values) {
+const value *array_from(run *r, buffer *values) {
     value *v = array_of(r, values->bytes / sizeof(value));
     if (values->bytes > 0) memcpy(v->items, values->data, values->bytes);
     buffer_free(values);
@@ -555,7 +523,7 @@ static outcome run_scan_next(run *r, const value *step) {
 }
 
 /* Releases once; a second time is an error of a stale number, and no harm. */
-static outcome release(run *r, const value *step, named *what, uint32_t (*call)(uint64_t, nyro_error *)) {
+outcome release(run *r, const value *step, named *what, uint32_t (*call)(uint64_t, nyro_error *)) {
     uint32_t code = call(what->handle, NULL);
     if (what->released && code != NYRO_CLOSED) fail(r, step, "releasing twice is NYRO_CLOSED");
     outcome o = {.code = what->released ? 0 : code};
@@ -772,7 +740,9 @@ static outcome run_step(run *r, const value *step) {
         if (nyro_collection_release(collection, NULL) != 0) fail(r, step, "the collection is not released");
         return o;
     }
-    fail(r, step, "an operation that is not known");
+    outcome o;
+    if (!run_keyspace_step(r, step, &o)) fail(r, step, "an operation that is not known");
+    return o;
 }
 
 static bool left_out(const value *step) {

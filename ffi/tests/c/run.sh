@@ -25,7 +25,7 @@ quietly() { # quietly WHAT COMMAND..
 }
 
 if [[ $what == conformance ]]; then
-    sources=(ffi/tests/c/conformance.c ffi/tests/c/value.c)
+    sources=(ffi/tests/c/conformance*.c ffi/tests/c/value.c)
     "$cc" "${strict[@]}" "${sources[@]}" -o "$out/conformance" "${shared[@]}"
     "$cc" "${strict[@]}" "${sources[@]}" -o "$out/conformance-static" "${static[@]}"
     "$cc" "${strict[@]}" "${sanitized[@]}" "${sources[@]}" -o "$out/conformance-asan" "${static[@]}"
