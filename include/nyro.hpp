@@ -12,6 +12,10 @@
  *   auto snapshot = db.snapshot();                      documents borrowed, not copied
  *   for (nyro::bytes_view user : snapshot["users"].scan()) { ... }
  *
+ *   auto scores = db.keyspace("scores");                values by key, in the order of the keys
+ *   scores.put("ada", "36");
+ *   for (nyro::entry e : scores.prefix("a")) { ... }
+ *
  * Handles are move-only and released by their destructors, in any order. Every call that fails throws nyro::error,
  * with the number and the name of docs/errors.md. Documents are MessagePack (nyro::bytes_view) or JSON text; use the
  * MessagePack library that you have, or none. Blocking and threads are as nyro.h says: a handle may be used by all
@@ -374,6 +378,43 @@ class watch {
     std::exception_ptr thrown_;
 };
 
+/** Goes through a scan or range, step by step. What it points at ends with the next step. */
+template <class Walk> class step_iterator {
+  public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = typename Walk::item;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const value_type *;
+    using reference = value_type;
+
+    step_iterator() noexcept = default;
+    explicit step_iterator(Walk *of) : of_(of) { ++*this; }
+    value_type operator*() const noexcept { return item_; }
+    pointer operator->() const noexcept { return &item_; }
+    step_iterator &operator++() {
+        const std::optional<value_type> next = of_->next();
+        item_ = next.value_or(value_type());
+        of_ = next ? of_ : nullptr;
+        return *this;
+    }
+    /** What `*it++` reads: a copy, as the next step ends the item. */
+    struct copied {
+        typename Walk::owned_item item;
+        value_type operator*() const noexcept { return item; }
+    };
+    copied operator++(int) {
+        copied before{Walk::own(item_)};
+        ++*this;
+        return before;
+    }
+    friend bool operator==(const step_iterator &a, const step_iterator &b) noexcept { return a.of_ == b.of_; }
+    friend bool operator!=(const step_iterator &a, const step_iterator &b) noexcept { return a.of_ != b.of_; }
+
+  private:
+    Walk *of_ = nullptr;
+    value_type item_;
+};
+
 } // namespace detail
 
 /* ---- scans ---------------------------------------------------------------------------------------- */
@@ -403,41 +444,10 @@ class scan {
         return token;
     }
 
-    class iterator {
-      public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = bytes_view;
-        using difference_type = std::ptrdiff_t;
-        using pointer = const bytes_view *;
-        using reference = bytes_view;
-
-        iterator() noexcept = default;
-        explicit iterator(scan *of) : of_(of) { ++*this; }
-        bytes_view operator*() const noexcept { return document_; }
-        pointer operator->() const noexcept { return &document_; }
-        iterator &operator++() {
-            const std::optional<bytes_view> next = of_->next();
-            document_ = next.value_or(bytes_view());
-            of_ = next ? of_ : nullptr;
-            return *this;
-        }
-        /** What `*it++` reads: a copy, as the next step ends the document. */
-        struct copied {
-            std::vector<std::uint8_t> bytes;
-            bytes_view operator*() const noexcept { return bytes; }
-        };
-        copied operator++(int) {
-            copied before{document_.to_vector()};
-            ++*this;
-            return before;
-        }
-        friend bool operator==(const iterator &a, const iterator &b) noexcept { return a.of_ == b.of_; }
-        friend bool operator!=(const iterator &a, const iterator &b) noexcept { return a.of_ != b.of_; }
-
-      private:
-        scan *of_ = nullptr;
-        bytes_view document_;
-    };
+    using item = bytes_view;
+    using owned_item = std::vector<std::uint8_t>;
+    using iterator = detail::step_iterator<scan>;
+    static owned_item own(item document) { return document.to_vector(); }
 
     /** Goes to the next document: a range is gone through once. */
     iterator begin() { return iterator(this); }
@@ -628,11 +638,12 @@ class collection {
 
 namespace detail {
 
-inline std::vector<std::string> collection_names(nyro_scope scope) {
+/** What nyro_collection_names and nyro_keyspace_names give. */
+template <class Call> std::vector<std::string> names(Call call, nyro_scope scope) {
     nyro_error e;
     std::uint8_t *data;
     std::size_t size;
-    check(nyro_collection_names(scope, NYRO_FORMAT_MSGPACK, &data, &size, &e), e);
+    check(call(scope, NYRO_FORMAT_MSGPACK, &data, &size, &e), e);
     const buffer document(data, size);
     // {"items": [..]}: behind the head of the map and the name.
     reader reader(document.data() + 1, document.size() - 1);
@@ -664,6 +675,223 @@ class snapshot_collection : public collection {
     }
 };
 
+/* ---- keyspaces ------------------------------------------------------------------------------------ */
+
+/** A key or value: bytes, or text, without its NUL. */
+class bytes_or_text : public bytes_view {
+  public:
+    bytes_or_text(const char *text) noexcept : bytes_view(text, text ? std::strlen(text) : 0) {}
+    template <class Bytes, class = std::enable_if_t<std::is_convertible_v<const Bytes &, bytes_view>>>
+    bytes_or_text(const Bytes &bytes) noexcept : bytes_view(bytes) {}
+    bytes_or_text(std::nullptr_t) = delete;
+};
+
+namespace detail {
+
+/** Where no bytes are there is a place all the same: null would be an error with a length. */
+inline const void *place(bytes_view bytes) { return bytes.data() != nullptr ? static_cast<const void *>(bytes.data()) : ""; }
+
+} // namespace detail
+
+/** Which keys: `nyro::keys().at_least("a").below("c")`, `nyro::keys::with_prefix("user:")`; all, if nothing is said. It
+ * borrows the keys that it is given. */
+class keys {
+  public:
+    keys() noexcept : raw_{} {}
+    static keys with_prefix(bytes_or_text prefix) noexcept { return keys().start(NYRO_BOUND_PREFIX, prefix); }
+    keys &at_least(bytes_or_text key) noexcept { return start(NYRO_BOUND_INCLUDED, key); }
+    keys &above(bytes_or_text key) noexcept { return start(NYRO_BOUND_EXCLUDED, key); }
+    keys &at_most(bytes_or_text key) noexcept { return end(NYRO_BOUND_INCLUDED, key); }
+    keys &below(bytes_or_text key) noexcept { return end(NYRO_BOUND_EXCLUDED, key); }
+    const nyro_bounds *raw() const noexcept { return &raw_; }
+
+  private:
+    keys &start(std::uint32_t kind, bytes_view key) noexcept {
+        raw_.start_kind = kind;
+        raw_.start = detail::place(key);
+        raw_.start_bytes = key.size();
+        return *this;
+    }
+    keys &end(std::uint32_t kind, bytes_view key) noexcept {
+        raw_.end_kind = kind;
+        raw_.end = detail::place(key);
+        raw_.end_bytes = key.size();
+        return *this;
+    }
+    nyro_bounds raw_;
+};
+
+/** A key and its value. */
+struct entry {
+    bytes_view key;
+    bytes_view value;
+};
+
+/** A key and its value, copied. */
+struct owned_entry {
+    std::vector<std::uint8_t> key;
+    std::vector<std::uint8_t> value;
+    operator entry() const noexcept { return {key, value}; }
+};
+
+/** The keys of a range with their values, to go through once. Each entry is valid until the next step. */
+class key_range {
+  public:
+    explicit key_range(nyro_range raw) noexcept : handle_(raw) {}
+
+    /** The next entry, or nothing at the end. */
+    std::optional<entry> next() {
+        nyro_error e;
+        const std::uint8_t *key, *value;
+        std::size_t key_size, value_size;
+        detail::check(nyro_range_next(handle_.get(), &key, &key_size, &value, &value_size, &e), e);
+        if (key == nullptr) {
+            return std::nullopt;
+        }
+        return entry{bytes_view(key, key_size), bytes_view(value, value_size)};
+    }
+
+    /** Goes to a key: the next entry is that key's, or the first one behind it. */
+    void seek(bytes_or_text key) {
+        nyro_error e;
+        detail::check(nyro_range_seek(handle_.get(), detail::place(key), key.size(), &e), e);
+    }
+
+    using item = entry;
+    using owned_item = owned_entry;
+    using iterator = detail::step_iterator<key_range>;
+    static owned_item own(const item &entry) { return {entry.key.to_vector(), entry.value.to_vector()}; }
+
+    /** Goes to the next entry: a range is gone through once. */
+    iterator begin() { return iterator(this); }
+    iterator end() noexcept { return {}; }
+    nyro_range raw() const noexcept { return handle_.get(); }
+
+  private:
+    detail::handle<nyro_range_close> handle_;
+};
+
+/** Changes to make in one commit. It copies what it is given. */
+class batch {
+  public:
+    batch &put(bytes_or_text key, bytes_or_text value) { return add(NYRO_CHANGE_PUT, key, value); }
+    batch &remove(bytes_or_text key) { return add(NYRO_CHANGE_DELETE, key, {}); }
+    std::size_t size() const noexcept { return changes_.size(); }
+
+  private:
+    friend class keyspace;
+    struct change {
+        std::uint32_t kind;
+        std::size_t key_size, value_size;
+    };
+
+    batch &add(std::uint32_t kind, bytes_view key, bytes_view value) {
+        bytes_.insert(bytes_.end(), key.begin(), key.end());
+        bytes_.insert(bytes_.end(), value.begin(), value.end());
+        changes_.push_back({kind, key.size(), value.size()});
+        return *this;
+    }
+
+    std::vector<nyro_change> raw() const {
+        std::vector<nyro_change> all;
+        all.reserve(changes_.size());
+        std::size_t at = 0;
+        // A place in front of which there is something, also where nothing was added.
+        const std::uint8_t *const first = bytes_.empty() ? reinterpret_cast<const std::uint8_t *>("") : bytes_.data();
+        for (const change &c : changes_) {
+            all.push_back({c.kind, 0, first + at, c.key_size, first + at + c.key_size, c.value_size});
+            at += c.key_size + c.value_size;
+        }
+        return all;
+    }
+
+    std::vector<std::uint8_t> bytes_;
+    std::vector<change> changes_;
+};
+
+/** An ordered map from bytes to bytes: of a database, of a snapshot (writing is the error ReadOnly) or of a transaction. */
+class keyspace {
+  public:
+    keyspace(nyro_scope scope, std::string_view name) {
+        nyro_error e;
+        nyro_keyspace opened;
+        detail::check(nyro_keyspace_open(scope, name.data() ? name.data() : "", name.size(), &opened, &e), e);
+        handle_ = decltype(handle_)(opened);
+    }
+
+    /** The value of a key, copied. */
+    std::optional<buffer> get(bytes_or_text key) const {
+        nyro_error e;
+        std::uint8_t *data;
+        std::size_t size;
+        detail::check(nyro_kv_get(handle_.get(), detail::place(key), key.size(), &data, &size, &e), e);
+        if (data == nullptr) {
+            return std::nullopt;
+        }
+        return buffer(data, size);
+    }
+    bool contains(bytes_or_text key) const {
+        nyro_error e;
+        std::uint32_t found;
+        detail::check(nyro_kv_contains(handle_.get(), detail::place(key), key.size(), &found, &e), e);
+        return found != 0;
+    }
+    /** The number of keys, about. */
+    std::uint64_t estimated_count() const {
+        nyro_error e;
+        std::uint64_t count;
+        detail::check(nyro_kv_estimated_count(handle_.get(), &count, &e), e);
+        return count;
+    }
+
+    void put(bytes_or_text key, bytes_or_text value) {
+        nyro_error e;
+        detail::check(nyro_kv_put(handle_.get(), detail::place(key), key.size(), detail::place(value), value.size(), &e), e);
+    }
+    /** Deletes a key, whether it is there or not. */
+    void remove(bytes_or_text key) {
+        nyro_error e;
+        detail::check(nyro_kv_delete(handle_.get(), detail::place(key), key.size(), &e), e);
+    }
+    /** Deletes all keys of a range, in the same short time whatever their number. */
+    void remove_range(const keys &keys) {
+        nyro_error e;
+        detail::check(nyro_kv_delete_range(handle_.get(), keys.raw(), &e), e);
+    }
+    void clear() {
+        nyro_error e;
+        detail::check(nyro_kv_clear(handle_.get(), &e), e);
+    }
+    /** Makes all changes in one commit, or none. */
+    void write(const batch &batch) {
+        const std::vector<nyro_change> changes = batch.raw();
+        nyro_error e;
+        detail::check(nyro_kv_write(handle_.get(), changes.data(), changes.size(), &e), e);
+    }
+
+    /** The keys of a range with their values, in order or backward. */
+    key_range range(const keys &keys = {}, bool backward = false) const {
+        nyro_error e;
+        nyro_range opened;
+        detail::check(nyro_range_open(handle_.get(), keys.raw(), backward ? NYRO_RANGE_BACKWARD : 0, &opened, &e), e);
+        return key_range(opened);
+    }
+    /** The keys that begin with these bytes. */
+    key_range prefix(bytes_or_text prefix, bool backward = false) const { return range(keys::with_prefix(prefix), backward); }
+    std::optional<owned_entry> first() const { return one(false); }
+    std::optional<owned_entry> last() const { return one(true); }
+    nyro_keyspace raw() const noexcept { return handle_.get(); }
+
+  private:
+    std::optional<owned_entry> one(bool backward) const {
+        key_range all = range({}, backward);
+        const std::optional<entry> found = all.next();
+        return found ? std::optional<owned_entry>(key_range::own(*found)) : std::nullopt;
+    }
+
+    detail::handle<nyro_keyspace_release> handle_;
+};
+
 /** The whole database as of one commit. */
 class snapshot {
   public:
@@ -677,8 +905,11 @@ class snapshot {
     }
     snapshot_collection collection(std::string_view name) const { return snapshot_collection(handle_.get(), name); }
     snapshot_collection operator[](std::string_view name) const { return collection(name); }
+    nyro::keyspace keyspace(std::string_view name) const { return nyro::keyspace(handle_.get(), name); }
+    /** Names of the keyspaces, sorted. */
+    std::vector<std::string> keyspace_names() const { return detail::names(nyro_keyspace_names, handle_.get()); }
     /** Names of the collections, sorted. */
-    std::vector<std::string> collection_names() const { return detail::collection_names(handle_.get()); }
+    std::vector<std::string> collection_names() const { return detail::names(nyro_collection_names, handle_.get()); }
     nyro_snapshot raw() const noexcept { return handle_.get(); }
 
   private:
@@ -703,6 +934,16 @@ inline bool drop_collection(nyro_scope scope, std::string_view name) {
     check(nyro_drop_collection(scope, name.data(), name.size(), &dropped, &e), e);
     return dropped != 0;
 }
+inline void rename_keyspace(nyro_scope scope, std::string_view from, std::string_view to) {
+    nyro_error e;
+    check(nyro_rename_keyspace(scope, from.data(), from.size(), to.data(), to.size(), &e), e);
+}
+inline bool drop_keyspace(nyro_scope scope, std::string_view name) {
+    nyro_error e;
+    std::uint32_t dropped;
+    check(nyro_drop_keyspace(scope, name.data(), name.size(), &dropped, &e), e);
+    return dropped != 0;
+}
 
 } // namespace detail
 
@@ -714,9 +955,12 @@ class transaction {
 
     nyro::collection collection(std::string_view name) const { return nyro::collection(handle_.get(), name); }
     nyro::collection operator[](std::string_view name) const { return collection(name); }
+    nyro::keyspace keyspace(std::string_view name) const { return nyro::keyspace(handle_.get(), name); }
     void create_collection(std::string_view name) { detail::create_collection(handle_.get(), name); }
     void rename_collection(std::string_view from, std::string_view to) { detail::rename_collection(handle_.get(), from, to); }
     bool drop_collection(std::string_view name) { return detail::drop_collection(handle_.get(), name); }
+    void rename_keyspace(std::string_view from, std::string_view to) { detail::rename_keyspace(handle_.get(), from, to); }
+    bool drop_keyspace(std::string_view name) { return detail::drop_keyspace(handle_.get(), name); }
 
     /** Commits and gives the commit number. */
     std::uint64_t commit() {
@@ -780,6 +1024,7 @@ class database {
 
     nyro::collection collection(std::string_view name) const { return nyro::collection(handle_.get(), name); }
     nyro::collection operator[](std::string_view name) const { return collection(name); }
+    nyro::keyspace keyspace(std::string_view name) const { return nyro::keyspace(handle_.get(), name); }
 
     nyro::transaction begin() {
         nyro_error e;
@@ -820,9 +1065,21 @@ class database {
     void create_collection(std::string_view name) { detail::create_collection(handle_.get(), name); }
     void rename_collection(std::string_view from, std::string_view to) { detail::rename_collection(handle_.get(), from, to); }
     bool drop_collection(std::string_view name) { return detail::drop_collection(handle_.get(), name); }
+    void rename_keyspace(std::string_view from, std::string_view to) { detail::rename_keyspace(handle_.get(), from, to); }
+    bool drop_keyspace(std::string_view name) { return detail::drop_keyspace(handle_.get(), name); }
 
     /** Names of the collections, sorted. */
-    std::vector<std::string> collection_names() const { return detail::collection_names(handle_.get()); }
+    std::vector<std::string> collection_names() const { return detail::names(nyro_collection_names, handle_.get()); }
+
+    /** Names of the keyspaces, sorted. */
+    std::vector<std::string> keyspace_names() const { return detail::names(nyro_keyspace_names, handle_.get()); }
+
+    /** Figures about the tree that holds all keyspaces, as JSON. */
+    std::string keyspace_stats_json() const {
+        return text([&](std::uint8_t **out, std::size_t *size, nyro_error *e) {
+            return nyro_keyspace_stats(handle_.get(), NYRO_FORMAT_JSON, out, size, e);
+        });
+    }
 
     /** Figures about the database, as JSON. */
     std::string stats_json() const {

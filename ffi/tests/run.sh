@@ -3,7 +3,7 @@
 #
 #   each compiler (the given ones, and clang where it is installed)
 #     x  shared and static library, plain and with AddressSanitizer
-#   valgrind, where it is installed, over the quick starts and the test of nyro.hpp
+#   valgrind, where it is installed, over the examples and the test of nyro.hpp
 set -euo pipefail
 built=$(realpath "$1") out=$2
 cd "$(dirname "$0")/../.."
@@ -12,7 +12,7 @@ strict=(-O1 -g -Wall -Wextra -Werror -pedantic -Iinclude)
 shared=(-L"$built" -lnyro "-Wl,-rpath,$out")
 static=("$built/libnyro.a" -lpthread -ldl -lm)
 ln -sf "$built/libnyro.so" "$out/libnyro.so.0"
-programs=(examples/c/quickstart.c examples/cpp/quickstart.cpp ffi/tests/cpp/header.cpp)
+programs=(examples/c/*.c examples/cpp/*.cpp ffi/tests/cpp/header.cpp)
 
 compile() { # compile NAME SOURCE LINK.. [-- FLAGS..]
     local name=$1 source=$2; shift 2

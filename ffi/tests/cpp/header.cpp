@@ -152,6 +152,71 @@ static void a_database_may_go_before_its_transaction(const std::string &dir) {
     REQUIRE(nyro::database(path, options)["c"].contains(1)); // with other options: it was closed
 }
 
+static std::string text(nyro::bytes_view bytes) { return std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size()); }
+
+static std::string all_of(nyro::key_range range) {
+    std::string all;
+    for (nyro::entry e : range) {
+        all += text(e.key) + "=" + text(e.value) + " ";
+    }
+    return all;
+}
+
+static void keyspaces_are_ordered_maps(nyro::database &db) {
+    auto k = db.keyspace("k");
+    REQUIRE(!k.get("a") && !k.first() && all_of(k.range()).empty());
+    k.put("b", std::string("2"));
+    k.put(std::vector<std::uint8_t>{'a'}, "1");
+    k.put("", "");
+    k.put("c", "3");
+    REQUIRE(text(k.get("b").value()) == "2" && k.get("")->size() == 0 && k.contains("c") && !k.contains("d"));
+    REQUIRE(all_of(k.range()) == "= a=1 b=2 c=3 " && all_of(k.range({}, true)) == "c=3 b=2 a=1 = ");
+    REQUIRE(all_of(k.range(nyro::keys().above("a").at_most("c"))) == "b=2 c=3 ");
+    REQUIRE(all_of(k.range(nyro::keys().at_least("a").below("c"), true)) == "b=2 a=1 ");
+    REQUIRE(all_of(k.prefix("b")) == "b=2 " && all_of(k.prefix("")) == "= a=1 b=2 c=3 ");
+    REQUIRE(code_of([&] { k.range(nyro::keys().above("b").below("a")); }) == NYRO_INVALID_ARGUMENT);
+    REQUIRE(text(k.first()->key).empty() && text(k.last()->value) == "3" && k.estimated_count() == 4);
+
+    auto range = k.range();
+    range.seek("b");
+    REQUIRE(text(range.next()->key) == "b");
+    range.seek("x");
+    REQUIRE(!range.next());
+    range.seek("a");
+    auto at = range.begin();
+    auto before = at++;
+    REQUIRE(text((*before).key) == "a" && text(at->key) == "b");
+
+    k.write(nyro::batch().put("d", "4").remove("a").put("", "empty").remove(""));
+    k.write({});
+    REQUIRE(all_of(k.range()) == "b=2 c=3 d=4 ");
+    REQUIRE(code_of([&] { k.write(nyro::batch().put("e", "5").put(std::string(65536, 'x'), "")); }) == NYRO_KEY_TOO_LARGE);
+    k.remove("d");
+    k.remove("d");
+    const auto snapshot = db.snapshot();
+    k.remove_range(nyro::keys::with_prefix("b"));
+    REQUIRE(all_of(k.range()) == "c=3 " && all_of(snapshot.keyspace("k").range()) == "b=2 c=3 ");
+    REQUIRE(code_of([&] { snapshot.keyspace("k").put("a", ""); }) == NYRO_READ_ONLY);
+    REQUIRE(code_of([&] {
+        db.write([&](nyro::transaction &tx) {
+            auto own = tx.keyspace("k");
+            own.put("e", "5");
+            REQUIRE(all_of(own.range()) == "c=3 e=5 " && !k.contains("e"));
+            tx.rename_keyspace("k", "l");
+            REQUIRE(tx.drop_keyspace("l") && !tx.keyspace("k").contains("e"));
+            throw nyro::error(1, "given up");
+        });
+    }) == 1);
+    REQUIRE(all_of(k.range()) == "c=3 ");
+    k.clear();
+    REQUIRE(!k.first() && db.keyspace_names() == std::vector<std::string>{"k"} && snapshot.keyspace_names().size() == 1);
+    REQUIRE(db.keyspace_stats_json().find("levels") != std::string::npos);
+    REQUIRE(code_of([&] { db.keyspace("docs").put("a", ""); }) == NYRO_OTHER_KIND);
+    db.rename_keyspace("k", "l");
+    REQUIRE(db.drop_keyspace("l") && !db.drop_keyspace("l") && db.keyspace_names().empty());
+    REQUIRE(code_of([&] { db.keyspace("").get("a"); }) == NYRO_INVALID_NAME);
+}
+
 static void snapshots_outlive_changes_and_each_other(nyro::database &db) {
     auto c = db["snap"];
     const auto document = nyro::from_json(R"({"_id": 1, "v": 1})");
@@ -230,6 +295,7 @@ int main(int argc, char **argv) {
         transactions_commit_on_return_and_roll_back_on_an_exception(db);
         a_database_may_go_before_its_transaction(dir);
         snapshots_outlive_changes_and_each_other(db);
+        keyspaces_are_ordered_maps(db);
         what_a_callback_throws_comes_out_of_the_call(db);
         backups_are_restored(db, dir);
         auto c = db["docs"];
