@@ -686,13 +686,6 @@ class bytes_or_text : public bytes_view {
     bytes_or_text(std::nullptr_t) = delete;
 };
 
-namespace detail {
-
-/** Where no bytes are there is a place all the same: null would be an error with a length. */
-inline const void *place(bytes_view bytes) { return bytes.data() != nullptr ? static_cast<const void *>(bytes.data()) : ""; }
-
-} // namespace detail
-
 /** Which keys: `nyro::keys().at_least("a").below("c")`, `nyro::keys::with_prefix("user:")`; all, if nothing is said. It
  * borrows the keys that it is given. */
 class keys {
@@ -708,13 +701,13 @@ class keys {
   private:
     keys &start(std::uint32_t kind, bytes_view key) noexcept {
         raw_.start_kind = kind;
-        raw_.start = detail::place(key);
+        raw_.start = key.data();
         raw_.start_bytes = key.size();
         return *this;
     }
     keys &end(std::uint32_t kind, bytes_view key) noexcept {
         raw_.end_kind = kind;
-        raw_.end = detail::place(key);
+        raw_.end = key.data();
         raw_.end_bytes = key.size();
         return *this;
     }
@@ -754,7 +747,7 @@ class key_range {
     /** Goes to a key: the next entry is that key's, or the first one behind it. */
     void seek(bytes_or_text key) {
         nyro_error e;
-        detail::check(nyro_range_seek(handle_.get(), detail::place(key), key.size(), &e), e);
+        detail::check(nyro_range_seek(handle_.get(), key.data(), key.size(), &e), e);
     }
 
     using item = entry;
@@ -795,11 +788,9 @@ class batch {
     std::vector<nyro_change> raw() const {
         std::vector<nyro_change> all;
         all.reserve(changes_.size());
-        std::size_t at = 0;
-        // A place in front of which there is something, also where nothing was added.
-        const std::uint8_t *const first = bytes_.empty() ? reinterpret_cast<const std::uint8_t *>("") : bytes_.data();
+        const std::uint8_t *at = bytes_.data();
         for (const change &c : changes_) {
-            all.push_back({c.kind, 0, first + at, c.key_size, first + at + c.key_size, c.value_size});
+            all.push_back({c.kind, 0, at, c.key_size, at + c.key_size, c.value_size});
             at += c.key_size + c.value_size;
         }
         return all;
@@ -824,7 +815,7 @@ class keyspace {
         nyro_error e;
         std::uint8_t *data;
         std::size_t size;
-        detail::check(nyro_kv_get(handle_.get(), detail::place(key), key.size(), &data, &size, &e), e);
+        detail::check(nyro_kv_get(handle_.get(), key.data(), key.size(), &data, &size, &e), e);
         if (data == nullptr) {
             return std::nullopt;
         }
@@ -833,7 +824,7 @@ class keyspace {
     bool contains(bytes_or_text key) const {
         nyro_error e;
         std::uint32_t found;
-        detail::check(nyro_kv_contains(handle_.get(), detail::place(key), key.size(), &found, &e), e);
+        detail::check(nyro_kv_contains(handle_.get(), key.data(), key.size(), &found, &e), e);
         return found != 0;
     }
     /** The number of keys, about. */
@@ -846,12 +837,12 @@ class keyspace {
 
     void put(bytes_or_text key, bytes_or_text value) {
         nyro_error e;
-        detail::check(nyro_kv_put(handle_.get(), detail::place(key), key.size(), detail::place(value), value.size(), &e), e);
+        detail::check(nyro_kv_put(handle_.get(), key.data(), key.size(), value.data(), value.size(), &e), e);
     }
     /** Deletes a key, whether it is there or not. */
     void remove(bytes_or_text key) {
         nyro_error e;
-        detail::check(nyro_kv_delete(handle_.get(), detail::place(key), key.size(), &e), e);
+        detail::check(nyro_kv_delete(handle_.get(), key.data(), key.size(), &e), e);
     }
     /** Deletes all keys of a range, in the same short time whatever their number. */
     void remove_range(const keys &keys) {

@@ -287,12 +287,14 @@ impl SnapshotKeyspace {
 
     /// The keys in a range with their values; see [`Keyspace::range`].
     pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Result<KeyspaceRange> {
-        Ok(KeyspaceRange::new(self.clone(), bounds_of(&bounds)?))
+        let bounds = bounds_of(&bounds)?;
+        self.snapshot.engine().check_open()?;
+        Ok(KeyspaceRange::new(self.clone(), bounds))
     }
 
     /// The keys that begin with these bytes.
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<KeyspaceRange> {
-        Ok(KeyspaceRange::new(self.clone(), prefix_bounds(prefix.as_ref())?))
+        self.range(prefix_bounds(prefix.as_ref())?)
     }
 
     /// All keys.

@@ -63,6 +63,19 @@ pub unsafe extern "C" fn nyro_keyspace_release(keyspace: nyro_keyspace, error: *
     unsafe { call(error, || handles::remove_kind(keyspace, 7).map(drop)) }
 }
 
+/// A key or value. Where there are no bytes, null is as good as any place.
+///
+/// # Safety
+///
+/// As for [`slice`].
+unsafe fn bytes<'a>(data: *const c_void, length: usize, name: &str) -> Result<&'a [u8], Error> {
+    if data.is_null() && length == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: passed on.
+    unsafe { slice(data, length, name) }
+}
+
 // ---- reading -------------------------------------------------------------------------------------------
 
 /// Copies out the value of a key, to be freed with `nyro_free`. If the key is not there, the call succeeds with
@@ -82,7 +95,7 @@ pub unsafe extern "C" fn nyro_kv_get(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let (out, key) = unsafe { (Out::new(value_out, value_bytes_out), slice(key, key_bytes, "key")?) };
+        let (out, key) = unsafe { (Out::new(value_out, value_bytes_out), bytes(key, key_bytes, "key")?) };
         out.required("value_out")?;
         // SAFETY: the out-parameters of this call.
         let copy = |value: &[u8]| unsafe { out.try_copy(value) };
@@ -117,7 +130,7 @@ pub unsafe extern "C" fn nyro_kv_get_into(
         let (key, buffer) = unsafe {
             require(value_bytes_out, 0, "value_bytes_out")?;
             require(found_out, 0, "found_out")?;
-            (slice(key, key_bytes, "key")?, array_mut(buffer, buffer_bytes, "buffer")?)
+            (bytes(key, key_bytes, "key")?, array_mut(buffer, buffer_bytes, "buffer")?)
         };
         let copy = |value: &[u8]| {
             if let Some(place) = buffer.get_mut(..value.len()) {
@@ -177,7 +190,7 @@ pub unsafe extern "C" fn nyro_kv_get_many(
         wanted.try_reserve_exact(count).map_err(|_| no_memory(count.saturating_mul(size_of::<&[u8]>())))?;
         for key in keys {
             // SAFETY: the keys' bytes are readable as the caller vouches.
-            wanted.push(unsafe { slice(key.data, key.bytes, "key") }?);
+            wanted.push(unsafe { bytes(key.data, key.bytes, "key") }?);
         }
         let mut values = Gathered::new();
         handles::share_keyspace(keyspace)?.get_many_with(wanted, |place, value| {
@@ -211,7 +224,7 @@ pub unsafe extern "C" fn nyro_kv_contains(
         // SAFETY: passed on from the caller.
         let key = unsafe {
             require(found_out, 0, "found_out")?;
-            slice(key, key_bytes, "key")?
+            bytes(key, key_bytes, "key")?
         };
         let found = handles::hold(keyspace)?.keyspace()?.contains(key)?;
         // SAFETY: passed on from the caller.
@@ -266,7 +279,7 @@ pub unsafe extern "C" fn nyro_kv_put(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let (key, value) = unsafe { (slice(key, key_bytes, "key")?, slice(value, value_bytes, "value")?) };
+        let (key, value) = unsafe { (bytes(key, key_bytes, "key")?, bytes(value, value_bytes, "value")?) };
         handles::share_keyspace(keyspace)?.change(&Change::Put(key, value))
     };
     // SAFETY: passed on from the caller.
@@ -287,7 +300,7 @@ pub unsafe extern "C" fn nyro_kv_delete(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let key = unsafe { slice(key, key_bytes, "key") }?;
+        let key = unsafe { bytes(key, key_bytes, "key") }?;
         handles::share_keyspace(keyspace)?.change(&Change::Delete(key))
     };
     // SAFETY: passed on from the caller.
@@ -332,17 +345,17 @@ unsafe fn read_bounds(bounds: *const nyro_bounds) -> Result<Bounds, Error> {
     // SAFETY: by the contract.
     let given = unsafe { bounds.read_unaligned() };
     // SAFETY: by the contract.
-    let bound = |kind, key, bytes, name| unsafe {
+    let bound = |kind, key, length, name| unsafe {
         match kind {
             NYRO_BOUND_NONE => Ok(Bound::Unbounded),
-            NYRO_BOUND_INCLUDED => Ok(Bound::Included(slice::<c_void>(key, bytes, name)?.to_vec())),
-            NYRO_BOUND_EXCLUDED => Ok(Bound::Excluded(slice::<c_void>(key, bytes, name)?.to_vec())),
+            NYRO_BOUND_INCLUDED => Ok(Bound::Included(bytes(key, length, name)?.to_vec())),
+            NYRO_BOUND_EXCLUDED => Ok(Bound::Excluded(bytes(key, length, name)?.to_vec())),
             other => Err(Error::InvalidArgument(format!("{name}: bound {other} is none of NYRO_BOUND_... here"))),
         }
     };
     if given.start_kind == NYRO_BOUND_PREFIX && given.end_kind == NYRO_BOUND_NONE {
         // SAFETY: by the contract.
-        return prefix_bounds(unsafe { slice(given.start, given.start_bytes, "start") }?);
+        return prefix_bounds(unsafe { bytes(given.start, given.start_bytes, "start") }?);
     }
     let start = bound(given.start_kind, given.start, given.start_bytes, "start")?;
     Ok((start, bound(given.end_kind, given.end, given.end_bytes, "end")?))
@@ -416,9 +429,9 @@ impl nyro_change {
             return Err(Error::InvalidArgument("change.reserved must be 0".to_owned()));
         }
         // SAFETY: by the contract.
-        let key = || unsafe { slice(self.key, self.key_bytes, "key") };
+        let key = || unsafe { bytes(self.key, self.key_bytes, "key") };
         // SAFETY: by the contract.
-        let value = || unsafe { slice(self.value, self.value_bytes, "value") };
+        let value = || unsafe { bytes(self.value, self.value_bytes, "value") };
         Ok(match self.kind {
             NYRO_CHANGE_PUT => Change::Put(key()?, value()?),
             NYRO_CHANGE_DELETE => Change::Delete(key()?),
@@ -621,7 +634,7 @@ pub unsafe extern "C" fn nyro_range_seek(
 ) -> u32 {
     let body = || {
         // SAFETY: passed on from the caller.
-        let key = unsafe { slice(key, key_bytes, "key") }?;
+        let key = unsafe { bytes(key, key_bytes, "key") }?;
         handles::with_range(range, |range| range.seek(key))
     };
     // SAFETY: passed on from the caller.

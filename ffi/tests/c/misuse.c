@@ -258,6 +258,25 @@ const function FUNCTIONS[] = {
     {"nyro_scan_batch", SCAN, false, f_scan_batch},
     {"nyro_scan_batch_tokens", SCAN, false, f_scan_batch_tokens},
     {"nyro_scan_token", SCAN, true, f_scan_token},
+    {"nyro_keyspace_open", DATABASE | SNAPSHOT | TRANSACTION, false, f_keyspace_open},
+    {"nyro_kv_get", KEYSPACE, false, f_kv_get},
+    {"nyro_kv_get_into", KEYSPACE, false, f_kv_get_into},
+    {"nyro_kv_get_many", KEYSPACE, false, f_kv_get_many},
+    {"nyro_kv_contains", KEYSPACE, false, f_kv_contains},
+    {"nyro_kv_estimated_count", KEYSPACE, false, f_kv_estimated_count},
+    {"nyro_kv_put", KEYSPACE, false, f_kv_put},
+    {"nyro_kv_delete", KEYSPACE, false, f_kv_delete},
+    {"nyro_kv_delete_range", KEYSPACE, false, f_kv_delete_range},
+    {"nyro_kv_write", KEYSPACE, false, f_kv_write},
+    {"nyro_kv_clear", KEYSPACE, false, f_kv_clear},
+    {"nyro_range_open", KEYSPACE, false, f_range_open},
+    {"nyro_range_next", RANGE, false, f_range_next},
+    {"nyro_range_batch", RANGE, false, f_range_batch},
+    {"nyro_range_seek", RANGE, false, f_range_seek},
+    {"nyro_keyspace_names", DATABASE | SNAPSHOT, false, f_keyspace_names},
+    {"nyro_rename_keyspace", DATABASE | TRANSACTION, false, f_rename_keyspace},
+    {"nyro_drop_keyspace", DATABASE | TRANSACTION, false, f_drop_keyspace},
+    {"nyro_keyspace_stats", DATABASE, false, f_keyspace_stats},
     {"nyro_sync", DATABASE, false, f_sync},
     {"nyro_checkpoint", DATABASE, false, f_checkpoint},
     {"nyro_stats", DATABASE, false, f_stats},
@@ -278,6 +297,8 @@ const function FUNCTIONS[] = {
     {"nyro_commit", TRANSACTION, false, f_commit},
     {"nyro_collection_release", COLLECTION, true, f_collection_release},
     {"nyro_scan_close", SCAN, true, f_scan_close},
+    {"nyro_range_close", RANGE, true, f_range_close},
+    {"nyro_keyspace_release", KEYSPACE, true, f_keyspace_release},
     {"nyro_snapshot_release", SNAPSHOT, true, f_snapshot_release},
     {"nyro_cancel_release", CANCEL, true, f_cancel_release},
     {"nyro_close", DATABASE, false, f_close},
@@ -317,7 +338,7 @@ static bool run_case(const test_case *test, bool here) {
 
 int main(int count, char **arguments) {
     static const test_case *const all[] = {ARGUMENT_CASES,    HANDLE_CASES,    DOCUMENT_CASES, TRANSACTION_CASES,
-                                           LONG_CALL_CASES, THREAD_CASES, PROCESS_CASES};
+                                           KEYSPACE_CASES,  LONG_CALL_CASES, THREAD_CASES,   PROCESS_CASES};
     size_t files = sizeof all / sizeof *all; /* the last one forks */
     bool here = false, list = false;
     int first = 1, ran = 0, bad = 0;

@@ -25,7 +25,7 @@ typedef struct test_case {
 
 /* The cases of each file; the last one has no name. */
 extern const test_case ARGUMENT_CASES[], HANDLE_CASES[], DOCUMENT_CASES[], TRANSACTION_CASES[], LONG_CALL_CASES[],
-    THREAD_CASES[], PROCESS_CASES[];
+    THREAD_CASES[], PROCESS_CASES[], KEYSPACE_CASES[];
 
 /* How often things are repeated, in percent: less under a tool that is slow. */
 extern int effort;
@@ -65,6 +65,10 @@ nyro_collection collection_of(nyro_scope scope, const char *name);
 /* Puts {"_id": 1} .. {"_id": count}, each with some text. */
 void fill(nyro_collection collection, int count);
 uint64_t count_of(nyro_collection collection);
+nyro_keyspace keyspace_of(nyro_scope scope, const char *name);
+/* Puts the keys 0 to `count`, each with itself as its value. */
+void fill_keys(nyro_keyspace keyspace, int count);
+nyro_range range_of(nyro_keyspace keyspace);
 nyro_snapshot snapshot_of(nyro_db db);
 nyro_scan scan_of(nyro_collection collection);
 /* Closes and says that it went well. */
@@ -86,7 +90,9 @@ typedef enum kind {
     COLLECTION = 4,
     TRANSACTION = 8,
     SCAN = 16,
-    CANCEL = 32
+    CANCEL = 32,
+    KEYSPACE = 64,
+    RANGE = 128
 } kind;
 
 typedef struct function {
@@ -98,5 +104,12 @@ typedef struct function {
 
 /* Every function of nyro.h that takes a handle, called with good arguments otherwise. The last one has no name. */
 extern const function FUNCTIONS[];
+
+uint32_t f_keyspace_open(uint64_t h), f_keyspace_release(uint64_t h), f_kv_get(uint64_t h), f_kv_get_into(uint64_t h),
+    f_kv_get_many(uint64_t h), f_kv_contains(uint64_t h), f_kv_estimated_count(uint64_t h), f_kv_put(uint64_t h),
+    f_kv_delete(uint64_t h), f_kv_delete_range(uint64_t h), f_kv_clear(uint64_t h), f_kv_write(uint64_t h),
+    f_range_open(uint64_t h), f_range_next(uint64_t h), f_range_batch(uint64_t h), f_range_seek(uint64_t h),
+    f_range_close(uint64_t h), f_keyspace_names(uint64_t h), f_rename_keyspace(uint64_t h), f_drop_keyspace(uint64_t h),
+    f_keyspace_stats(uint64_t h);
 
 #endif

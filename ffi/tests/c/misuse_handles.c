@@ -8,6 +8,8 @@ typedef struct handles {
     nyro_collection collection, frozen;
     nyro_scan scan;
     nyro_cancel cancel;
+    nyro_keyspace keyspace, frozen_keys;
+    nyro_range range;
 } handles;
 
 static handles open_all(void) {
@@ -18,10 +20,21 @@ static handles open_all(void) {
     h.frozen = collection_of(h.snapshot, "c");
     h.scan = scan_of(h.collection);
     OK(nyro_cancel_new(&h.cancel, NULL));
+    h.keyspace = keyspace_of(h.db, "k");
+    fill_keys(h.keyspace, 20);
+    h.frozen_keys = keyspace_of(h.snapshot, "k");
+    h.range = range_of(h.keyspace);
     return h;
 }
 
+static void release_keys(handles h) {
+    OK(nyro_range_close(h.range, NULL));
+    OK(nyro_keyspace_release(h.frozen_keys, NULL));
+    OK(nyro_keyspace_release(h.keyspace, NULL));
+}
+
 static void release_all(handles h) {
+    release_keys(h);
     OK(nyro_cancel_release(h.cancel, NULL));
     OK(nyro_scan_close(h.scan, NULL));
     OK(nyro_collection_release(h.frozen, NULL));
@@ -44,8 +57,8 @@ static void zero_and_made_up_handles(void) {
             GIVES(103, f->call(made_up | (uint64_t)1 << 63));
         }
         /* Near the real ones: another generation, another kind, another slot. */
-        uint64_t real[] = {h.db, h.snapshot, h.collection, h.scan, h.cancel};
-        for (size_t i = 0; i < 5; i++) {
+        uint64_t real[] = {h.db, h.snapshot, h.collection, h.scan, h.cancel, h.keyspace, h.range};
+        for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
             GIVES(103, f->call(real[i] ^ (uint64_t)1 << 33));
             GIVES(103, f->call(real[i] ^ (uint64_t)1 << 63));
             GIVES(103, f->call(real[i] ^ (uint64_t)15 << 28));
@@ -66,9 +79,10 @@ static void handles_of_the_wrong_kind(void) {
     const struct {
         kind kind;
         uint64_t handle;
-    } all[] = {{DATABASE, h.db}, {SNAPSHOT, h.snapshot}, {COLLECTION, h.collection}, {TRANSACTION, tx}, {SCAN, h.scan}, {CANCEL, h.cancel}};
+    } all[] = {{DATABASE, h.db}, {SNAPSHOT, h.snapshot}, {COLLECTION, h.collection}, {TRANSACTION, tx}, {SCAN, h.scan}, {CANCEL, h.cancel},
+             {KEYSPACE, h.keyspace}, {RANGE, h.range}};
     for (const function *f = FUNCTIONS; f->name != NULL; f++)
-        for (size_t i = 0; i < 6; i++)
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
             if ((f->kinds & all[i].kind) == 0) GIVES(101, f->call(all[i].handle));
     nyro_control control = {.struct_bytes = sizeof control};
     OK(nyro_rollback(tx, NULL));
@@ -89,7 +103,7 @@ static void use_after_release(void) {
     OK(nyro_commit(tx, NULL, NULL));
     release_all(h);
     close_db(h.db);
-    const uint64_t all[] = {h.db, h.snapshot, h.collection, h.frozen, tx, h.scan, h.cancel};
+    const uint64_t all[] = {h.db, h.snapshot, h.collection, h.frozen, tx, h.scan, h.cancel, h.keyspace, h.frozen_keys, h.range};
     for (int round = 0; round < 2; round++) {
         for (const function *f = FUNCTIONS; f->name != NULL; f++)
             for (size_t i = 0; i < sizeof all / sizeof *all; i++) GIVES(103, f->call(all[i]));
@@ -113,15 +127,17 @@ static void use_after_close(void) {
     const struct {
         kind kind;
         uint64_t handle;
-    } all[] = {{DATABASE, h.db}, {SNAPSHOT, h.snapshot}, {COLLECTION, h.collection}, {COLLECTION, h.frozen}, {SCAN, h.scan}, {SCAN, of_snapshot}};
+    } all[] = {{DATABASE, h.db}, {SNAPSHOT, h.snapshot}, {COLLECTION, h.collection}, {COLLECTION, h.frozen}, {SCAN, h.scan}, {SCAN, of_snapshot},
+             {KEYSPACE, h.keyspace}, {KEYSPACE, h.frozen_keys}, {RANGE, h.range}};
     for (const function *f = FUNCTIONS; f->name != NULL; f++) {
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
             if ((f->kinds & all[i].kind) == 0 || f->survives) continue;
             uint32_t code = f->call(all[i].handle);
             /* Writing to a snapshot, and lending from what is no snapshot, are wrong in another way, too; a scan of a
              * snapshot says it with its first document. */
-            bool other = code == NYRO_READ_ONLY ? all[i].handle == h.frozen
-                         : code == 0            ? all[i].handle == h.frozen && strcmp(f->name, "nyro_scan_open") == 0
+            bool frozen = all[i].handle == h.frozen || all[i].handle == h.frozen_keys;
+            bool other = code == NYRO_READ_ONLY ? frozen
+                         : code == 0            ? frozen && strcmp(f->name, "nyro_scan_open") == 0
                                                 : code == NYRO_INVALID_ARGUMENT && strstr(f->name, "borrowed") != NULL;
             if (code != NYRO_CLOSED && !other) printf("%s of handle %zu: ", f->name, i);
             if (!other) GIVES(103, code);
@@ -166,7 +182,8 @@ static void release_in_every_order(void) {
         int left[5] = {0, 1, 2, 3, 4}, code = order;
         const uint8_t *lent;
         size_t bytes;
-        bool closed = false;
+        bool closed = false, keys_there = order % 2 == 0;
+        if (!keys_there) release_keys(h);
         OK(nyro_get_borrowed(h.frozen, nyro_id_int(5), &lent, &bytes, NULL));
         bool snapshot_there = true, frozen_there = true;
         for (int count = 5; count > 0; count--) {

@@ -26,7 +26,9 @@ typedef struct handles {
     nyro_db db;
     nyro_snapshot snapshot;
     nyro_collection collection, frozen, within;
+    nyro_keyspace keyspace;
     nyro_scan scan;
+    nyro_range range;
     nyro_transaction tx;
     pthread_mutex_t lock;
 } handles;
@@ -38,10 +40,15 @@ static handles open_all(void) {
     h.snapshot = snapshot_of(h.db);
     h.frozen = collection_of(h.snapshot, "c");
     h.scan = scan_of(h.collection);
+    h.keyspace = keyspace_of(h.db, "k");
+    fill_keys(h.keyspace, 20);
+    h.range = range_of(h.keyspace);
     return h;
 }
 
 static void release_all(handles *h) {
+    OK(nyro_range_close(h->range, NULL));
+    OK(nyro_keyspace_release(h->keyspace, NULL));
     CHECK(count_of(h->collection) >= 50 && count_of(h->frozen) == 50);
     OK(nyro_scan_close(h->scan, NULL));
     OK(nyro_collection_release(h->frozen, NULL));
@@ -57,13 +64,15 @@ static void use_the_parents(void *given) {
     const struct {
         kind kind;
         uint64_t handle;
-    } all[] = {{DATABASE, h->db}, {SNAPSHOT, h->snapshot}, {COLLECTION, h->collection}, {COLLECTION, h->frozen}, {SCAN, h->scan}};
+    } all[] = {{DATABASE, h->db}, {SNAPSHOT, h->snapshot}, {COLLECTION, h->collection}, {COLLECTION, h->frozen}, {SCAN, h->scan},
+             {KEYSPACE, h->keyspace}, {RANGE, h->range}};
     for (const function *f = FUNCTIONS; f->name != NULL; f++) {
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
             if ((f->kinds & all[i].kind) == 0 || f->survives) continue;
             uint32_t code = f->call(all[i].handle);
             /* Opening a collection looks at nothing; its first call says it. */
-            bool other = code == 0 ? strcmp(f->name, "nyro_collection_open") == 0 || strcmp(f->name, "nyro_scan_open") == 0
+            bool other = code == 0 ? strcmp(f->name, "nyro_collection_open") == 0 || strcmp(f->name, "nyro_keyspace_open") == 0 ||
+                                         strcmp(f->name, "nyro_scan_open") == 0
                          : code == NYRO_READ_ONLY ? all[i].handle == h->frozen
                                                 : code == NYRO_INVALID_ARGUMENT && strstr(f->name, "borrowed") != NULL;
             if (code != NYRO_FORKED && !other) printf("%s of handle %zu: ", f->name, i);
@@ -75,6 +84,8 @@ static void use_the_parents(void *given) {
 static void child_uses_and_releases(void *given) {
     handles *h = given;
     use_the_parents(given);
+    OK(nyro_range_close(h->range, NULL));
+    OK(nyro_keyspace_release(h->keyspace, NULL));
     OK(nyro_scan_close(h->scan, NULL));
     OK(nyro_collection_release(h->frozen, NULL));
     OK(nyro_collection_release(h->collection, NULL));
