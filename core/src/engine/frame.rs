@@ -70,6 +70,15 @@ pub enum KeyOp<'a> {
     DeleteRange(&'a [u8], Option<&'a [u8]>),
 }
 
+impl<'a> KeyOp<'a> {
+    /// The key, or the first one.
+    pub fn key(self) -> &'a [u8] {
+        match self {
+            KeyOp::Put(key, _) | KeyOp::Delete(key) | KeyOp::DeleteRange(key, _) => key,
+        }
+    }
+}
+
 /// Begins the payload of a frame.
 pub fn begin(out: &mut Frame, first_ordinal: u64) {
     put_varint(out, first_ordinal);

@@ -24,6 +24,7 @@ use crate::file::page::PageNo;
 use crate::hash::KeyHash;
 use crate::plant::{planted, Bug};
 use crate::record::key;
+use crate::sorted::memtable::WARM;
 use crate::sync::Ordering;
 use std::cell::RefCell;
 
@@ -476,8 +477,20 @@ impl<'e> Transaction<'e> {
     #[inline(never)]
     fn apply_keys(&mut self, context: Context<'_>, values: Vec<PageNo>, commit: u64) {
         let mut values = values.into_iter();
-        for (tree, op) in self.keys.iter() {
-            self.writer.apply_key(context, tree, op, &mut values, commit);
+        let (mut ops, mut ahead) = (self.keys.iter().peekable(), self.keys.iter().peekable());
+        while let Some(&(tree, _)) = ops.peek() {
+            let mut keys = [&[][..]; WARM];
+            let mut count = 0;
+            while let Some((_, op)) = ahead.next_if(|(other, _)| count < WARM && *other == tree) {
+                keys[count] = op.key();
+                count += 1;
+            }
+            if count > 1 {
+                self.writer.state.sorted.active.warm(tree, &keys[..count]);
+            }
+            for (tree, op) in ops.by_ref().take(count) {
+                self.writer.apply_key(context, tree, op, &mut values, commit);
+            }
         }
     }
 

@@ -112,6 +112,14 @@ impl Arena {
         handle
     }
 
+    /// Has the beginning of an entry brought into the cache.
+    pub fn prefetch(&self, handle: Handle) {
+        let (chunk, at, size) = chunk_of(handle);
+        if let Some(memory) = self.chunks[chunk].get().filter(|_| at < size) {
+            crate::sync::prefetch(memory.ptr().wrapping_add(at * UNIT_BYTES));
+        }
+    }
+
     /// The entry with this handle, which came from [`Arena::put`], through something that orders the two.
     #[inline]
     pub fn get(&self, handle: Handle) -> Entry<'_> {

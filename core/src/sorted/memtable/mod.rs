@@ -21,7 +21,7 @@ use crate::file::page::{get_u32, get_u48, put_u32, put_u48, PageNo};
 use crate::memory::Pool;
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering};
 use arena::{Arena, Entry, Handle};
-pub use tree::head_of;
+pub use tree::{head_of, WARM};
 use tree::{Cursor, Nodes, Parts, Tree};
 
 const VALUE: u8 = 0;
@@ -188,6 +188,13 @@ impl Memtable {
         };
         if self.handles().put(&part.points, Entry { commit, older: 0, kind, key, value }) {
             part.keys.store(part.keys.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Says which keys are put next, up to [`WARM`] of them: puts are faster after it. Only the single writer calls this.
+    pub fn warm(&self, tree: u32, keys: &[&[u8]]) {
+        if let Some(part) = self.part(tree) {
+            self.handles().warm(&part.points, keys);
         }
     }
 

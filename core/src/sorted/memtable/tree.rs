@@ -8,10 +8,18 @@
 //!   node   order   count, then the numbers of the slots in the order of their keys: one word, so one
 //!          |       store adds an item (the permutation of Masstree: Mao, Kohler and Morris, 2012)
 //!          splits  one more each time the upper half has left: who read meanwhile reads again
-//!          next    the right neighbour, and the key from which on items are its
+//!          next    the right neighbour
+//!          low     level, and an entry with the lowest key
+//!          high    the first 8 bytes of the key from which on items are the neighbour's
 //!          heads   the first 8 bytes of each item's key: mostly they decide
-//!          items   leaf: newest version of a key; above: a node
+//!          items   leaf: newest version of a key; above: a node             two to a word
+//!
+//!          words 0 to 7: one line of the cache    8 to 15    16 to 23    24 to 31
 //! ```
+//!
+//! Keys in random order miss the cache at every node below the upper ones, and what a put costs is these misses. So a
+//! node is four lines, of which a search reads two or three, and not its neighbour's; and who has many keys to put
+//! looks for a few of them at a time, so that their misses overlap ([`Parts::warm`]).
 //!
 //! Items only come; what a reader must not see yet has a commit beyond its own. An item is written into a free slot
 //! before the order names it. A slot becomes free only by a split, which is counted, and the writer uses it again only
@@ -32,9 +40,18 @@ const SPLITS_AT: usize = 1;
 const NEXT_AT: usize = 2;
 /// Level in the upper half, in the lower the entry with the node's first key (0: none, it is the leftmost).
 const LOW_AT: usize = 3;
-const HEADS_AT: usize = 4;
+/// Head of the lowest key of the right neighbour. Stored after `next` and read before it: so who goes right because
+/// of it finds the neighbour that it is of, or one that came between.
+const HIGH_AT: usize = 4;
+const HEADS_AT: usize = 5;
 const ITEMS_AT: usize = HEADS_AT + ITEMS;
-const NODE_WORDS: usize = ITEMS_AT + ITEMS;
+const NODE_WORDS: usize = 32;
+const _: () = assert!(ITEMS_AT + ITEMS.div_ceil(2) <= NODE_WORDS);
+/// Words of a line of the cache.
+const LINE_WORDS: usize = 8;
+
+/// Keys that are looked for at the same time.
+pub const WARM: usize = 8;
 
 /// Nodes of the first chunk: 16.
 const FIRST_BITS: u32 = 4;
@@ -136,7 +153,23 @@ impl<'a> Node<'a> {
     }
     /// The acquire order is for a leaf's items, which are replaced by newer versions without a new order.
     fn item(self, slot: usize) -> u32 {
-        self.0[ITEMS_AT + slot].load(Ordering::Acquire) as u32
+        let word = self.0[ITEMS_AT + slot / 2].load(Ordering::Acquire);
+        (word >> (32 * (slot % 2))) as u32
+    }
+    /// Release: a reader that is about to notice a split may meet the item under the old order.
+    fn set_item(self, slot: usize, item: u32) {
+        let word = &self.0[ITEMS_AT + slot / 2];
+        let shift = 32 * (slot % 2);
+        let other = word.load(Ordering::Relaxed) & !(0xffff_ffff << shift);
+        word.store(other | u64::from(item) << shift, Ordering::Release);
+    }
+    fn high(self) -> u64 {
+        self.0[HIGH_AT].load(Ordering::Acquire)
+    }
+    fn prefetch(self) {
+        for line in self.0.chunks(LINE_WORDS) {
+            crate::sync::prefetch(line.as_ptr().cast());
+        }
     }
     /// What `read` finds, once it has found it with no split meanwhile.
     #[inline]
@@ -182,6 +215,7 @@ impl Nodes {
         node.0[ORDER_AT].store(Permutation::EMPTY.0, Ordering::Relaxed);
         node.0[SPLITS_AT].store(0, Ordering::Relaxed);
         node.0[NEXT_AT].store(0, Ordering::Relaxed);
+        node.0[HIGH_AT].store(u64::MAX, Ordering::Relaxed);
         node.0[LOW_AT].store(u64::from(level) << 32 | u64::from(low), Ordering::Relaxed);
         number
     }
@@ -190,6 +224,14 @@ impl Nodes {
     pub fn tree(&self) -> Tree {
         Tree { root: AtomicU32::new(self.make(0, 0)) }
     }
+}
+
+/// Where the way to a key goes on.
+enum Way {
+    Right(NodeNo),
+    Down(NodeNo),
+    /// It ends here.
+    Here,
 }
 
 /// A key that is looked for.
@@ -241,12 +283,22 @@ impl<'m> Parts<'m> {
         low
     }
 
-    /// True if the key belongs to `next`, the right neighbour; `strictly`: if a key below it does.
-    fn is_right(self, next: NodeNo, key: &[u8], strictly: bool) -> bool {
-        if next == 0 {
-            return false;
+    /// The right neighbour, if the key belongs to it; `strictly`: if a key just below it does.
+    #[inline]
+    fn right_of(self, node: Node<'m>, sought: Sought<'_>, strictly: bool) -> Option<NodeNo> {
+        match node.high().cmp(&sought.head) {
+            Order::Less => Some(node.next()),
+            Order::Greater => None,
+            Order::Equal => {
+                let next = node.next();
+                (next != 0 && self.is_from(next, sought.key, strictly)).then_some(next)
+            }
         }
-        let low = self.arena.get(self.nodes.node(next).low()).key;
+    }
+
+    /// True if the lowest key of a node is not above the key; `strictly`: if it is below.
+    fn is_from(self, node: NodeNo, key: &[u8], strictly: bool) -> bool {
+        let low = self.arena.get(self.nodes.node(node).low()).key;
         if strictly {
             low < key
         } else {
@@ -254,27 +306,58 @@ impl<'m> Parts<'m> {
         }
     }
 
+    /// Where the way to a key goes on from a node: to its right neighbour, or to a child; `None` at a leaf.
+    #[inline]
+    fn step(self, node: Node<'m>, sought: Sought<'_>, strictly: bool) -> Way {
+        let level = node.level();
+        node.settled(|order| {
+            // After the order and before `next`.
+            if let Some(next) = self.right_of(node, sought, strictly) {
+                return Way::Right(next);
+            }
+            if level == 0 {
+                return Way::Here;
+            }
+            let below = self.count_below(node, order, sought, strictly);
+            Way::Down(node.item(order.slot(below - 1)))
+        })
+    }
+
     /// The leaf where the key is or would be; `strictly`: where a key just below it would be. `each` is told the nodes
     /// above.
+    #[inline]
     fn find_leaf(self, tree: &Tree, sought: Sought<'_>, strictly: bool, mut each: impl FnMut(NodeNo)) -> NodeNo {
         let mut number = tree.root.load(Ordering::Acquire);
         loop {
-            let node = self.nodes.node(number);
-            let level = node.level();
-            let child = node.settled(|order| {
-                let below = self.count_below(node, order, sought, strictly);
-                let child = if level > 0 { node.item(order.slot(below - 1)) } else { 0 };
-                (child, node.next())
-            });
-            if self.is_right(child.1, sought.key, strictly) {
-                number = child.1;
-                continue;
+            match self.step(self.nodes.node(number), sought, strictly) {
+                Way::Right(next) => number = next,
+                Way::Down(child) => {
+                    each(number);
+                    number = child;
+                }
+                Way::Here => return number,
             }
-            if level == 0 {
-                return number;
+        }
+    }
+
+    /// Brings into the cache what puts of these keys will read, all of their ways at the same time.
+    pub fn warm(self, tree: &Tree, keys: &[&[u8]]) {
+        let root = tree.root.load(Ordering::Acquire);
+        let mut at = [root; WARM];
+        let mut under_way = true;
+        while under_way {
+            under_way = false;
+            for (key, at) in keys.iter().zip(&mut at).filter(|(_, at)| **at != 0) {
+                let sought = Sought { key, head: head_of(key) };
+                *at = match self.step(self.nodes.node(*at), sought, false) {
+                    Way::Right(next) | Way::Down(next) => next,
+                    Way::Here => 0,
+                };
+                if *at != 0 {
+                    under_way = true;
+                    self.nodes.node(*at).prefetch();
+                }
             }
-            each(number);
-            number = child.0;
         }
     }
 
@@ -284,16 +367,15 @@ impl<'m> Parts<'m> {
         let mut number = self.find_leaf(tree, sought, false, |_| {});
         loop {
             let leaf = self.nodes.node(number);
-            let (found, next) = leaf.settled(|order| {
+            let (found, right) = leaf.settled(|order| {
                 let below = self.count_below(leaf, order, sought, true);
                 let is = below < order.len() && self.compare(leaf, order.slot(below), sought) == Order::Equal;
-                (is.then(|| leaf.item(order.slot(below))), leaf.next())
+                let found = is.then(|| leaf.item(order.slot(below)));
+                (found, if is { None } else { self.right_of(leaf, sought, false) })
             });
             // A split may have come since the way down.
-            if found.is_some() || !self.is_right(next, key, false) {
-                return found;
-            }
-            number = next;
+            let Some(right) = right else { return found };
+            number = right;
         }
     }
 
@@ -312,19 +394,18 @@ impl<'m> Parts<'m> {
         if at < order.len() && self.compare(node, order.slot(at), sought) == Order::Equal {
             let slot = order.slot(at);
             let handle = self.arena.put(Entry { older: node.item(slot), ..entry });
-            node.0[ITEMS_AT + slot].store(handle.into(), Ordering::Release);
+            node.set_item(slot, handle);
             return false;
         }
         let handle = self.arena.put(Entry { older: 0, ..entry });
-        self.insert(tree, &path[..depth], leaf, sought.head, handle, entry.key);
+        self.insert(tree, &path[..depth], leaf, at, sought.head, handle);
         true
     }
 
-    /// Puts an item with a key that is not there into a node; a full one is split.
-    fn insert(self, tree: &Tree, path: &[NodeNo], number: NodeNo, head: u64, item: u32, key: &[u8]) {
+    /// Puts an item into a node, in front of the one that is number `at` now; a full one is split.
+    fn insert(self, tree: &Tree, path: &[NodeNo], number: NodeNo, at: usize, head: u64, item: u32) {
         let node = self.nodes.node(number);
         let order = node.order();
-        let at = self.count_below(node, order, Sought { key, head }, true);
         if order.len() < ITEMS {
             return self.fill(node, order, at, head, item);
         }
@@ -341,7 +422,9 @@ impl<'m> Parts<'m> {
             self.fill(right, right.order(), from - keep, node.head(slot), node.item(slot));
         }
         right.0[NEXT_AT].store(node.next().into(), Ordering::Relaxed);
+        right.0[HIGH_AT].store(node.high(), Ordering::Relaxed);
         node.0[NEXT_AT].store(right_number.into(), Ordering::Release);
+        node.0[HIGH_AT].store(head_of(self.arena.get(low).key), Ordering::Release);
         let left_order = order.truncate(keep);
         node.0[ORDER_AT].store(left_order.0, Ordering::Release);
         node.0[SPLITS_AT].store(node.splits() + 1, Ordering::Release);
@@ -367,8 +450,7 @@ impl<'m> Parts<'m> {
     fn fill(self, node: Node<'m>, order: Permutation, at: usize, head: u64, item: u32) {
         let slot = order.slot(order.len());
         node.0[HEADS_AT + slot].store(head, Ordering::Relaxed);
-        // Release, too: a reader that is about to notice a split may meet it under the old order.
-        node.0[ITEMS_AT + slot].store(item.into(), Ordering::Release);
+        node.set_item(slot, item);
         node.0[ORDER_AT].store(order.insert(at).0, Ordering::Release);
     }
 
@@ -378,7 +460,11 @@ impl<'m> Parts<'m> {
         let key = self.arena.get(node.low()).key;
         let head = head_of(key);
         match path {
-            [above @ .., parent] => self.insert(tree, above, *parent, head, right, key),
+            [above @ .., parent] => {
+                let parent_node = self.nodes.node(*parent);
+                let at = self.count_below(parent_node, parent_node.order(), Sought { key, head }, true);
+                self.insert(tree, above, *parent, at, head, right);
+            }
             [] => {
                 let root_number = self.nodes.make(node.level() + 1, 0);
                 let root = self.nodes.node(root_number);
@@ -399,6 +485,11 @@ impl<'m> Parts<'m> {
             }
             leaf.next()
         });
+        // Entries that came in random order lie apart: their misses overlap, too.
+        batch.items[..batch.len].iter().for_each(|item| self.arena.prefetch(*item));
+        if batch.next != 0 {
+            self.nodes.node(batch.next).prefetch();
+        }
         batch.low = leaf.low();
     }
 }
@@ -468,7 +559,7 @@ impl Cursor {
                 Order::Greater => false,
             };
             self.at = self.batch.items[..self.batch.len].partition_point(below);
-            if self.at < self.batch.len || !parts.is_right(self.batch.next, key, !after) {
+            if self.at < self.batch.len || self.batch.next == 0 || !parts.is_from(self.batch.next, key, !after) {
                 return;
             }
             number = self.batch.next;
