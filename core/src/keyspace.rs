@@ -324,6 +324,9 @@ impl SnapshotKeyspace {
     fn step(&self, cursor: &mut KeyCursor) -> Result<bool> {
         let engine = self.snapshot.engine();
         engine.check_open()?;
+        if cursor.step_ahead() {
+            return Ok(true);
+        }
         let _hold = engine.pages.hold();
         let state = self.snapshot.hold().lend()?;
         cursor.step(&state.view(&engine.pages, self.snapshot.commit())?, None)
@@ -374,7 +377,7 @@ impl KeyspaceRange {
         // Where both ends are in use, neither goes beyond the other.
         let met = other.as_ref().is_some_and(|other| (own.key() <= other.key()) == back || own.key() == other.key());
         self.ended = met;
-        Ok((!met).then(|| (own.key(), own.value())))
+        Ok((!met).then(|| own.entry()))
     }
 
     /// The next key and value, lent until the next call: an iterator step without copies for the caller.
@@ -529,7 +532,7 @@ impl KeyWalk {
             self.cursor = None;
         }
         stepped?;
-        Ok(self.cursor.as_ref().map(|cursor| (cursor.key(), cursor.value())))
+        Ok(self.cursor.as_ref().map(KeyCursor::entry))
     }
 }
 

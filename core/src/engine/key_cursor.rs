@@ -11,9 +11,49 @@
 use super::keys::{Own, TreeKeys};
 use super::sorted::value_of;
 use crate::error::{Error, Result};
+use crate::sorted::batch::Batch;
 use crate::sorted::cell::Cell;
-use crate::sorted::merge::{after_tree, full_key, Merge, View};
+use crate::sorted::merge::{after_tree, full_key, Merge, Opened, View};
 use std::ops::Bound;
+
+/// Committed keys are read ahead: one, then four, then so many at a time, or this many bytes. What a step costs beside
+/// its key, it costs once for all of these.
+const AHEAD: usize = 16;
+const AHEAD_BYTES: usize = 16 << 10;
+
+/// Committed keys that were read ahead.
+#[derive(Debug, Default)]
+struct Ahead {
+    entries: Batch,
+    /// The next one.
+    next: usize,
+    /// Entries of this batch, at most.
+    most: usize,
+    /// There is no key behind these.
+    over: bool,
+    /// What came behind them.
+    failed: Option<Box<Error>>,
+}
+
+impl Ahead {
+    /// Goes to the next one, if there is one.
+    #[inline]
+    fn step(&mut self) -> bool {
+        let is_there = self.next < self.entries.len();
+        self.next += usize::from(is_there);
+        is_there
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.next = 0;
+        self.most = match self.most {
+            0 => 1,
+            1 => 4,
+            _ => AHEAD,
+        };
+    }
+}
 
 /// Where a walk is. Holds copies only; every step is given what it reads, which must be the same state each time.
 #[derive(Debug)]
@@ -31,6 +71,9 @@ pub struct KeyCursor {
     ended: bool,
     /// The last key given.
     last: Option<Vec<u8>>,
+    committed: Ahead,
+    /// The step before gave what was read ahead last in front of the next entry, and not the key and value here.
+    from_batch: bool,
     key: Vec<u8>,
     value: Vec<u8>,
 }
@@ -67,6 +110,8 @@ impl KeyCursor {
             read: None,
             ended: false,
             last: None,
+            committed: Ahead::default(),
+            from_batch: false,
             key: Vec::new(),
             value: Vec::new(),
         }
@@ -78,21 +123,57 @@ impl KeyCursor {
     }
 
     /// The key that the last step gave.
+    #[inline]
     pub fn key(&self) -> &[u8] {
-        &self.key
+        self.entry().0
     }
 
-    /// Its value.
-    pub fn value(&self) -> &[u8] {
-        &self.value
+    /// The key that the last step gave, and its value.
+    #[inline]
+    pub fn entry(&self) -> (&[u8], &[u8]) {
+        match self.from_batch {
+            true => self.committed.entries.entry(self.committed.next - 1),
+            false => (&self.key, &self.value),
+        }
     }
 
     fn is_within(&self, key: &[u8]) -> bool {
         is_within(self.back, as_slice(&self.start), as_slice(&self.end), key)
     }
 
-    /// The next committed key, with its value, into `self.key` and `self.value`.
+    /// Goes to the next committed key; false at the end.
+    #[inline]
     fn committed(&mut self, view: &View<'_>) -> Result<bool> {
+        if !self.committed.step() {
+            if !self.committed.over {
+                self.read_ahead(view)?;
+            }
+            self.ended = !self.committed.step();
+        }
+        self.from_batch = !self.ended;
+        Ok(!self.ended)
+    }
+
+    /// Goes to the next key, if that was read ahead and nothing else is to be looked at; false says nothing.
+    #[inline]
+    pub fn step_ahead(&mut self) -> bool {
+        self.from_batch && self.committed.step()
+    }
+
+    /// Reads the next committed keys with their values; none at the end.
+    fn read_ahead(&mut self, view: &View<'_>) -> Result<()> {
+        if let Some(failed) = self.committed.failed.take() {
+            return Err(*failed);
+        }
+        self.committed.clear();
+        match self.fill(view) {
+            Err(e) if !self.committed.entries.is_empty() => self.committed.failed = Some(Box::new(e)),
+            filled => filled?,
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, view: &View<'_>) -> Result<()> {
         let merge = match &mut self.merge {
             Some(merge) => merge,
             none => {
@@ -109,24 +190,23 @@ impl KeyCursor {
             }
         };
         let (start, end) = (as_slice(&self.start), as_slice(&self.end));
-        while let Some((key, cell)) = merge.next(view)? {
-            let Some(own) = key.strip_prefix(&self.tree.to_be_bytes()) else { break };
-            if !is_within(self.back, start, end, own) {
+        let (tree, ahead) = (self.tree.to_be_bytes(), &mut self.committed);
+        let mut opened = Opened::default();
+        while ahead.entries.len() < ahead.most && ahead.entries.bytes() < AHEAD_BYTES {
+            let next = merge.next(view, &mut opened)?;
+            let own = next.and_then(|(key, cell)| Some((key.strip_prefix(&tree)?, cell)));
+            let Some((own, cell)) = own.filter(|(own, _)| is_within(self.back, start, end, own)) else {
+                ahead.over = true;
                 break;
-            }
+            };
             if cell == Cell::Deleted {
                 continue;
             }
             if let Some(value) = value_of(view.pages, cell)? {
-                self.key.clear();
-                self.key.extend_from_slice(own);
-                self.value.clear();
-                self.value.extend_from_slice(value);
-                return Ok(true);
+                ahead.entries.push(own, Cell::Value(value));
             }
         }
-        self.ended = true;
-        Ok(false)
+        Ok(())
     }
 
     /// Goes to the next key; false at the end. After an error the walk has ended.
@@ -161,14 +241,17 @@ impl KeyCursor {
     fn step_among(&mut self, view: &View<'_>, own: Option<&TreeKeys>) -> Result<bool> {
         loop {
             if self.ahead.is_none() && !self.ended && self.committed(view)? {
+                let (key, value) = self.entry();
                 // Passing over ranges goes back in a run whose keys do not ascend, and so for ever.
-                let is_beyond = |read: &Vec<u8>| if self.back { self.key < *read } else { self.key > *read };
+                let is_beyond = |read: &Vec<u8>| if self.back { key < &read[..] } else { key > &read[..] };
                 if !self.read.as_ref().is_none_or(is_beyond) {
                     return Err(Error::corrupt("run (order of the keys)", 0, 0, 0, 0));
                 }
-                self.read.get_or_insert_default().clone_from(&self.key);
-                self.ahead = Some((self.key.clone(), std::mem::take(&mut self.value)));
+                let ahead = (key.to_vec(), value.to_vec());
+                self.read.get_or_insert_default().clone_from(&ahead.0);
+                self.ahead = Some(ahead);
             }
+            self.from_batch = false;
             let next = own.and_then(|own| self.next_own(own)).filter(|(key, _)| self.is_within(key));
             let own_first = match (&next, &self.ahead) {
                 (None, None) => return Ok(false),
@@ -215,7 +298,17 @@ impl KeyCursor {
 
     /// Passes over committed keys in a range that the transaction deletes.
     fn pass(&mut self, view: &View<'_>, start: Vec<u8>, end: Option<Vec<u8>>) -> Result<()> {
-        let Some(merge) = &mut self.merge else { return Ok(()) };
+        let is_in = |key: &[u8]| match self.back {
+            true => key >= &start[..],
+            false => end.as_ref().is_none_or(|end| key < &end[..]),
+        };
+        while self.committed.next < self.committed.entries.len() {
+            if !is_in(self.committed.entries.entry(self.committed.next).0) {
+                return Ok(());
+            }
+            self.committed.next += 1;
+        }
+        let Some(merge) = self.merge.as_mut().filter(|_| !self.committed.over) else { return Ok(()) };
         let to = match (self.back, end) {
             (true, _) => full_key(self.tree, &start),
             (false, Some(end)) => full_key(self.tree, &end),

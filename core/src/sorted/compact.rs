@@ -16,11 +16,12 @@
 //! **What is dropped.** Each checkpoint has its own list of runs, and a snapshot reads the runs of its checkpoint
 //! until it is gone. So a merge keeps the newest cell of each key alone, and where nothing lies below, no tombstone.
 
+use super::batch::Batch;
 use super::build::{union, Builder, OwnedRange, RunSink, Target};
 use super::cell::Cell;
 use super::levels::{Levels, List};
 use super::memtable::Memtable;
-use super::merge::{after_tree, full_key, Merge, View, TREE_BYTES};
+use super::merge::{after_tree, full_key, Merge, Opened, View, TREE_BYTES};
 use super::run::{Run, LEVELS};
 use crate::error::{Error, Result};
 use crate::file::page::{get_u32, PageKind, PageNo};
@@ -31,6 +32,10 @@ use crate::plant::{planted, Bug};
 use crate::record::extent::{self, HeapExtent};
 use crate::sync::Arc;
 use std::collections::BTreeMap;
+
+/// A merge copies so many entries out of its runs, or so many bytes, before it writes.
+const MERGED_AT_ONCE: usize = 64;
+const MERGED_BYTES_AT_ONCE: usize = 64 << 10;
 
 /// The sizes that shape a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -441,42 +446,34 @@ impl<'a> Change<'a> {
             merge
         };
         let mut gone_values = Vec::new();
-        let (mut key, mut value) = (Vec::new(), Vec::new());
-        let (mut last, mut first) = (Vec::new(), true);
+        let (mut batch, mut last) = (Batch::default(), None);
+        let drops = bottom || planted(Bug::TombstonesDropped);
         loop {
-            let cell = {
-                let view = View { pages: sink.table(), memtables: [None; 2], levels: &levels, at: u64::MAX };
-                let Some((found, cell)) = merge.next(&view)? else { break };
-                std::mem::swap(&mut last, &mut key);
-                key.clear();
-                key.extend_from_slice(found);
-                if !std::mem::take(&mut first) && last >= key {
+            let view = View { pages: sink.table(), memtables: [None; 2], levels: &levels, at: u64::MAX };
+            if !read_on(&mut merge, &view, &mut batch)? {
+                break;
+            }
+            for (key, cell) in batch.iter() {
+                if last.as_deref().is_some_and(|last: &[u8]| last >= key) {
                     let page = gone.first().map_or(0, |run| run.page.0);
                     return Err(Error::corrupt("run (order of the keys)", page, 0, 0, 0));
                 }
-                value.clear();
-                match cell {
-                    Cell::Value(bytes) => {
-                        value.extend_from_slice(bytes);
-                        None
+                let last: &mut Vec<u8> = last.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(key);
+                let keep = !(is_dropped(key) || (drops && cell == Cell::Deleted));
+                match (cell, keep) {
+                    (Cell::Large { page, length }, true) => {
+                        let page = match cut.filter(|cut| page >= *cut) {
+                            Some(_) => move_value(sink, page, &mut gone_values)?,
+                            None => page,
+                        };
+                        builder.add(sink, key, Cell::Large { page, length })?;
                     }
-                    other => Some(other_cell(other)),
+                    (Cell::Large { page, length }, false) => gone_values.push((page, length)),
+                    (cell, true) => builder.add(sink, key, cell)?,
+                    (_, false) => {}
                 }
-            };
-            let drops = bottom || planted(Bug::TombstonesDropped);
-            let keep = !(is_dropped(&key) || (drops && matches!(cell, Some(Other::Deleted))));
-            match (cell, keep) {
-                (None, true) => builder.add(sink, &key, Cell::Value(&value))?,
-                (Some(Other::Deleted), true) => builder.add(sink, &key, Cell::Deleted)?,
-                (Some(Other::Large(page, length)), true) => {
-                    let page = match cut.filter(|cut| page >= *cut) {
-                        Some(_) => move_value(sink, page, &mut gone_values)?,
-                        None => page,
-                    };
-                    builder.add(sink, &key, Cell::Large { page, length })?;
-                }
-                (Some(Other::Large(page, length)), false) => gone_values.push((page, length)),
-                _ => {}
             }
         }
         gone_values.extend(merge.passed.take().unwrap_or_default());
@@ -559,17 +556,15 @@ fn has_values_beyond(pages: &Pages, run: &Run, cut: PageNo) -> Result<bool> {
     Ok(false)
 }
 
-/// A cell that is not a value of the leaf.
-enum Other {
-    Deleted,
-    Large(PageNo, u32),
-}
-
-fn other_cell(cell: Cell<'_>) -> Other {
-    match cell {
-        Cell::Large { page, length } => Other::Large(page, length),
-        _ => Other::Deleted,
+/// Reads the next keys of a merge; false at its end.
+fn read_on(merge: &mut Merge, view: &View<'_>, batch: &mut Batch) -> Result<bool> {
+    batch.clear();
+    let mut opened = Opened::default();
+    while batch.len() < MERGED_AT_ONCE && batch.bytes() < MERGED_BYTES_AT_ONCE {
+        let Some((key, cell)) = merge.next(view, &mut opened)? else { break };
+        batch.push(key, cell);
     }
+    Ok(!batch.is_empty())
 }
 
 /// Copies a large value to other pages.

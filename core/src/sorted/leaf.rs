@@ -327,7 +327,18 @@ impl<'a> Leaf<'a> {
     pub fn key(&self, entry: &LeafEntry<'_>, key: &mut Vec<u8>) {
         key.clear();
         key.extend_from_slice(self.prefix);
-        key.extend_from_slice(&entry.head.to_be_bytes()[..entry.suffix.min(HEAD_BYTES)]);
+        self.next_key(entry, key);
+    }
+
+    /// Writes the key of an entry over that of another entry of this leaf.
+    #[inline]
+    pub fn next_key(&self, entry: &LeafEntry<'_>, key: &mut Vec<u8>) {
+        key.truncate(self.prefix.len());
+        let head = entry.head.to_be_bytes();
+        match entry.suffix {
+            HEAD_BYTES.. => key.extend_from_slice(&head),
+            short => key.extend_from_slice(&head[..short]),
+        }
         key.extend_from_slice(entry.rest);
     }
 

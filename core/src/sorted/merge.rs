@@ -12,12 +12,14 @@
 //! ```
 //!
 //! A merge holds places and copies of keys, nothing else: each step is given the [`View`], so what it reads may be let
-//! go between two steps. It goes in one direction, and can begin at any key.
+//! go between two steps. It goes in one direction, and can begin at any key. Who takes several steps with one view keeps
+//! what they have opened ([`Opened`]): a step within a leaf then looks for no page.
 
 use super::cell::Cell;
 use super::leaf::{CellPlace, Leaf};
 use super::levels::{Levels, List};
 use super::memtable::{Memtable, Version, Walk};
+use super::run::Run;
 use crate::error::{Error, Result};
 use crate::file::page::PageNo;
 use crate::file::pages::Pages;
@@ -58,6 +60,33 @@ enum Place {
         leaves: usize,
         count: usize,
     },
+}
+
+/// Leaves that the last steps have read, good as long as what their view reads is held.
+#[derive(Debug, Default)]
+pub struct Opened<'v> {
+    slots: [Slot<'v>; 4],
+}
+
+type Slot<'v> = Option<(PageNo, Leaf<'v>)>;
+
+impl<'v> Opened<'v> {
+    fn slot(&mut self, source: usize) -> &mut Slot<'v> {
+        &mut self.slots[source % 4]
+    }
+}
+
+/// The leaf of a run at a page, out of the slot if it is there.
+#[inline]
+fn open<'v>(slot: &mut Slot<'v>, run: &Run, pages: &'v Pages, page: PageNo) -> Result<Leaf<'v>> {
+    match slot {
+        Some((opened, leaf)) if *opened == page => Ok(*leaf),
+        _ => {
+            let leaf = run.leaf_at(pages, page)?;
+            *slot = Some((page, leaf));
+            Ok(leaf)
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -107,8 +136,8 @@ pub fn after_tree(tree: u32) -> Vec<u8> {
 impl Source {
     /// Goes to the first key not below `key` (`after`: above it); backward, to the last one below it (`after`: not
     /// above it).
-    fn seek(&mut self, view: &View<'_>, tree: u32, key: &[u8], after: bool, back: bool) -> Result<()> {
-        let sought = self.seek_unnamed(view, tree, key, after, back);
+    fn seek<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, to: &Aim<'_>) -> Result<()> {
+        let sought = self.seek_unnamed(view, slot, to);
         sought.map_err(|e| self.name(view, e))
     }
 
@@ -124,7 +153,8 @@ impl Source {
         }
     }
 
-    fn seek_unnamed(&mut self, view: &View<'_>, tree: u32, key: &[u8], after: bool, back: bool) -> Result<()> {
+    fn seek_unnamed<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, to: &Aim<'_>) -> Result<()> {
+        let Aim { tree, key, after, back } = *to;
         match &mut self.place {
             Place::Memtable { which, walk, .. } => {
                 let Some(memtable) = view.memtables[*which] else { return Ok(()) };
@@ -135,7 +165,7 @@ impl Source {
                     None if key < &prefix[..] => memtable.seek(tree, &[], false, view.at),
                     None => memtable.seek_end(tree, view.at),
                 });
-                self.step(view, tree, back)
+                self.step(view, slot, tree, back)
             }
             Place::Runs { list, run, leaf, page, entry, leaves, count } => {
                 let runs = list_of(view.levels, *list);
@@ -148,27 +178,29 @@ impl Source {
                     if *leaves > 0 {
                         *leaf = tail.find(key, !after)?;
                         *page = found.leaf_page(&tail, *leaf)?;
-                        let opened = found.leaf_at(view.pages, *page)?;
+                        let opened = open(slot, found, view.pages, *page)?;
                         *count = opened.len();
                         *entry = opened.count_below(key, after)?;
                     }
                 }
                 if back {
-                    self.settle_back(view)
+                    self.settle_back(view, slot)
                 } else {
-                    self.settle(view)
+                    self.settle(view, slot, false)
                 }
             }
         }
     }
 
     /// The next item.
-    fn step(&mut self, view: &View<'_>, tree: u32, back: bool) -> Result<()> {
-        let stepped = self.step_unnamed(view, tree, back);
+    #[inline]
+    fn step<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, tree: u32, back: bool) -> Result<()> {
+        let stepped = self.step_unnamed(view, slot, tree, back);
         stepped.map_err(|e| self.name(view, e))
     }
 
-    fn step_unnamed(&mut self, view: &View<'_>, tree: u32, back: bool) -> Result<()> {
+    #[inline]
+    fn step_unnamed<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, tree: u32, back: bool) -> Result<()> {
         match &mut self.place {
             Place::Memtable { which, walk, version } => {
                 let memtable = view.memtables[*which];
@@ -182,16 +214,18 @@ impl Source {
                 }
                 Ok(())
             }
-            Place::Runs { .. } if back => self.settle_back(view),
+            Place::Runs { .. } if back => self.settle_back(view, slot),
             Place::Runs { entry, .. } => {
                 *entry += 1;
-                self.settle(view)
+                self.settle(view, slot, true)
             }
         }
     }
 
-    /// Goes on to the next leaf, or run, where the place is behind the last entry; reads the key.
-    fn settle(&mut self, view: &View<'_>) -> Result<()> {
+    /// Goes on to the next leaf, or run, where the place is behind the last entry; reads the key. `near`: the key that
+    /// was read last is of the same leaf.
+    #[inline]
+    fn settle<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, mut near: bool) -> Result<()> {
         let Place::Runs { list, run, leaf, page, entry, leaves, count } = &mut self.place else { return Ok(()) };
         let runs = list_of(view.levels, *list).runs();
         loop {
@@ -200,10 +234,11 @@ impl Source {
                 return Ok(());
             };
             if *entry < *count {
-                self.cell = read_key(&found.leaf_at(view.pages, *page)?, *entry, &mut self.key)?;
+                self.cell = read_key(&open(slot, found, view.pages, *page)?, *entry, &mut self.key, near)?;
                 self.live = true;
                 return Ok(());
             }
+            near = false;
             if *leaf + 1 < *leaves {
                 *leaf += 1;
             } else {
@@ -217,13 +252,13 @@ impl Source {
             (*entry, *count) = (0, 0);
             if let (Some(next), true) = (runs.get(*run), *leaves > 0) {
                 *page = next.leaf_page(&next.tail(view.pages)?, *leaf)?;
-                *count = next.leaf_at(view.pages, *page)?.len();
+                *count = open(slot, next, view.pages, *page)?.len();
             }
         }
     }
 
     /// Goes to the entry before the place.
-    fn settle_back(&mut self, view: &View<'_>) -> Result<()> {
+    fn settle_back<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>) -> Result<()> {
         let Place::Runs { list, run, leaf, page, entry, leaves, count } = &mut self.place else { return Ok(()) };
         let runs = list_of(view.levels, *list).runs();
         self.live = false;
@@ -231,7 +266,7 @@ impl Source {
             let Some(found) = runs.get(*run) else { return Ok(()) };
             if *entry > 0 {
                 *entry -= 1;
-                self.cell = read_key(&found.leaf_at(view.pages, *page)?, *entry, &mut self.key)?;
+                self.cell = read_key(&open(slot, found, view.pages, *page)?, *entry, &mut self.key, false)?;
                 self.live = true;
                 return Ok(());
             }
@@ -246,7 +281,7 @@ impl Source {
             *count = 0;
             if let (Some(next), true) = (runs.get(*run), *leaves > 0) {
                 *page = next.leaf_page(&next.tail(view.pages)?, *leaf)?;
-                *count = next.leaf_at(view.pages, *page)?.len();
+                *count = open(slot, next, view.pages, *page)?.len();
             }
             *entry = *count;
         }
@@ -269,14 +304,15 @@ impl Source {
     }
 
     /// What the key has here.
-    fn cell<'v>(&self, view: &View<'v>) -> Result<Cell<'v>> {
+    #[inline]
+    fn cell<'v>(&self, view: &View<'v>, slot: &mut Slot<'v>) -> Result<Cell<'v>> {
         match &self.place {
             Place::Memtable { which, version, .. } => {
                 Ok(view.memtables[*which].zip(*version).map_or(Cell::Deleted, |(table, version)| table.cell(version)))
             }
             Place::Runs { list, run, page, .. } => {
                 let found = &list_of(view.levels, *list).runs()[*run];
-                found.leaf_at(view.pages, *page)?.cell_at(self.cell).map_err(|e| found.name(e))
+                open(slot, found, view.pages, *page)?.cell_at(self.cell).map_err(|e| found.name(e))
             }
         }
     }
@@ -306,10 +342,23 @@ impl Source {
     }
 }
 
-fn read_key(leaf: &Leaf<'_>, at: usize, key: &mut Vec<u8>) -> Result<CellPlace> {
+/// Reads a key over `key`; `near`: over another one of the same leaf.
+#[inline]
+fn read_key(leaf: &Leaf<'_>, at: usize, key: &mut Vec<u8>, near: bool) -> Result<CellPlace> {
     let entry = leaf.entry(at)?;
-    leaf.key(&entry, key);
+    match near {
+        true => leaf.next_key(&entry, key),
+        false => leaf.key(&entry, key),
+    }
     Ok(entry.place)
+}
+
+/// Where a source is to go.
+struct Aim<'k> {
+    tree: u32,
+    key: &'k [u8],
+    after: bool,
+    back: bool,
 }
 
 impl Merge {
@@ -341,23 +390,26 @@ impl Merge {
     /// Goes to another key, as [`Merge::seek`] does.
     pub fn go_to(&mut self, view: &View<'_>, key: &[u8], after: bool) -> Result<()> {
         self.current = None;
-        self.sources.iter_mut().try_for_each(|source| source.seek(view, self.tree, key, after, self.back))
+        let to = Aim { tree: self.tree, key, after, back: self.back };
+        self.sources.iter_mut().try_for_each(|source| source.seek(view, &mut None, &to))
     }
 
-    /// The next key and what it has; a key that is deleted is given, too. `None` at the end.
-    pub fn next<'v>(&mut self, view: &View<'v>) -> Result<Option<(&[u8], Cell<'v>)>> {
+    /// The next key and what it has; a key that is deleted is given, too. `None` at the end. `opened` is of steps with
+    /// this view, or empty.
+    #[inline]
+    pub fn next<'v>(&mut self, view: &View<'v>, opened: &mut Opened<'v>) -> Result<Option<(&[u8], Cell<'v>)>> {
         if let Some(current) = self.current.take() {
-            self.sources[current].step(view, self.tree, self.back)?;
+            self.sources[current].step(view, opened.slot(current), self.tree, self.back)?;
         }
         loop {
             let Some(best) = self.best() else { return Ok(None) };
-            self.pass_equals(view, best)?;
-            if self.ranges && self.pass_covered(view, best)? {
+            self.pass_equals(view, opened, best)?;
+            if self.ranges && self.pass_covered(view, opened, best)? {
                 continue;
             }
             self.current = Some(best);
             let source = &self.sources[best];
-            return Ok(Some((&source.key, source.cell(view)?)));
+            return Ok(Some((&source.key, source.cell(view, opened.slot(best))?)));
         }
     }
 
@@ -377,18 +429,20 @@ impl Merge {
     }
 
     /// What older sources have of the key is of no interest.
-    fn pass_equals(&mut self, view: &View<'_>, best: usize) -> Result<()> {
+    #[inline]
+    fn pass_equals<'v>(&mut self, view: &View<'v>, opened: &mut Opened<'v>, best: usize) -> Result<()> {
         let (newer, older) = self.sources.split_at_mut(best + 1);
         let key = &newer[best].key;
-        for source in older.iter_mut().filter(|source| source.live && source.key == *key) {
-            note(&mut self.passed, source, view)?;
-            source.step(view, self.tree, self.back)?;
+        for (at, source) in older.iter_mut().enumerate().filter(|(_, source)| source.live && source.key == *key) {
+            let slot = opened.slot(best + 1 + at);
+            note(&mut self.passed, source, view, slot)?;
+            source.step(view, slot, self.tree, self.back)?;
         }
         Ok(())
     }
 
     /// Passes over what a newer source deletes by a range; true if that was so.
-    fn pass_covered(&mut self, view: &View<'_>, best: usize) -> Result<bool> {
+    fn pass_covered<'v>(&mut self, view: &View<'v>, opened: &mut Opened<'v>, best: usize) -> Result<bool> {
         let mut range = None;
         for newer in 0..best {
             let key = &self.sources[best].key;
@@ -398,14 +452,15 @@ impl Merge {
             }
         }
         let Some((start, end)) = range else { return Ok(false) };
-        let source = &mut self.sources[best];
+        let (source, slot) = (&mut self.sources[best], opened.slot(best));
         if self.passed.is_some() {
-            note(&mut self.passed, source, view)?;
-            source.step(view, self.tree, self.back)?;
+            note(&mut self.passed, source, view, slot)?;
+            source.step(view, slot, self.tree, self.back)?;
             return Ok(true);
         }
         let before = source.position();
-        source.seek(view, self.tree, if self.back { &start } else { &end }, false, self.back)?;
+        let key = if self.back { &start } else { &end };
+        source.seek(view, slot, &Aim { tree: self.tree, key, after: false, back: self.back })?;
         // Where the keys of a run do not ascend, this could go on for ever.
         let (from, to) = if self.back { (source.position(), before) } else { (before, source.position()) };
         if source.live && from >= to && from.is_some() {
@@ -415,9 +470,14 @@ impl Merge {
     }
 }
 
-fn note(passed: &mut Option<Vec<(PageNo, u32)>>, source: &Source, view: &View<'_>) -> Result<()> {
+fn note<'v>(
+    passed: &mut Option<Vec<(PageNo, u32)>>,
+    source: &Source,
+    view: &View<'v>,
+    slot: &mut Slot<'v>,
+) -> Result<()> {
     if let Some(passed) = passed {
-        if let Cell::Large { page, length } = source.cell(view)? {
+        if let Cell::Large { page, length } = source.cell(view, slot)? {
             passed.push((page, length));
         }
     }

@@ -16,6 +16,7 @@
 //! A key in a run has the number of its tree in front, so one tree serves all keyspaces. A run has one cell for a key:
 //! which runs and memtables a reader looks at decides what it sees, versions in time there are in memtables alone.
 
+pub mod batch;
 pub mod build;
 pub mod cell;
 pub mod compact;
