@@ -122,6 +122,7 @@ const keyTooLarge = (length) =>
   make(211, 'InvalidDocument', `the key is ${length} long; the limit is 65535 bytes: use a shorter one, or a hash of it`);
 const valueTooLarge = (length) =>
   make(212, 'InvalidDocument', `the value is ${length} long, more than maxDocumentBytes can be: cut it up`);
+const missing = (path) => make(405, 'NotFound', `${path} does not exist; leave out createIfMissing: false to make it`);
 const malformed = (message) => make(201, 'InvalidDocument', `malformed document: ${message}`);
 const invalidId = (message) => make(204, 'InvalidDocument', `invalid _id: ${message}`);
 
@@ -130,7 +131,7 @@ const codes = Object.freeze(Object.fromEntries(Object.entries(NAMES).map(([numbe
 
 module.exports = {
   NyroError, codes, ofParts, argument, closed, nested, serialization, tooDeep, tooLarge, keyTooLarge, valueTooLarge,
-  malformed, invalidId,
+  missing, malformed, invalidId,
   classes: {
     InvalidArgumentError, InvalidDocumentError, ExistsError, NotFoundError, BusyError, CorruptError,
     UnsupportedError, IoError, FullError, ClosedError, CancelledError, InternalError,
