@@ -52,6 +52,9 @@ tarball=$dist/nyrodb-$version.tgz
         echo '})();'
     } > readme.cjs
     node readme.cjs | cmp - readme.txt
-    cp "$OLDPWD/../../examples/node/quickstart.mjs" . && node quickstart.mjs > /dev/null
+    cp "$OLDPWD"/../../examples/node/*.mjs . && node quickstart.mjs > /dev/null && node keyspace.mjs > /dev/null
+    # The abstract-level database needs what the package itself does not.
+    npm install --silent --no-audit --no-fund --ignore-scripts abstract-level@3
+    node -e "new (require('nyrodb/level').NyroLevel)(':memory:').put('a', 'b').then(() => console.log('level: fine'))"
 )
 ls -l "$tarball" | awk '{print $5 " bytes: " $9}'
