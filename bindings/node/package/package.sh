@@ -11,7 +11,7 @@ grep -q "\"version\": \"$version\"" package.json || { echo "package.json has ano
 rm -rf "$work" && mkdir -p "$work/package" "$work/tools" "$work/empty"
 
 # What the package is made of; the binary without debug information.
-cp -r lib README.md package.json ../../LICENSE-MIT ../../LICENSE-APACHE "$work/package/"
+cp -r lib level README.md package.json ../../LICENSE-MIT ../../LICENSE-APACHE "$work/package/"
 platform=$(node -p "require('./lib/platform.cjs').platform()")
 mkdir -p "$work/package/prebuilds/$platform"
 cp "$library" "$work/package/prebuilds/$platform/nyrodb.node"
