@@ -62,7 +62,7 @@ export interface Options {
   maxDocumentBytes?: number;
   /** "mapped" (default) or "pread", with which a failing disk is an error and no signal. */
   readMode?: 'mapped' | 'pread';
-  /** Snapshots and scans older than this are ended. Default: none are. */
+  /** Snapshots, scans and ranges older than this are ended. Default: none are. */
   snapshotMaxAgeMs?: number;
   /** Open a file on a network file system, where locks and syncs can't be relied on. Default: false. */
   allowNetworkFileSystem?: boolean;

@@ -63,7 +63,14 @@ function takeBuffer(length) {
 
 /** The piece that was fetched as text, which needs no memory here. */
 function readText(length) {
-  return Buffer.from(slab, used, length).toString();
+  const text = Buffer.from(slab, used, length).toString();
+  shrink();
+  return text;
+}
+
+/** Text was made of what lies here: a very large slab goes, or the next pieces would keep it. */
+function shrink() {
+  if (all.length > SLAB_BYTES) renew(SLAB_BYTES);
 }
 
 function align() {
@@ -101,7 +108,8 @@ function gathered(count, total, isText) {
       start = end;
     }
   }
-  if (!isText) used += total;
+  if (isText) shrink();
+  else used += total;
   return values;
 }
 
@@ -133,8 +141,10 @@ function batch(range, most, entry, keeps) {
     entries[i] = entry(start, middle, end, buffer, text);
     start = end;
   }
+  const ended = words[0] === 1;
   if (keeps) used = base + start;
-  return { entries, ended: words[0] === 1 };
+  else shrink();
+  return { entries, ended };
 }
 
 module.exports = { fetch, takeBytes, takeBuffer, readText, gathered, batch };

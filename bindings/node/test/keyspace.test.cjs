@@ -327,6 +327,34 @@ test('a snapshot has the keyspaces of its moment', async () => {
   await db.close();
 });
 
+test('a range reads a batch at a time, and a small one first', () => {
+  const db = open(':memory:');
+  const k = db.keyspace('k');
+  k.batchSync(numbered(10_000));
+  const native = require('../lib/native.cjs');
+  const { kvFill } = native;
+  const filled = [];
+  native.kvFill = (...args) => {
+    const count = kvFill(...args);
+    filled.push(count);
+    return count;
+  };
+  try {
+    for (const [key] of k.range()) if (String(key) === '000003') break;
+    assert.deepEqual(filled.splice(0), [16]);
+    assert.equal([...k.range()].length, 10_000);
+    assert.ok(Math.max(...filled) <= 256 && filled.length < 60, `${filled}`);
+    filled.length = 0;
+    k.first();
+    assert.deepEqual(filled.splice(0), [1]);
+    assert.equal([...k.range({ limit: 10 })].length, 10);
+    assert.deepEqual(filled, [10]);
+  } finally {
+    native.kvFill = kvFill;
+  }
+  db.closeSync();
+});
+
 test('a range that lives too long is ended, as a snapshot is', async () => {
   const db = open(file(), { snapshotMaxAgeMs: 100 });
   const k = db.keyspace('k');

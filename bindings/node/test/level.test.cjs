@@ -123,6 +123,19 @@ test('long iterators are read by the batch, in every encoding and both direction
   await level.close();
 });
 
+test('what was read as text leaves no memory behind that later values would keep', async () => {
+  const level = new NyroLevel(':memory:');
+  await level.batch([{ type: 'put', key: 'large', value: 'x'.repeat(8 << 20) }, { type: 'put', key: 'small', value: 'y' }]);
+  const small = async () => assert.ok((await level.get('small', { valueEncoding: 'buffer' })).buffer.byteLength <= 65_536);
+  assert.equal(level.getSync('large').length, 8 << 20);
+  await small();
+  assert.equal((await level.getMany(['large', 'small']))[0].length, 8 << 20);
+  await small();
+  assert.equal((await level.values().all())[0].length, 8 << 20);
+  await small();
+  await level.close();
+});
+
 test('clear of a part, of a few, and of what a snapshot has', async () => {
   const level = new NyroLevel(file(), { durability: 'manual' });
   const keys = Array.from({ length: 1000 }, (_, i) => String(i).padStart(4, '0'));
