@@ -14,7 +14,7 @@ test-node: build-node ## test the Node package (1 000 terminated workers: NYRO_W
 	cd $(NODE_DIR) && node --expose-gc --test test/*.test.cjs
 	@mkdir -p $(TARGET)/node/node_modules
 	@ln -sfn $(CURDIR)/$(NODE_DIR) $(TARGET)/node/node_modules/nyrodb
-	@cp examples/node/quickstart.mjs $(TARGET)/node/ && cd $(TARGET)/node && node quickstart.mjs
+	@cp examples/node/*.mjs $(TARGET)/node/ && cd $(TARGET)/node && node quickstart.mjs && node keyspace.mjs
 
 bench-node: build-node ## measure the Node package beside lmdb-js, better-sqlite3 and classic-level
 	cd $(NODE_DIR)/bench && npm install --silent --no-audit --no-fund --no-package-lock

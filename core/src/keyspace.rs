@@ -220,22 +220,28 @@ impl Keyspace {
 
     /// The first key and its value.
     pub fn first(&self) -> Result<Option<KeyValue>> {
-        self.iter()?.next().transpose()
+        self.glance()?.first()
     }
 
     /// The last key and its value.
     pub fn last(&self) -> Result<Option<KeyValue>> {
-        self.iter()?.next_back().transpose()
+        self.glance()?.last()
     }
 
     /// The number of keys, about: what runs and memtables hold is added up, and a key that was changed or deleted since
     /// counts again until its runs are merged. Costs a look at the list of runs.
     pub fn estimated_len(&self) -> Result<u64> {
-        self.freeze()?.estimated_len()
+        self.glance()?.estimated_len()
     }
 
-    /// The keyspace as of now, in a snapshot of its own.
+    /// The keyspace as of now, in a snapshot of its own. As every snapshot, and so is a range's, it is counted, and may be
+    /// ended by [`Options::snapshot_max_age_ms`](crate::Options::snapshot_max_age_ms).
     pub fn freeze(&self) -> Result<SnapshotKeyspace> {
+        self.db.snapshot()?.keyspace(&self.name)
+    }
+
+    /// The same for a call that lets go of it at its end.
+    fn glance(&self) -> Result<SnapshotKeyspace> {
         self.db.open_engine()?;
         Snapshot::brief(self.db.shared()).keyspace(&self.name)
     }

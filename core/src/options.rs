@@ -62,7 +62,7 @@ pub struct Options {
     pub read_only: bool,
     /// How pages are read. Default: [`ReadMode::Mapped`].
     pub read_mode: ReadMode,
-    /// Snapshots and scans older than this many milliseconds are ended, within 0.2 s: their next read gives
+    /// Snapshots, scans and ranges older than this many milliseconds are ended, within 0.2 s: their next read gives
     /// `SnapshotTooOld`, and what they kept is given back, but for those that documents were borrowed from (see
     /// [`Snapshot`](crate::Snapshot)). Reads of a snapshot cost some 30 ns more with it. Default: none.
     pub snapshot_max_age_ms: Option<u64>,

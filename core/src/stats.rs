@@ -54,7 +54,7 @@ pub struct Stats {
     pub delta_entries: u64,
     /// Published states kept for readers, the current one included.
     pub states_kept: u64,
-    /// Snapshots and scans alive.
+    /// Snapshots, scans and ranges alive.
     pub snapshots: u64,
     /// Age in milliseconds of the oldest snapshot or scan that is alive; 0 if there is none. Ended ones count
     /// only if documents were borrowed from them.

@@ -1,11 +1,11 @@
 'use strict';
 // Collections: as they are, of a snapshot, in a transaction.
 
-const { markAsUntransferable } = require('node:worker_threads');
 const native = require('./native.cjs');
 const codec = require('./decode.cjs');
 const stream = require('./encode.cjs');
 const turn = require('./turn.cjs');
+const slab = require('./slab.cjs');
 const errors = require('./errors.cjs');
 const { Scan } = require('./scan.cjs');
 const { untilCollected, letGo, HANDLE, END } = require('./handles.cjs');
@@ -17,22 +17,6 @@ const asInserted = (insertedId) => ({ insertedId });
 const asInsertedMany = (insertedIds) => ({ insertedIds });
 const asReplaced = (found) => (found ? { matchedCount: 1, modifiedCount: 1 } : { matchedCount: 0, modifiedCount: 0 });
 const asFound = (found) => found;
-
-/** Raw documents are copied into slabs of this size, many into one. */
-const SLAB_BYTES = 64 * 1024;
-let slab = null;
-/** All of it. Its length is 0 when somebody has detached the slab: native code must not write there any more. */
-let slabView = new Uint8Array(0);
-let slabUsed = 0;
-
-function newSlab(size) {
-  slab = new ArrayBuffer(size);
-  // Other documents are in it, too.
-  markAsUntransferable(slab);
-  slabView = new Uint8Array(slab);
-  slabUsed = 0;
-  native.setBuffer(2, slab);
-}
 
 /** What both kinds of collections read with. */
 class Reader {
@@ -78,21 +62,8 @@ class Reader {
 
   /** The document's bytes as MessagePack, or undefined. */
   getRaw(id) {
-    if (slabView.length === 0) newSlab(SLAB_BYTES);
-    let length = native.getRaw(this.#handle, id, slabUsed);
-    if (length === undefined) return undefined;
-    if (length < 0) {
-      if (length === -1) throw codec.lastError();
-      newSlab(Math.max(SLAB_BYTES, -length - 2));
-      length = native.getRaw(this.#handle, id, 0);
-      if (length === undefined) return undefined;
-      // Written anew in between by another thread, and larger.
-      if (length < -1) return this.getRaw(id);
-      if (length < 0) throw codec.lastError();
-    }
-    const bytes = new Uint8Array(slab, slabUsed, length);
-    slabUsed += length;
-    return bytes;
+    const length = slab.fetch(native.getRaw, this.#handle, id);
+    return length === undefined ? undefined : slab.takeBytes(length);
   }
 
   /** The documents with these ids, in their order; undefined for each that is not there. All as of one commit. */

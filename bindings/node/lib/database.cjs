@@ -6,6 +6,7 @@ const codec = require('./decode.cjs');
 const turn = require('./turn.cjs');
 const errors = require('./errors.cjs');
 const { Collection, SnapshotCollection, TransactionCollection } = require('./collection.cjs');
+const { Keyspace, SnapshotKeyspace, TransactionKeyspace } = require('./keyspace.cjs');
 const { untilCollected, letGo, dispose, asyncDispose, HANDLE, END } = require('./handles.cjs');
 
 /** Options of `open` and their names below. */
@@ -22,8 +23,8 @@ const OPTIONS = {
   allowNetworkFileSystem: 'allow_network_file_system',
 };
 
-/** Collections kept for the next call of `collection`. */
-const KEPT_COLLECTIONS = 1000;
+/** Collections, and keyspaces, kept for the next call of `collection` or `keyspace`. */
+const KEPT = 1000;
 
 const nothing = () => undefined;
 const camel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
@@ -91,6 +92,7 @@ function open(file, options = {}) {
 class Database {
   #core;
   #collections = new Map();
+  #keyspaces = new Map();
 
   constructor(core) {
     this.#core = core;
@@ -107,10 +109,22 @@ class Database {
     if (collection === undefined || this.#core.handle === 0) {
       const handle = handleOf(native.collection(this.#core.open, text('the name', name)));
       collection = new Collection(this.#core, handle, name);
-      if (this.#collections.size >= KEPT_COLLECTIONS) this.#collections.clear();
+      if (this.#collections.size >= KEPT) this.#collections.clear();
       this.#collections.set(name, collection);
     }
     return collection;
+  }
+
+  /** The keyspace of that name: an ordered map of bytes. It is made by its first write and is empty before. */
+  keyspace(name) {
+    let keyspace = this.#keyspaces.get(name);
+    if (keyspace === undefined || this.#core.handle === 0) {
+      const handle = handleOf(native.keyspace(this.#core.open, text('the name', name)));
+      keyspace = new Keyspace(this.#core, handle, name);
+      if (this.#keyspaces.size >= KEPT) this.#keyspaces.clear();
+      this.#keyspaces.set(name, keyspace);
+    }
+    return keyspace;
   }
 
   /**
@@ -124,7 +138,7 @@ class Database {
     if (core.writing) throw errors.nested();
     turn.drain(core);
     const handle = handleOf(native.begin(core.handle));
-    const transaction = new Transaction(this, handle);
+    const transaction = new Transaction(this, core, handle);
     core.writing = true;
     let committed = false;
     try {
@@ -140,7 +154,7 @@ class Database {
       if (native.commit(handle) < 0) throw codec.lastError();
       return result;
     } finally {
-      transaction[HANDLE].handle = 0;
+      transaction[END]();
       core.writing = false;
       if (!committed) native.rollback(handle);
       native.release(handle);
@@ -155,6 +169,11 @@ class Database {
   /** Names of the collections, sorted. */
   collectionNames() {
     return turn.call('collection_names', this.#core.open).value;
+  }
+
+  /** Names of the keyspaces, sorted. */
+  keyspaceNames() {
+    return turn.call('keyspace_names', this.#core.open).value;
   }
 
   /** Figures about the database as of now. */
@@ -205,6 +224,33 @@ class Database {
 
   dropCollectionSync(name) {
     return this.#now('drop_collection', { name: text('the name', name) }).value;
+  }
+
+  /** Gives a keyspace another name. */
+  async renameKeyspace(from, to) {
+    return this.#start('rename_keyspace', { from: text('from', from), to: text('to', to) }, {}, nothing);
+  }
+
+  renameKeyspaceSync(from, to) {
+    this.#now('rename_keyspace', { from: text('from', from), to: text('to', to) });
+  }
+
+  /** Drops a keyspace with its keys; whether there was one. */
+  async dropKeyspace(name) {
+    return this.#start('drop_keyspace', { name: text('the name', name) }, {}, ({ value }) => value);
+  }
+
+  dropKeyspaceSync(name) {
+    return this.#now('drop_keyspace', { name: text('the name', name) }).value;
+  }
+
+  /** Figures about the levels in which all keyspaces lie. */
+  keyspaceStats(options) {
+    return this.#start('keyspace_stats', {}, options, report);
+  }
+
+  keyspaceStatsSync() {
+    return report(turn.call('keyspace_stats', this.#core.open));
   }
 
   /** Makes every commit so far durable. */
@@ -258,6 +304,7 @@ class Database {
     turn.call('end_children', handle);
     core.handle = 0;
     this.#collections.clear();
+    this.#keyspaces.clear();
     core.closing = turn.start('close', handle, {}, {}, nothing, () => letGo(core, handle));
     return core.closing;
   }
@@ -272,6 +319,7 @@ class Database {
     turn.call('end_children', handle);
     core.handle = 0;
     this.#collections.clear();
+    this.#keyspaces.clear();
     core.closing = Promise.resolve();
     try {
       turn.call('close', handle);
@@ -295,6 +343,7 @@ class Snapshot {
   #handle;
   #commit;
   #collections = new Map();
+  #keyspaces = new Map();
 
   constructor(core, handle) {
     this.#core = core;
@@ -324,16 +373,32 @@ class Snapshot {
     return collection;
   }
 
+  /** A keyspace as of this snapshot; empty if there was none. */
+  keyspace(name) {
+    const open = this.#open;
+    let keyspace = this.#keyspaces.get(name);
+    if (keyspace === undefined) {
+      keyspace = new SnapshotKeyspace(this.#core, handleOf(native.keyspaceOf(open, text('the name', name))), name);
+      this.#keyspaces.set(name, keyspace);
+    }
+    return keyspace;
+  }
+
   collectionNames() {
     return turn.call('snapshot_names', this.#open).value;
   }
 
-  /** Lets go of it and of its collections. Closing twice is fine. */
+  keyspaceNames() {
+    return turn.call('snapshot_keyspace_names', this.#open).value;
+  }
+
+  /** Lets go of it, of its collections and of its keyspaces. Closing twice is fine. */
   close() {
     if (this.#handle !== 0) {
       const handle = this.#handle;
       this.#handle = 0;
       for (const collection of this.#collections.values()) collection[END]();
+      for (const keyspace of this.#keyspaces.values()) keyspace[END]();
       letGo(this, handle);
     }
   }
@@ -350,12 +415,20 @@ class Snapshot {
 /** A write transaction, inside `write`. */
 class Transaction {
   #database;
+  #core;
   #collections = new Map();
+  #keyspaces = new Map();
 
-  constructor(database, handle) {
+  constructor(database, core, handle) {
     this.#database = database;
-    /** 0 once it has ended. */
-    Object.defineProperty(this, HANDLE, { value: { handle } });
+    this.#core = core;
+    /** `handle` is 0 once it has ended; `changes` counts those of keyspaces, for the ranges of them. */
+    Object.defineProperty(this, HANDLE, { value: { handle, changes: 0 } });
+  }
+
+  [END]() {
+    this[HANDLE].handle = 0;
+    for (const keyspace of this.#keyspaces.values()) keyspace[END]();
   }
 
   /** A collection inside this transaction. */
@@ -366,6 +439,19 @@ class Transaction {
       this.#collections.set(name, collection);
     }
     return collection;
+  }
+
+  /** A keyspace inside this transaction. */
+  keyspace(name) {
+    if (this[HANDLE].handle === 0) throw errors.closed();
+    let keyspace = this.#keyspaces.get(name);
+    if (keyspace === undefined) {
+      const { handle } = this.#core;
+      const own = handleOf(native.keyspaceIn(this[HANDLE].handle, handle, text('the name', name)));
+      keyspace = new TransactionKeyspace(this.#core, this[HANDLE], own, name);
+      this.#keyspaces.set(name, keyspace);
+    }
+    return keyspace;
   }
 
   #call(name, args) {
@@ -383,6 +469,16 @@ class Transaction {
 
   dropCollection(name) {
     return this.#call('drop_in', { name: text('the name', name) });
+  }
+
+  renameKeyspace(from, to) {
+    this[HANDLE].changes++;
+    this.#call('rename_keyspace_in', { from: text('from', from), to: text('to', to) });
+  }
+
+  dropKeyspace(name) {
+    this[HANDLE].changes++;
+    return this.#call('drop_keyspace_in', { name: text('the name', name) });
   }
 }
 
@@ -404,4 +500,4 @@ async function repair(damaged, target, options = {}) {
   return turn.start('repair', 0, args, options, report);
 }
 
-module.exports = { open, restore, repair, Database, Snapshot, Transaction };
+module.exports = { OPTIONS, open, restore, repair, Database, Snapshot, Transaction };

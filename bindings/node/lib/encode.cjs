@@ -15,7 +15,9 @@ const {
 } = require('./words.cjs');
 
 /** Kinds of records. */
-const kinds = { PUT: 0, INSERT: 1, INSERT_MANY: 2, REPLACE: 3, DELETE: 4, PUT_RAW: 5 };
+const kinds = { PUT: 0, INSERT: 1, INSERT_MANY: 2, REPLACE: 3, DELETE: 4, PUT_RAW: 5, KEYS: 6 };
+/** Kinds of changes of a keyspace, many in a record. */
+const changes = { PUT: 0, DELETE: 1, DELETE_RANGE: 2, CLEAR: 3 };
 /** Words in front of a record. */
 const HEAD = 7;
 /** Levels of a document. */
@@ -27,6 +29,7 @@ const INT_LIMIT = 1 << 28;
 /** From here on the records are sent at once, not at the end of the turn. */
 const FULL_WORDS = 1024 * 1024;
 const FULL_TEXT = 8 * 1024 * 1024;
+const FULL_FLOATS = 1024 * 1024;
 /** Keys that the tree remembers at most; then it is begun anew. */
 const MAX_NODES = 8192;
 /** Maps of one record that may turn out, behind a value, to be of no known shape. */
@@ -531,9 +534,13 @@ function writeMany(collection, documents, flags) {
 
 /** Ids alone, for a call that reads: no record. The caller has sent what was written before. */
 function writeIds(ids) {
+  writeList(ids, id);
+}
+
+function writeList(list, write) {
   check();
   const fill = () => {
-    for (let i = 0; i < ids.length; i++) id(ids[i]);
+    for (let i = 0; i < list.length; i++) write(list[i]);
   };
   try {
     fill();
@@ -550,12 +557,54 @@ function writeIds(ids) {
   }
 }
 
+/** A key or a value: text, as UTF-8, or bytes. `refuse` makes the error of one that is too long to be sent at all. */
+function octets(v, what, refuse) {
+  if (typeof v === 'string') {
+    if (v.length > MAX_WORDS) throw refuse(v.length);
+    string(v);
+  } else if (types.isUint8Array(v)) {
+    const length = byteLength(v);
+    if (length > MAX_WORDS) throw refuse(length);
+    putBytes(v);
+  } else {
+    throw errors.argument(`${what} is a string or a Uint8Array`);
+  }
+}
+
+const key = (v) => octets(v, 'a key', errors.keyTooLarge);
+const bound = (v) => octets(v, 'a bound', errors.keyTooLarge);
+
+/** A record of changes of a keyspace, each an array: its kind and what belongs to it. */
+function writeChanges(keyspace, list) {
+  record(kinds.KEYS, keyspace, list.length, 0, () => {
+    for (const [kind, first, second] of list) {
+      W[p++] = kind;
+      if (kind === changes.PUT) {
+        key(first);
+        octets(second, 'a value', errors.valueTooLarge);
+      } else if (kind === changes.DELETE) {
+        key(first);
+      } else if (kind === changes.DELETE_RANGE) {
+        W[p++] = first.flags;
+        if (first.start !== undefined) bound(first.start);
+        if (first.end !== undefined) bound(first.end);
+      }
+      if (text.length > LONG_TEXT) sendText();
+    }
+  });
+}
+
+/** Keys alone, as `writeIds`. */
+function writeKeys(keys) {
+  writeList(keys, key);
+}
+
 /** How much is written: [words, floats]; and the text. */
 const words = () => p;
 const floats = () => q;
 const allText = () => text;
 const isEmpty = () => p === 0;
-const isFull = () => p > FULL_WORDS || sent + text.length > FULL_TEXT;
+const isFull = () => p > FULL_WORDS || q > FULL_FLOATS || sent + text.length > FULL_TEXT;
 
 /** Begins anew, after what was written has been taken. */
 function clear() {
@@ -579,5 +628,6 @@ function clear() {
 }
 
 module.exports = {
-  check, kinds, writeOne, writeReplace, writeDelete, writeRaw, writeMany, writeIds, words, floats, allText, isEmpty, isFull, clear,
+  check, kinds, writeOne, writeReplace, writeDelete, writeRaw, writeMany, writeIds, changes, writeChanges, writeKeys,
+  words, floats, allText, isEmpty, isFull, clear,
 };

@@ -118,6 +118,11 @@ const serialization = (message) => make(206, 'InvalidDocument', `the value does 
 const tooDeep = () =>
   make(203, 'InvalidDocument', 'the document nests deeper than 100 levels (or contains itself); flatten it');
 const tooLarge = () => make(202, 'InvalidDocument', 'the document is too large; split it');
+const keyTooLarge = (length) =>
+  make(211, 'InvalidDocument', `the key is ${length} long; the limit is 65535 bytes: use a shorter one, or a hash of it`);
+const valueTooLarge = (length) =>
+  make(212, 'InvalidDocument', `the value is ${length} long, more than maxDocumentBytes can be: cut it up`);
+const missing = (path) => make(405, 'NotFound', `${path} does not exist; leave out createIfMissing: false to make it`);
 const malformed = (message) => make(201, 'InvalidDocument', `malformed document: ${message}`);
 const invalidId = (message) => make(204, 'InvalidDocument', `invalid _id: ${message}`);
 
@@ -125,7 +130,8 @@ const invalidId = (message) => make(204, 'InvalidDocument', `invalid _id: ${mess
 const codes = Object.freeze(Object.fromEntries(Object.entries(NAMES).map(([number, name]) => [name, Number(number)])));
 
 module.exports = {
-  NyroError, codes, ofParts, argument, closed, nested, serialization, tooDeep, tooLarge, malformed, invalidId,
+  NyroError, codes, ofParts, argument, closed, nested, serialization, tooDeep, tooLarge, keyTooLarge, valueTooLarge,
+  missing, malformed, invalidId,
   classes: {
     InvalidArgumentError, InvalidDocumentError, ExistsError, NotFoundError, BusyError, CorruptError,
     UnsupportedError, IoError, FullError, ClosedError, CancelledError, InternalError,

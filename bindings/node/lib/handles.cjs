@@ -24,5 +24,9 @@ const asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
 const HANDLE = Symbol('handle');
 /** The method that ends a thing from the inside of this package. */
 const END = Symbol('end');
+/** What a keyspace reads as text, and a range by the batch, for the abstract-level database. */
+const TEXT = Symbol('text');
+const TEXTS = Symbol('texts');
+const BATCH = Symbol('batch');
 
-module.exports = { untilCollected, letGo, dispose, asyncDispose, HANDLE, END };
+module.exports = { untilCollected, letGo, dispose, asyncDispose, HANDLE, END, TEXT, TEXTS, BATCH };

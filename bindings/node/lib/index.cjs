@@ -3,6 +3,8 @@
 
 const { open, restore, repair, Database, Snapshot, Transaction } = require('./database.cjs');
 const { Collection, SnapshotCollection, TransactionCollection } = require('./collection.cjs');
+const { Keyspace, SnapshotKeyspace, TransactionKeyspace } = require('./keyspace.cjs');
+const { KeyRange } = require('./range.cjs');
 const { Scan } = require('./scan.cjs');
 const { Ext } = require('./ext.cjs');
 const { NyroError, codes, classes } = require('./errors.cjs');
@@ -20,6 +22,10 @@ module.exports = {
   Transaction,
   TransactionCollection,
   Scan,
+  Keyspace,
+  SnapshotKeyspace,
+  TransactionKeyspace,
+  KeyRange,
   Ext,
   NyroError,
   codes,

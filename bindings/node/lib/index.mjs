@@ -4,6 +4,7 @@ import nyrodb from './index.cjs';
 
 export const {
   open, restore, repair, version, Database, Collection, Snapshot, SnapshotCollection, Transaction, TransactionCollection,
-  Scan, Ext, NyroError, codes, InvalidArgumentError, InvalidDocumentError, ExistsError, NotFoundError, BusyError,
-  CorruptError, UnsupportedError, IoError, FullError, ClosedError, CancelledError, InternalError,
+  Scan, Keyspace, SnapshotKeyspace, TransactionKeyspace, KeyRange, Ext, NyroError, codes, InvalidArgumentError,
+  InvalidDocumentError, ExistsError, NotFoundError, BusyError, CorruptError, UnsupportedError, IoError, FullError,
+  ClosedError, CancelledError, InternalError,
 } = nyrodb;

@@ -11,7 +11,7 @@ grep -q "\"version\": \"$version\"" package.json || { echo "package.json has ano
 rm -rf "$work" && mkdir -p "$work/package" "$work/tools" "$work/empty"
 
 # What the package is made of; the binary without debug information.
-cp -r lib README.md package.json ../../LICENSE-MIT ../../LICENSE-APACHE "$work/package/"
+cp -r lib level README.md package.json ../../LICENSE-MIT ../../LICENSE-APACHE "$work/package/"
 platform=$(node -p "require('./lib/platform.cjs').platform()")
 mkdir -p "$work/package/prebuilds/$platform"
 cp "$library" "$work/package/prebuilds/$platform/nyrodb.node"
@@ -52,6 +52,9 @@ tarball=$dist/nyrodb-$version.tgz
         echo '})();'
     } > readme.cjs
     node readme.cjs | cmp - readme.txt
-    cp "$OLDPWD/../../examples/node/quickstart.mjs" . && node quickstart.mjs > /dev/null
+    cp "$OLDPWD"/../../examples/node/*.mjs . && node quickstart.mjs > /dev/null && node keyspace.mjs > /dev/null
+    # The abstract-level database needs what the package itself does not.
+    npm install --silent --no-audit --no-fund --ignore-scripts abstract-level@3
+    node -e "new (require('nyrodb/level').NyroLevel)(':memory:').put('a', 'b').then(() => console.log('level: fine'))"
 )
 ls -l "$tarball" | awk '{print $5 " bytes: " $9}'

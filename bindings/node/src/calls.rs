@@ -128,6 +128,8 @@ fn short(state: &mut State, name: &str, number: u32, given: &Document) -> Result
     match name {
         "collection_names" => return state.database(number)?.collection_names().map(names),
         "snapshot_names" => return state.snapshot(number)?.1.collection_names().map(names),
+        "keyspace_names" => return state.database(number)?.keyspace_names().map(names),
+        "snapshot_keyspace_names" => return state.snapshot(number)?.1.keyspace_names().map(names),
         "snapshot_commit" => return Ok(value(state.snapshot(number)?.1.commit() as i64)),
         "stats" => return report::to_document(&state.database(number)?.stats()?),
         "backups" => return report::list(&state.database(number)?.backups()?),
@@ -139,7 +141,14 @@ fn short(state: &mut State, name: &str, number: u32, given: &Document) -> Result
             let dropped = state.transaction(number)?.with(|tx| tx.drop_collection(text(given, "name")?))?;
             return Ok(value(dropped));
         }
-        // Snapshots and scans end with the handle of their database: a file that they keep can't be opened again.
+        "rename_keyspace_in" => {
+            state.transaction(number)?.with(|tx| tx.rename_keyspace(text(given, "from")?, text(given, "to")?))?;
+        }
+        "drop_keyspace_in" => {
+            let dropped = state.transaction(number)?.with(|tx| tx.drop_keyspace(text(given, "name")?))?;
+            return Ok(value(dropped));
+        }
+        // Snapshots, scans and ranges end with the handle of their database: a file that they keep can't be opened again.
         "end_children" => state.end_children(number),
         _ => {
             let work = long(state, name, number, given)?;
@@ -157,7 +166,9 @@ pub fn start(state: &mut State, args: &Args<6>) -> Result<Answer> {
     let (job, tell, timeout) = (args.number(3)?, args.number(4)? != 0, args.double(5)?);
     let deadline =
         Duration::try_from_secs_f64(timeout / 1000.0).ok().and_then(|limit| Instant::now().checked_add(limit));
-    if matches!(&*name, "create_collection" | "rename_collection" | "drop_collection") {
+    // These have their places among the writes.
+    let catalog = ["create_collection", "rename_collection", "drop_collection", "rename_keyspace", "drop_keyspace"];
+    if catalog.contains(&&*name) {
         let work = long(state, &name, number, &given)?;
         let (db, writer) = state.writer(number)?;
         let db = db.clone();
@@ -207,6 +218,12 @@ fn long(state: &State, name: &str, number: u32, given: &Document) -> Result<Work
                     let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
                     Box::new(move |_| db.rename_collection(&from, &to).map(done))
                 }
+                "drop_keyspace" => Box::new(move |_| db.drop_keyspace(&name_of).map(value)),
+                "rename_keyspace" => {
+                    let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
+                    Box::new(move |_| db.rename_keyspace(&from, &to).map(done))
+                }
+                "keyspace_stats" => Box::new(move |_| report::to_document(&db.keyspace_stats()?)),
                 _ => return Err(Error::Internal(format!("there is no call {name}"))),
             }
         }

@@ -4,7 +4,7 @@
 //!   thread --push--> queue --bell (thread-safe function), once until it is answered--> JavaScript takes all
 //! ```
 
-use crate::write::{put_array_head, put_bool, put_id, put_int, put_str};
+use crate::write::{put_array_head, put_bool, put_id, put_int, put_null, put_str};
 use napi_sys as sys;
 use nyro_owned::{error::Parts, Document, Done, Error, Progress, Result};
 use std::collections::VecDeque;
@@ -74,6 +74,7 @@ pub fn put_result(out: &mut Vec<u8>, result: &Result<Done>) {
             ids.iter().for_each(|id| put_id(out, id));
         }
         Ok(Done::Found(found)) => put_bool(out, *found),
+        Ok(Done::Changed) => put_null(out),
         Err(error) => put_error(out, error),
     }
 }

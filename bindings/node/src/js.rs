@@ -17,6 +17,8 @@ use std::ptr;
 
 /// Longest `_id` in bytes.
 const MAX_ID_BYTES: usize = 1024;
+/// A string of fewer bytes is read in one go.
+const SHORT: usize = 256;
 /// What a call returns that failed; the error is fetched by another.
 const FAILED: f64 = -1.0;
 
@@ -130,6 +132,37 @@ impl<const N: usize> Args<N> {
         self.utf16(at, &mut units)?;
         String::from_utf16(&units)
             .map_err(|_| Error::InvalidArgument("a string holds half of a surrogate pair".to_owned()))
+    }
+
+    /// The bytes of a string, in UTF-8, or of a `Uint8Array`, appended to `out`.
+    #[inline]
+    pub fn octets(&self, at: usize, what: &str, out: &mut Vec<u8>) -> Result<()> {
+        let value = self.value(at);
+        let (mut short, mut length) = ([0_u8; SHORT], 0);
+        // SAFETY: as in `number`; Node writes at most as many bytes as there are, the last one 0.
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(self.env, value, short.as_mut_ptr().cast(), SHORT as _, &mut length)
+        };
+        if status == sys::Status::napi_ok {
+            // Cut, perhaps; or half of a surrogate pair, for which Node writes this character.
+            let text = short.get(..length).unwrap_or_default();
+            if length + 4 < SHORT && !text.windows(3).any(|part| part == [0xef, 0xbf, 0xbd]) {
+                out.extend_from_slice(text);
+                return Ok(());
+            }
+            let mut units = Vec::new();
+            self.utf16(at, &mut units)?;
+            let text = String::from_utf16(&units).map_err(|_| crate::writing::surrogate())?;
+            out.extend_from_slice(text.as_bytes());
+            return Ok(());
+        }
+        match self.bytes_of(value) {
+            Some(bytes) => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            None => Err(Error::InvalidArgument(format!("{what} is a string or a Uint8Array"))),
+        }
     }
 
     /// An array of strings in UTF-16.

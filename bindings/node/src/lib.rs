@@ -5,7 +5,7 @@
 //!   ---------- numbers, strings, one shared buffer ----------
 //!   js            Node-API: arguments, answers, no panic passes
 //!   state         what an environment holds; its end
-//!   reading, writing, calls, threads, events
+//!   reading, writing, keys, calls, threads, events
 //!   words, shapes, read, write      documents in the word form
 //!   nyro-owned    the engine
 //! ```
@@ -15,6 +15,7 @@
 mod calls;
 mod events;
 mod js;
+mod keys;
 mod read;
 mod reading;
 mod shapes;
@@ -58,6 +59,17 @@ fn exports() -> Vec<Export> {
         export!(c"scan", reading::scan, 2),
         export!(c"next", reading::next, 2),
         export!(c"frozen", reading::frozen, 2),
+        export!(c"keyspace", keys::keyspace, 2),
+        export!(c"keyspaceOf", keys::keyspace_of, 2),
+        export!(c"keyspaceIn", keys::keyspace_in, 3),
+        export!(c"kvGet", keys::get, 3),
+        export!(c"kvContains", keys::contains, 2),
+        export!(c"kvCount", keys::count, 1),
+        export!(c"kvGetMany", keys::get_many, 4),
+        export!(c"kvGathered", keys::gathered, 1),
+        export!(c"kvRange", keys::range, 4),
+        export!(c"kvFill", keys::fill, 3),
+        export!(c"kvSeek", keys::seek, 3),
         export!(c"addText", writing::add_text, 1),
         export!(c"cutText", writing::cut_text, 1),
         export!(c"submit", writing::submit, 5),
@@ -92,7 +104,7 @@ fn again(state: &mut State, _: &Args<0>) -> Result<Answer> {
     writing::result_again(state)
 }
 
-/// `setBuffer(which, arrayBuffer)`: 0 is where documents are given, 1 where they are taken from, 2 is for raw ones.
+/// `setBuffer(which, arrayBuffer)`: 0 is where documents are given, 1 where they are taken from, 2 is for bytes as they are.
 fn set_buffer(state: &mut State, args: &Args<2>) -> Result<Answer> {
     let (which, (memory, bytes, reference)) = (args.number(0)? as usize, args.buffer(1)?);
     // SAFETY: an `ArrayBuffer` is aligned to 8 bytes, the reference keeps it alive until the next one is set, and

@@ -1,7 +1,7 @@
 //! What one environment of JavaScript holds: the main thread has one, each worker thread its own.
 //!
 //! ```text
-//!   State -- handles    a number each in JavaScript: database, collection, snapshot, scan, transaction
+//!   State -- handles    a number each in JavaScript: database, collection, keyspace, snapshot, scan, range, transaction
 //!         -- sink       word form on its way to JavaScript
 //!         -- source     word form on its way from JavaScript
 //!         -- threads    commits and long calls of this environment, their results in a queue
@@ -17,7 +17,7 @@ use crate::shapes::Shapes;
 use crate::threads::{Jobs, Writer};
 use crate::write::{Source, SourceText, WriteShape};
 use napi_sys as sys;
-use nyro_owned::{Coll, Cursor, Database, Error, Result, Snapshot, Tx};
+use nyro_owned::{Coll, Cursor, Database, Error, KeyRange, Keys, Result, Snapshot, Tx};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -38,6 +38,17 @@ pub enum Handle {
         /// Its name.
         name: Arc<str>,
     },
+    /// A keyspace of the database with that handle.
+    Keyspace {
+        /// Its database.
+        of: u32,
+        /// The keyspace.
+        keys: Keys,
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// A range of keys of the database with that handle.
+    Range(u32, Box<KeyRange>),
     /// A snapshot of the database with that handle.
     Snapshot(u32, Snapshot),
     /// A scan of the database with that handle.
@@ -136,7 +147,7 @@ impl Input {
     }
 }
 
-/// Memory that raw documents are copied into.
+/// Memory that raw documents, keys and values are copied into.
 pub struct Slab {
     /// Its start.
     pub memory: *mut u8,
@@ -154,8 +165,13 @@ pub struct State {
     pub input: Input,
     /// Shapes of what is written.
     pub write_shapes: Vec<WriteShape>,
-    /// Raw documents.
+    /// Raw documents, keys and values.
     pub slab: Slab,
+    /// The key of a call, the ends of a batch: memory that is used again.
+    pub key: Vec<u8>,
+    pub ends: Vec<usize>,
+    /// Values that wait for a slab that is large enough.
+    pub gathered: Vec<u8>,
     /// References to the three buffers.
     pub buffers: [sys::napi_ref; 3],
     /// The error of the last call that failed.
@@ -180,6 +196,9 @@ impl State {
             input: Input::new(),
             write_shapes: Vec::new(),
             slab: Slab { memory: std::ptr::null_mut(), bytes: 0 },
+            key: Vec::new(),
+            ends: Vec::new(),
+            gathered: Vec::new(),
             buffers: [std::ptr::null_mut(); 3],
             error: None,
             result: Vec::new(),
@@ -215,13 +234,16 @@ impl State {
         }
     }
 
-    /// Ends the snapshots, scans and transactions of a database: their places stay, so that their numbers mean
+    /// Ends the snapshots, scans, ranges and transactions of a database: their places stay, so that their numbers mean
     /// nothing else, until JavaScript gives the numbers back.
     pub fn end_children(&mut self, database: u32) {
         for place in &mut self.handles {
             match place {
-                Handle::Snapshot(of, _) | Handle::Scan(of, _) if *of == database => *place = Handle::Ended,
+                Handle::Snapshot(of, _) | Handle::Scan(of, _) | Handle::Range(of, _) if *of == database => {
+                    *place = Handle::Ended;
+                }
                 Handle::Collection { of, coll: Coll::Frozen(_), .. } if *of == database => *place = Handle::Ended,
+                Handle::Keyspace { of, keys: Keys::Frozen(_), .. } if *of == database => *place = Handle::Ended,
                 _ => {}
             }
         }
@@ -248,6 +270,14 @@ impl State {
     pub fn collection(&self, at: u32) -> Result<(&Coll, &Arc<str>)> {
         match self.handles.get(at as usize) {
             Some(Handle::Collection { coll, name, .. }) => Ok((coll, name)),
+            _ => Err(Error::Closed),
+        }
+    }
+
+    /// The keyspace of this number.
+    pub fn keyspace(&self, at: u32) -> Result<(&Keys, &Arc<str>)> {
+        match self.handles.get(at as usize) {
+            Some(Handle::Keyspace { keys, name, .. }) => Ok((keys, name)),
             _ => Err(Error::Closed),
         }
     }

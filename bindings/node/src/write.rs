@@ -146,6 +146,28 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
+    /// Appends the bytes of a string, in UTF-8, or of a binary.
+    pub fn octets(&mut self, out: &mut Vec<u8>) -> Written {
+        let word = self.word()?;
+        let payload = (word as u32 >> words::TAG_BITS) as usize;
+        match word & 7 {
+            words::BYTES => out.extend_from_slice(self.bytes(payload)?),
+            words::STR => {
+                let end = self.t + payload;
+                match self.text {
+                    SourceText::Ascii(text) => out.extend_from_slice(text.get(self.t..end).ok_or(Refusal::BadWord)?),
+                    SourceText::Wide(text) => {
+                        let text = String::from_utf16(text.get(self.t..end).ok_or(Refusal::BadWord)?);
+                        out.extend_from_slice(text.map_err(|_| Refusal::LoneSurrogate)?.as_bytes());
+                    }
+                }
+                self.t = end;
+            }
+            _ => return Err(Refusal::BadWord),
+        }
+        Ok(())
+    }
+
     /// Appends the next value as MessagePack.
     pub fn value(&mut self, out: &mut Vec<u8>, depth: u32) -> Written {
         if depth > MAX_DEPTH {
@@ -349,6 +371,11 @@ fn put_timestamp(out: &mut Vec<u8>, seconds: i64, nanos: u32) {
             put_ext(out, -1, &bytes);
         }
     }
+}
+
+/// Appends null.
+pub fn put_null(out: &mut Vec<u8>) {
+    out.push(0xc0);
 }
 
 /// Appends a boolean.

@@ -15,7 +15,9 @@ use crate::state::{self, refused, Handle, State};
 use crate::threads::{blame, Bad, Writes};
 use crate::words;
 use crate::write::{Refusal, Source, WriteShape, NO_DOCUMENT};
-use nyro_owned::{split, Batch, Coll, Document, Done, Error, Id, InsertManyOptions, Op, RawDocument, Result, Tx};
+use nyro_owned::{
+    split, Batch, Coll, Document, Done, Error, Id, InsertManyOptions, KeyChange, Op, RawDocument, Result, Tx,
+};
 
 /// The kinds of records.
 const PUT: i32 = 0;
@@ -24,12 +26,14 @@ const INSERT_MANY: i32 = 2;
 const REPLACE: i32 = 3;
 const DELETE: i32 = 4;
 const PUT_RAW: i32 = 5;
+const KEYS: i32 = 6;
 /// Flags of `INSERT_MANY`.
 const UNORDERED: i32 = 1;
 const ATOMIC: i32 = 2;
 
 /// One record.
 struct Record {
+    /// The collection, or the keyspace for `Op::Keys`.
     collection: u32,
     /// What is to be done, or why it can't be.
     op: Result<Op>,
@@ -37,11 +41,13 @@ struct Record {
     bad: Vec<Bad>,
 }
 
-fn surrogate() -> Error {
+/// Half of a pair was met.
+pub fn surrogate() -> Error {
     Error::Serialization("a string holds half of a surrogate pair, which UTF-8 can't say".to_owned())
 }
 
-fn refusal(refusal: Refusal) -> Error {
+/// Why what JavaScript wrote is no value.
+pub fn refusal(refusal: Refusal) -> Error {
     match refusal {
         Refusal::LoneSurrogate => surrogate(),
         Refusal::BadWord => Error::Internal("a word that means nothing".to_owned()),
@@ -75,6 +81,7 @@ fn op(source: &mut Source<'_>, kind: i32, count: usize, flags: i32, bad: &mut Ve
             Ok(Op::Replace(id, document(source)?))
         }
         DELETE => id_of(source, &mut id_bytes).map(Op::Delete),
+        KEYS => crate::keys::changes(source, count).map(Op::Keys),
         PUT_RAW => source.raw().map(|bytes| Op::Put(bytes.to_vec())).map_err(refusal),
         _ => Err(Error::Internal("a record of no kind".to_owned())),
     }
@@ -133,7 +140,10 @@ pub fn submit(state: &mut State, args: &Args<5>) -> Result<Answer> {
     let mut place = 0;
     while source.w < words {
         let record = record(&mut source)?;
-        let name = state.collection(record.collection).map(|(_, name)| name.clone());
+        let name = match &record.op {
+            Ok(Op::Keys(_)) => state.keyspace(record.collection).map(|(_, name)| name.clone()),
+            _ => state.collection(record.collection).map(|(_, name)| name.clone()),
+        };
         match (record.op, name) {
             (Ok(op), Ok(name)) => writes.batch.push(name, op),
             (Err(error), _) | (_, Err(error)) => writes.refused.push((place, error)),
@@ -167,13 +177,22 @@ pub fn drain(state: &mut State, args: &Args<1>) -> Result<Answer> {
     Ok(Answer::Nothing)
 }
 
-/// `run(words, floats, text)`: does the one record, now. The result is in the sink.
+/// `run(words, floats, text)`: does the one record, now. The result is in the sink. A record of a keyspace inside a
+/// transaction is done in that.
 pub fn run(state: &mut State, args: &Args<3>) -> Result<Answer> {
     let (words, floats) = (args.number(0)? as usize, args.number(1)? as usize);
     read_text(state, args, 2)?;
     let record = record(&mut state.input.source(&state.write_shapes, words, floats)?)?;
-    let (coll, _) = state.collection(record.collection)?;
-    let mut result = record.op.and_then(|op| now(coll, op));
+    if let Ok(Op::Keys(changes)) = &record.op {
+        let (keys, _) = state.keyspace(record.collection)?;
+        let changes: Vec<_> = changes.iter().map(KeyChange::as_change).collect();
+        let done = match changes.as_slice() {
+            [change] => keys.change(change),
+            changes => keys.change_all(changes),
+        };
+        return answer(state, done.map(|()| Done::Changed));
+    }
+    let mut result = record.op.and_then(|op| now(state.collection(record.collection)?.0, op));
     if let Err(failed) = &mut result {
         blame(failed, record.bad);
     }
@@ -190,7 +209,12 @@ fn now(coll: &Coll, op: Op) -> Result<Done> {
         }
         Op::Replace(id, document) => coll.replace_one(id, &document).map(Done::Found),
         Op::Delete(id) => coll.delete(id).map(Done::Found),
+        Op::Keys(_) => Err(not_of_documents()),
     }
+}
+
+fn not_of_documents() -> Error {
+    Error::Internal("keys of a keyspace are not documents of a collection".to_owned())
 }
 
 /// Puts a result into the sink. It is kept until it fits: a write is not done twice.
@@ -255,6 +279,7 @@ pub fn run_in(state: &mut State, args: &Args<4>) -> Result<Answer> {
             }
             Op::Delete(id) => coll.delete(id.clone()).map(Done::Found),
             Op::InsertMany { .. } => Err(Error::InvalidArgument("insertMany is not for transactions".to_owned())),
+            Op::Keys(_) => Err(not_of_documents()),
         }
     });
     answer(state, done)

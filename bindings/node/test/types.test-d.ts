@@ -1,6 +1,7 @@
 // What TypeScript accepts and what it must not: compiled by a test, never run.
 
-import { open, Ext, NyroError, ExistsError, codes, type Id, type Stored } from 'nyrodb';
+import { open, type KeyRange, Ext, NyroError, ExistsError, codes, type Id, type Stored } from 'nyrodb';
+import { NyroLevel } from 'nyrodb/level';
 
 interface User {
   _id: number;
@@ -62,6 +63,50 @@ async function main(): Promise<void> {
   void old;
   // @ts-expect-error a snapshot is not written to
   snapshot.collection('users').put({});
+
+  const scores = db.keyspace('scores');
+  await scores.put('ada', new Uint8Array(2));
+  const score = scores.get(Buffer.from('ada'));
+  is<Equal<typeof score, Buffer | undefined>>();
+  for (const [key, value] of scores.range({ gte: 'a', lt: 'b', reverse: true, limit: 5 })) key.equals(value);
+  for await (const key of scores.range({ prefix: 'a', values: false })) is<Equal<typeof key, Buffer>>();
+  const range: KeyRange<[Buffer, Buffer]> = scores.range();
+  range.seek('b');
+  using values: KeyRange<Buffer> = scores.range({ keys: false });
+  void values;
+  await scores.batch([{ type: 'put', key: 'a', value: 'b' }, { type: 'del', key: 'a' }, { type: 'deleteRange', prefix: 'x' }, { type: 'clear' }]);
+  const names: string[] = db.write((tx) => {
+    tx.keyspace('scores').put('a', 'b');
+    return db.keyspaceNames();
+  });
+  void names;
+  await scores.deleteRange({ gt: 'a' });
+  // @ts-expect-error a key is text or bytes
+  scores.get(5);
+  // @ts-expect-error a put has a value
+  await scores.batch([{ type: 'put', key: 'a' }]);
+  // @ts-expect-error one of gt and gte
+  scores.range({ gt: 'a', gte: 'b' });
+  // @ts-expect-error a prefix stands alone
+  scores.range({ prefix: 'a', lt: 'b' });
+  // @ts-expect-error an option that is none
+  scores.range({ from: 'a' });
+  // @ts-expect-error a range gives something
+  scores.range({ keys: false, values: false });
+  // @ts-expect-error a snapshot is not written to
+  snapshot.keyspace('scores').put('a', 'b');
+
+  const level = new NyroLevel<string, { x: number }>('app.nyro', { keyspace: 'levels', valueEncoding: 'json', durability: 'manual' });
+  await level.put('a', { x: 1 });
+  const x = level.getSync('a')?.x;
+  is<Equal<typeof x, number | undefined>>();
+  for await (const [key, value] of level.iterator({ gte: 'a' })) key.length + value.x;
+  await level.sublevel('sub').put('a', 'b');
+  // @ts-expect-error another type
+  await level.put('a', 5);
+  // @ts-expect-error an option that is none
+  new NyroLevel('app.nyro', { create: true });
+  await level.close();
 
   await db.backup('b', { signal: new AbortController().signal, onProgress: ({ done, total }) => done / total });
   try {

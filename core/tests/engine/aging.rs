@@ -78,6 +78,26 @@ fn every_read_of_a_snapshot_that_is_too_old_says_so() {
 }
 
 #[test]
+fn a_range_of_keys_is_counted_and_ended_as_a_scan_is() {
+    let (db, env) = database(Some(LIMIT_MS));
+    let keys = db.keyspace("k");
+    for key in ["a", "b", "c"] {
+        keys.put(key, "value").expect("puts");
+    }
+    let mut range = keys.range::<&str>(..).expect("a range");
+    range.next().expect("an entry").expect("reads");
+    assert_eq!(db.stats().expect("stats").snapshots, 1);
+    keys.first().expect("reads").expect("an entry");
+    assert_eq!(keys.estimated_len().expect("counts"), 3);
+    assert_eq!(db.stats().expect("stats").snapshots, 1);
+    after(&db, &env, LIMIT_MS);
+    is_too_old(range.next().expect("one error"));
+    assert_eq!(keys.iter().expect("a range").count(), 3);
+    drop(range);
+    assert_eq!(db.stats().expect("stats").snapshots, 0);
+}
+
+#[test]
 fn a_forgotten_snapshot_keeps_no_page_beyond_its_age_and_the_file_stays_bounded() {
     let (db, env) = database(Some(LIMIT_MS));
     let told = Arc::new(Mutex::new(Vec::new()));

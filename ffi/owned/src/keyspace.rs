@@ -30,8 +30,33 @@ pub enum Change<'b> {
     Clear,
 }
 
+/// A [`Change`] that owns its bytes, to be made later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyChange {
+    /// Give a key a value.
+    Put(Vec<u8>, Vec<u8>),
+    /// Delete a key.
+    Delete(Vec<u8>),
+    /// Delete the keys between the bounds.
+    DeleteRange(Bounds),
+    /// Delete all keys.
+    Clear,
+}
+
+impl KeyChange {
+    /// The change, lent.
+    pub fn as_change(&self) -> Change<'_> {
+        match self {
+            KeyChange::Put(key, value) => Change::Put(key, value),
+            KeyChange::Delete(key) => Change::Delete(key),
+            KeyChange::DeleteRange(bounds) => Change::DeleteRange(bounds.clone()),
+            KeyChange::Clear => Change::Clear,
+        }
+    }
+}
+
 impl Change<'_> {
-    fn apply(&self, keyspace: &TransactionKeyspace<'_, '_>) -> Result<()> {
+    pub(crate) fn apply(&self, keyspace: &TransactionKeyspace<'_, '_>) -> Result<()> {
         match self {
             Change::Put(key, value) => keyspace.put(key, value),
             Change::Delete(key) => keyspace.delete(key),
@@ -154,7 +179,8 @@ impl Keys {
             Keys::Frozen(keyspace) => Source::of(keyspace.clone(), bounds.clone())?,
             Keys::In(tx, name) => Source::within(*tx, name.clone(), bounds.clone(), backward)?,
         };
-        Ok(KeyRange { source, bounds, backward, failed: None, left: None, lent: (Vec::new(), Vec::new()) })
+        let (failed, left, lent) = (None, None, (Vec::new(), Vec::new()));
+        Ok(KeyRange { source, bounds, backward, without: [false; 2], failed, left, lent })
     }
 }
 
@@ -204,6 +230,8 @@ pub struct KeyRange {
     source: Source,
     bounds: Bounds,
     backward: bool,
+    /// Whether `fill` leaves out the keys, and the values.
+    without: [bool; 2],
     /// The error that ended the range. It comes again, so that nobody takes an end for the end.
     failed: Option<Box<Error>>,
     /// An entry that was read and did not fit into the last batch.
@@ -248,15 +276,27 @@ impl KeyRange {
     /// Goes to a key, whether it is there or not: the next entry is that key's or the first one behind it (backward:
     /// before it). A key outside of the bounds is the nearest one inside.
     pub fn seek(&mut self, key: &[u8]) -> Result<()> {
+        self.go_to(Bound::Included(key.to_vec()), key)
+    }
+
+    /// As [`KeyRange::seek`], but the next entry is the first one behind that key (backward: before it). Who has read
+    /// ahead in a transaction goes back to its place so, to see what has changed since.
+    pub fn seek_behind(&mut self, key: &[u8]) -> Result<()> {
+        self.go_to(Bound::Excluded(key.to_vec()), key)
+    }
+
+    fn go_to(&mut self, place: Bound<Vec<u8>>, key: &[u8]) -> Result<()> {
         let (mut start, mut end) = self.bounds.clone();
         let bound = if self.backward { &mut end } else { &mut start };
+        // Behind the key that a bound includes is inside as well.
         let is_inside = match bound {
             Bound::Unbounded => true,
+            Bound::Included(limit) if key == &limit[..] => matches!(place, Bound::Excluded(_)),
             Bound::Included(limit) | Bound::Excluded(limit) if self.backward => key < &limit[..],
             Bound::Included(limit) | Bound::Excluded(limit) => key > &limit[..],
         };
         if is_inside {
-            *bound = Bound::Included(key.to_vec());
+            *bound = place;
         }
         let is_empty = match (&start, &end) {
             (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
@@ -273,20 +313,29 @@ impl KeyRange {
         Ok(())
     }
 
+    /// Leaves the keys, or the values, out of what `fill` copies.
+    pub fn leave_out(&mut self, keys: bool, values: bool) {
+        self.without = [keys, values];
+    }
+
     /// Copies entries into `out`, as many as fit and at most `ends.len() / 2`. `ends[2 * i]` is where key number i ends
     /// and `ends[2 * i + 1]` where its value does.
     pub fn fill(&mut self, out: &mut [u8], ends: &mut [usize]) -> Result<FilledEntries> {
         let mut filled = FilledEntries::default();
+        let [no_keys, no_values] = self.without;
         for ends in ends.chunks_exact_mut(2) {
             let room = out.get_mut(filled.bytes..).unwrap_or_default();
-            let copied = self.next_with(|key, value| match room.get_mut(..key.len() + value.len()) {
-                Some(place) => {
-                    let (first, second) = place.split_at_mut(key.len());
-                    first.copy_from_slice(key);
-                    second.copy_from_slice(value);
-                    Ok((key.len(), value.len()))
+            let copied = self.next_with(|key, value| {
+                let (key, value) = (if no_keys { &[] } else { key }, if no_values { &[] } else { value });
+                match room.get_mut(..key.len() + value.len()) {
+                    Some(place) => {
+                        let (first, second) = place.split_at_mut(key.len());
+                        first.copy_from_slice(key);
+                        second.copy_from_slice(value);
+                        Ok((key.len(), value.len()))
+                    }
+                    None => Err((key.to_vec(), value.to_vec())),
                 }
-                None => Err((key.to_vec(), value.to_vec())),
             });
             match copied {
                 // What was copied is given; the error comes again with the next call.
@@ -353,6 +402,29 @@ mod tests {
         for (key, wanted) in [("c", Some("b")), ("z", Some("d")), ("b", Some("b")), ("a", None), ("", None)] {
             backward.seek(key.as_bytes()).expect("seek");
             assert_eq!(next(&mut backward).as_deref(), wanted, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_range_goes_on_behind_a_key_and_leaves_out_what_is_not_wanted() {
+        let (_db, keys) = three();
+        for (backward, key, wanted) in [(false, "a", Some("b")), (false, "d", None), (true, "d", Some("b"))] {
+            let mut range = keys.range(all(), backward).expect("range");
+            range.seek_behind(key.as_bytes()).expect("seek");
+            assert_eq!(next(&mut range).as_deref(), wanted, "{key}");
+        }
+        let within = (Bound::Included(b"a".to_vec()), Bound::Included(b"d".to_vec()));
+        for (backward, key, wanted) in [(false, "a", Some("b")), (true, "d", Some("b")), (false, "d", None)] {
+            let mut range = keys.range(within.clone(), backward).expect("range");
+            range.seek_behind(key.as_bytes()).expect("seek");
+            assert_eq!(next(&mut range).as_deref(), wanted, "{key}, at a bound");
+        }
+        let (mut out, mut ends) = ([0; 8], [0; 8]);
+        for (keys_too, values_too, wanted) in [(true, false, &b"abd"[..]), (false, true, b"122"), (false, false, b"")] {
+            let mut range = keys.range(all(), false).expect("range");
+            range.leave_out(!keys_too, !values_too);
+            let filled = range.fill(&mut out, &mut ends).expect("fills");
+            assert_eq!((filled.entries, &out[..filled.bytes]), (3, wanted));
         }
     }
 

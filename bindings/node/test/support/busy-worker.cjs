@@ -7,6 +7,7 @@ const { open } = require('../../lib/index.cjs');
 const { name, number } = workerData;
 const db = open(name, { durability: 'manual' });
 const users = db.collection('users');
+const keys = db.keyspace('keys');
 parentPort.postMessage('open');
 
 let failures = 0;
@@ -21,6 +22,12 @@ const kept = [];
 function turn() {
   for (let i = 0; i < 20; i++) users.put({ _id: `${number}-${i}`, text: 'x'.repeat(i) }).catch(failed);
   users.insertMany(Array.from({ length: 50 }, (_, i) => ({ _id: number * 1000 + i, list: [i, 'a'] })), { ordered: false }).catch(() => {});
+  keys.batch(Array.from({ length: 20 }, (_, i) => ({ type: 'put', key: `${number}-${i}`, value: 'x'.repeat(i * 100) }))).catch(failed);
+  keys.deleteRange({ prefix: `${number - 2}-` }).catch(failed);
+  keys.putSync('sync', String(number));
+  kept.push(keys.range(), keys.range({ reverse: true }));
+  kept.at(-1).next();
+  for (const [key] of keys.range()) if (String(key) === '5-1') break;
   db.verify({ onProgress() {} }).catch(failed);
   db.checkpoint().catch(failed);
   kept.push(db.snapshot(), users.scan());
@@ -31,6 +38,9 @@ function turn() {
     db.write((tx) => {
       const inside = tx.collection('users');
       for (let i = 0; i < 200; i++) inside.put({ _id: `tx ${i}`, number });
+      for (let i = 0; i < 20; i++) tx.keyspace('keys').put(`tx ${i}`, String(number));
+      kept.push(tx.keyspace('keys').range());
+      kept.at(-1).next();
       if (number % 3 === 0) for (;;) inside.get('tx 1');
     });
   } catch (error) {

@@ -24,6 +24,16 @@ async function promised() {
   }
 }
 
+async function keys() {
+  const k = db.keyspace('keys');
+  for (;;) {
+    const ids = [next(), next(), next()];
+    await Promise.all([k.put(ids[0], text), k.batch(ids.slice(1).map((key) => ({ type: 'put', key, value: text })))]);
+    say(ids.map((id) => `k${id}`).join(' '));
+    await new Promise(setImmediate);
+  }
+}
+
 async function many() {
   for (;;) {
     const ids = Array.from({ length: 20 }, next);
@@ -41,5 +51,6 @@ function atOnce() {
 }
 
 promised();
+keys();
 many();
 atOnce();

@@ -1,0 +1,5 @@
+// The same for `import`.
+
+import level from './level.cjs';
+
+export const { NyroLevel } = level;
