@@ -10,6 +10,7 @@
 //! is committed and another one begun.
 
 use crate::error::of_panic;
+use crate::{Change, Keys, OwnedChange};
 use nyro::{Database, Document, Error, Id, InsertManyOptions, OwnedTransaction, RawDocument, Result};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
@@ -34,6 +35,10 @@ pub enum Op {
     Replace(Id, Vec<u8>),
     /// Delete.
     Delete(Id),
+    /// Change a keyspace.
+    Change(OwnedChange),
+    /// Make changes to a keyspace, all or none; in a commit of its own.
+    Changes(Vec<OwnedChange>),
 }
 
 /// What a write did.
@@ -45,6 +50,8 @@ pub enum Done {
     Ids(Vec<Id>),
     /// Whether there was a document to replace or delete.
     Found(bool),
+    /// A keyspace was changed.
+    Changed,
 }
 
 /// Writes that wait to be committed together.
@@ -59,7 +66,7 @@ impl Batch {
         Batch::default()
     }
 
-    /// Adds a write to a collection; its result has the place that it has here.
+    /// Adds a write to a collection, or a change to a keyspace; its result has the place that it has here.
     pub fn push(&mut self, collection: Arc<str>, op: Op) {
         self.ops.push((collection, op));
     }
@@ -92,9 +99,9 @@ impl Batch {
         // Results from here on are of the open group.
         let mut from = 0;
         for (collection, op) in &self.ops {
-            if let Op::InsertMany { documents, ends, options } = op {
+            if let Op::InsertMany { .. } | Op::Changes(_) = op {
                 end(&mut group, &mut results[from..]);
-                results.push(insert_many(db, collection, documents, ends, *options));
+                results.push(alone(db, collection, op));
                 from = results.len();
                 continue;
             }
@@ -116,6 +123,9 @@ fn one(db: &Database, group: &mut Option<OwnedTransaction>, collection: &str, op
         Some(tx) => tx,
         None => group.insert(db.begin()?),
     };
+    if let Op::Change(change) = op {
+        return change.borrowed().apply(&tx.keyspace(collection)).map(|()| Done::Changed);
+    }
     let collection = tx.collection::<Document>(collection);
     match op {
         Op::Put(document) => collection.put_raw(RawDocument::unvalidated(document)).map(Done::Id),
@@ -124,7 +134,21 @@ fn one(db: &Database, group: &mut Option<OwnedTransaction>, collection: &str, op
             collection.replace_one_raw(id.clone(), RawDocument::unvalidated(document)).map(Done::Found)
         }
         Op::Delete(id) => collection.delete(id.clone()).map(Done::Found),
-        Op::InsertMany { .. } => Err(Error::Internal("insert_many has a commit of its own".to_owned())),
+        Op::InsertMany { .. } | Op::Change(_) | Op::Changes(_) => {
+            Err(Error::Internal("this write is none of a group's to a collection".to_owned()))
+        }
+    }
+}
+
+/// Does a write that has a commit of its own.
+fn alone(db: &Database, name: &str, op: &Op) -> Result<Done> {
+    match op {
+        Op::InsertMany { documents, ends, options } => insert_many(db, name, documents, ends, *options),
+        Op::Changes(changes) => {
+            let changes: Vec<Change<'_>> = changes.iter().map(OwnedChange::borrowed).collect();
+            Keys::live(db, name).change_all(&changes).map(|()| Done::Changed)
+        }
+        _ => Err(Error::Internal("this write is one of a group".to_owned())),
     }
 }
 
