@@ -36,8 +36,11 @@ def protocol_tests() -> ModuleType:
     kept = Path(sys.prefix).parent / "mapping_tests" / version / "mapping_tests.py"
     if not kept.exists():
         source = f"https://raw.githubusercontent.com/python/cpython/v{version}/Lib/test/mapping_tests.py"
-        with urllib.request.urlopen(source, timeout=60) as answer:
-            text = answer.read()
+        try:
+            with urllib.request.urlopen(source, timeout=60) as answer:
+                text = answer.read()
+        except OSError as e:
+            raise RuntimeError(f"this Python lacks test.mapping_tests, and {source} can't be read") from e
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(text)
     spec = importlib.util.spec_from_file_location("mapping_tests", kept)

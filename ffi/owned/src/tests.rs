@@ -1,6 +1,9 @@
 //! What the layers above rely on.
 
-use crate::{error, id, report, settings, Batch, Coll, Database, Document, Done, Error, Id, Op, Options, Tx};
+use crate::{
+    error, id, report, settings, Batch, Change, Coll, Database, Document, Done, Error, Id, Keys, Op, Options,
+    OwnedChange, Tx,
+};
 use std::sync::Arc;
 
 fn memory() -> Database {
@@ -140,6 +143,22 @@ fn a_batch_is_one_commit_and_each_write_has_its_own_result() {
     let results = batch.commit(&db);
     assert!(matches!(&results[1], Err(Error::BulkWrite { inserted: 1, failures }) if failures[0].0 == 1));
     assert_eq!(results[2].as_ref().ok(), Some(&Done::Found(true)));
+
+    let before = db.stats().expect("stats").commits;
+    let put = |key: &[u8]| OwnedChange::from(&Change::Put(key, b"value"));
+    let mut batch = Batch::new();
+    batch.push("k".into(), Op::Change(put(b"a")));
+    batch.push("k".into(), Op::Change(put(&[0; 65_536])));
+    batch.push(name.clone(), Op::Delete(10.into()));
+    batch.push("k".into(), Op::Changes(vec![OwnedChange::Clear, put(&[0; 65_536])]));
+    batch.push("k".into(), Op::Changes(vec![put(b"b"), OwnedChange::Delete(b"a".to_vec())]));
+    let results = batch.commit(&db);
+    let codes: Vec<u32> = results.iter().map(|r| r.as_ref().map_or_else(Error::code, |_| 0)).collect();
+    assert_eq!(codes, [0, 211, 0, 211, 0]);
+    assert_eq!(results[4].as_ref().ok(), Some(&Done::Changed));
+    assert_eq!(db.stats().expect("stats").commits, before + 2);
+    let keys = Keys::live(&db, "k");
+    assert_eq!((keys.count().expect("counts"), keys.contains(b"b").expect("contains")), (1, true));
 
     db.close().expect("closed");
     let mut batch = Batch::new();
