@@ -33,7 +33,7 @@ impl Batch {
     }
 
     fn change(&self, keyspace: &str, change: &Change<'_>) {
-        self.push(keyspace, Op::Change(change.into()));
+        self.push(keyspace, Op::Keys(vec![change.into()]));
     }
 
     fn with<R>(&self, call: impl FnOnce(&mut Gathered) -> R) -> R {
@@ -145,18 +145,18 @@ impl Batch {
         self.change(keyspace, &Change::Clear);
     }
 
-    /// Adds an ``update`` of a keyspace, which is committed by itself.
+    /// Adds an ``update`` of a keyspace: all of it, or, after an error, nothing.
     fn key_update(&self, keyspace: &str, changes: &Bound<'_, PyAny>) -> PyResult<()> {
         let pairs = keyspace::pairs(changes)?;
         let put = |(key, value): &(Bytes<'_>, Bytes<'_>)| (&Change::Put(key.as_slice(), value.as_slice())).into();
-        self.push(keyspace, Op::Changes(pairs.iter().map(put).collect()));
+        self.push(keyspace, Op::Keys(pairs.iter().map(put).collect()));
         Ok(())
     }
 
-    /// Adds a ``write_many`` to a keyspace, which is committed by itself.
+    /// Adds a ``write_many`` to a keyspace: all of it, or, after an error, nothing.
     fn key_write_many(&self, keyspace: &str, changes: &Bound<'_, PyAny>) -> PyResult<()> {
         let changes = keyspace::gather(changes)?;
-        self.push(keyspace, Op::Changes(changes.iter().map(|change| (&change.change()).into()).collect()));
+        self.push(keyspace, Op::Keys(changes.iter().map(|change| (&change.change()).into()).collect()));
         Ok(())
     }
 

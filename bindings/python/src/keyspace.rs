@@ -158,11 +158,8 @@ impl KeyspaceReads {
     }
 
     fn end<'py>(&self, py: Python<'py>, last: bool) -> PyResult<Option<Entry<'py>>> {
-        let mut range = self.opened(py)?.range(all(), last).or_raise(py)?;
-        let entry = range.next_with(|key, value| (PyBytes::new(py, key), PyBytes::new(py, value))).or_raise(py);
-        // It ends without Python's lock.
-        drop(Held::new(range));
-        entry
+        let entry = self.opened(py)?.end(last).or_raise(py)?;
+        Ok(entry.map(|(key, value)| (PyBytes::new(py, &key), PyBytes::new(py, &value))))
     }
 
     fn found<'py>(&self, py: Python<'py>, key: &Bytes<'_>) -> PyResult<Option<Bound<'py, PyBytes>>> {

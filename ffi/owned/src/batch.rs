@@ -8,9 +8,13 @@
 //! So an event loop pays for one commit a turn. What is wrong with one write (a duplicate, a bad document) is the
 //! error of that write alone; what stops the transaction is the error of all in it. A transaction that grows too large
 //! is committed and another one begun.
+//!
+//! Changes to a keyspace that belong together are all made or none. If one of them fails when others are made already,
+//! the transaction is rolled back, and what was done in it before is done again without them. Then it is committed, so
+//! that no write is done more than twice.
 
 use crate::error::of_panic;
-use crate::{Change, Keys, OwnedChange};
+use crate::keyspace::KeyChange;
 use nyro::{Database, Document, Error, Id, InsertManyOptions, OwnedTransaction, RawDocument, Result};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
@@ -35,10 +39,8 @@ pub enum Op {
     Replace(Id, Vec<u8>),
     /// Delete.
     Delete(Id),
-    /// Change a keyspace.
-    Change(OwnedChange),
-    /// Make changes to a keyspace, all or none; in a commit of its own.
-    Changes(Vec<OwnedChange>),
+    /// Change the keys of a keyspace: all of it, or nothing.
+    Keys(Vec<KeyChange>),
 }
 
 /// What a write did.
@@ -50,8 +52,21 @@ pub enum Done {
     Ids(Vec<Id>),
     /// Whether there was a document to replace or delete.
     Found(bool),
-    /// A keyspace was changed.
+    /// Keys were changed: there is nothing to tell.
     Changed,
+}
+
+/// Why a write failed.
+struct Failed {
+    error: Error,
+    /// A part of it is made in the transaction.
+    is_halfway: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Failed {
+        Failed { error, is_halfway: false }
+    }
 }
 
 /// Writes that wait to be committed together.
@@ -66,9 +81,9 @@ impl Batch {
         Batch::default()
     }
 
-    /// Adds a write to a collection, or a change to a keyspace; its result has the place that it has here.
-    pub fn push(&mut self, collection: Arc<str>, op: Op) {
-        self.ops.push((collection, op));
+    /// Adds a write to a collection or keyspace; its result has the place that it has here.
+    pub fn push(&mut self, name: Arc<str>, op: Op) {
+        self.ops.push((name, op));
     }
 
     /// How many writes.
@@ -98,58 +113,93 @@ impl Batch {
         let mut group: Option<OwnedTransaction> = None;
         // Results from here on are of the open group.
         let mut from = 0;
-        for (collection, op) in &self.ops {
-            if let Op::InsertMany { .. } | Op::Changes(_) = op {
+        for (at, (name, op)) in self.ops.iter().enumerate() {
+            if let Op::InsertMany { documents, ends, options } = op {
                 end(&mut group, &mut results[from..]);
-                results.push(alone(db, collection, op));
+                results.push(insert_many(db, name, documents, ends, *options));
                 from = results.len();
                 continue;
             }
-            let mut done = one(db, &mut group, collection, op);
-            if matches!(done, Err(Error::TransactionTooLarge { .. })) && results.len() > from {
-                end(&mut group, &mut results[from..]);
-                from = results.len();
-                done = one(db, &mut group, collection, op);
+            let mut done = one(db, &mut group, name, op);
+            if let Err(failed) = &done {
+                let is_too_large = matches!(failed.error, Error::TransactionTooLarge { .. }) && at > from;
+                if failed.is_halfway {
+                    roll_back(&mut group);
+                    again(db, &mut group, &self.ops[from..at], &mut results[from..]);
+                }
+                if failed.is_halfway || is_too_large {
+                    end(&mut group, &mut results[from..]);
+                    from = at;
+                }
+                if is_too_large {
+                    done = one(db, &mut group, name, op);
+                    if matches!(done, Err(Failed { is_halfway: true, .. })) {
+                        roll_back(&mut group);
+                    }
+                }
             }
-            results.push(done);
+            results.push(done.map_err(|failed| failed.error));
         }
         end(&mut group, &mut results[from..]);
     }
 }
 
+/// Does the writes of a group that was rolled back anew. Each can be done or fails without a trace, as it did before.
+fn again(db: &Database, group: &mut Option<OwnedTransaction>, ops: &[(Arc<str>, Op)], results: &mut [Result<Done>]) {
+    for (at, (name, op)) in ops.iter().enumerate() {
+        match one(db, group, name, op) {
+            Ok(done) => results[at] = Ok(done),
+            Err(failed) => {
+                if failed.is_halfway {
+                    // Nothing that was wrong with the write: it could be made before. It stops all of them.
+                    roll_back(group);
+                    results.fill(Err(failed.error));
+                    return;
+                }
+                results[at] = Err(failed.error);
+            }
+        }
+    }
+}
+
+fn roll_back(group: &mut Option<OwnedTransaction>) {
+    if let Some(tx) = group.take() {
+        // The error that led here is told.
+        let _ = tx.rollback();
+    }
+}
+
 /// Does one write in the group's transaction, which is begun if there is none.
-fn one(db: &Database, group: &mut Option<OwnedTransaction>, collection: &str, op: &Op) -> Result<Done> {
+fn one(db: &Database, group: &mut Option<OwnedTransaction>, name: &str, op: &Op) -> std::result::Result<Done, Failed> {
     let tx = match group {
         Some(tx) => tx,
         None => group.insert(db.begin()?),
     };
-    if let Op::Change(change) = op {
-        return change.borrowed().apply(&tx.keyspace(collection)).map(|()| Done::Changed);
+    if let Op::Keys(changes) = op {
+        return change_keys(tx, name, changes);
     }
-    let collection = tx.collection::<Document>(collection);
-    match op {
+    let collection = tx.collection::<Document>(name);
+    let done = match op {
         Op::Put(document) => collection.put_raw(RawDocument::unvalidated(document)).map(Done::Id),
         Op::Insert(document) => collection.insert_one_raw(RawDocument::unvalidated(document)).map(Done::Id),
         Op::Replace(id, document) => {
             collection.replace_one_raw(id.clone(), RawDocument::unvalidated(document)).map(Done::Found)
         }
         Op::Delete(id) => collection.delete(id.clone()).map(Done::Found),
-        Op::InsertMany { .. } | Op::Change(_) | Op::Changes(_) => {
-            Err(Error::Internal("this write is none of a group's to a collection".to_owned()))
-        }
-    }
+        Op::InsertMany { .. } | Op::Keys(_) => Err(Error::Internal("not a write of one document".to_owned())),
+    };
+    Ok(done?)
 }
 
-/// Does a write that has a commit of its own.
-fn alone(db: &Database, name: &str, op: &Op) -> Result<Done> {
-    match op {
-        Op::InsertMany { documents, ends, options } => insert_many(db, name, documents, ends, *options),
-        Op::Changes(changes) => {
-            let changes: Vec<Change<'_>> = changes.iter().map(OwnedChange::borrowed).collect();
-            Keys::live(db, name).change_all(&changes).map(|()| Done::Changed)
+fn change_keys(tx: &OwnedTransaction, name: &str, changes: &[KeyChange]) -> std::result::Result<Done, Failed> {
+    let keyspace = tx.keyspace(name);
+    for (at, change) in changes.iter().enumerate() {
+        if let Err(error) = change.as_change().apply(&keyspace) {
+            // Clearing is two steps, dropping and making anew.
+            return Err(Failed { error, is_halfway: at > 0 || *change == KeyChange::Clear });
         }
-        _ => Err(Error::Internal("this write is one of a group".to_owned())),
     }
+    Ok(Done::Changed)
 }
 
 fn insert_many(

@@ -30,9 +30,9 @@ pub enum Change<'b> {
     Clear,
 }
 
-/// A [`Change`] that owns its bytes: for one that is made later.
+/// A [`Change`] that owns its bytes, to be made later.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OwnedChange {
+pub enum KeyChange {
     /// Give a key a value.
     Put(Vec<u8>, Vec<u8>),
     /// Delete a key.
@@ -43,25 +43,25 @@ pub enum OwnedChange {
     Clear,
 }
 
-impl From<&Change<'_>> for OwnedChange {
-    fn from(change: &Change<'_>) -> OwnedChange {
-        match change {
-            Change::Put(key, value) => OwnedChange::Put(key.to_vec(), value.to_vec()),
-            Change::Delete(key) => OwnedChange::Delete(key.to_vec()),
-            Change::DeleteRange(bounds) => OwnedChange::DeleteRange(bounds.clone()),
-            Change::Clear => OwnedChange::Clear,
+impl KeyChange {
+    /// The change, lent.
+    pub fn as_change(&self) -> Change<'_> {
+        match self {
+            KeyChange::Put(key, value) => Change::Put(key, value),
+            KeyChange::Delete(key) => Change::Delete(key),
+            KeyChange::DeleteRange(bounds) => Change::DeleteRange(bounds.clone()),
+            KeyChange::Clear => Change::Clear,
         }
     }
 }
 
-impl OwnedChange {
-    /// The change itself.
-    pub fn borrowed(&self) -> Change<'_> {
-        match self {
-            OwnedChange::Put(key, value) => Change::Put(key, value),
-            OwnedChange::Delete(key) => Change::Delete(key),
-            OwnedChange::DeleteRange(bounds) => Change::DeleteRange(bounds.clone()),
-            OwnedChange::Clear => Change::Clear,
+impl From<&Change<'_>> for KeyChange {
+    fn from(change: &Change<'_>) -> KeyChange {
+        match change {
+            Change::Put(key, value) => KeyChange::Put(key.to_vec(), value.to_vec()),
+            Change::Delete(key) => KeyChange::Delete(key.to_vec()),
+            Change::DeleteRange(bounds) => KeyChange::DeleteRange(bounds.clone()),
+            Change::Clear => KeyChange::Clear,
         }
     }
 }
@@ -217,6 +217,17 @@ impl Keys {
         }
     }
 
+    /// The first key, or the last one, with its value.
+    pub fn end(&self, last: bool) -> Result<Option<KeyValue>> {
+        match self {
+            Keys::Live(keyspace) if last => keyspace.last(),
+            Keys::Live(keyspace) => keyspace.first(),
+            Keys::Frozen(keyspace) if last => keyspace.last(),
+            Keys::Frozen(keyspace) => keyspace.first(),
+            Keys::In(tx, name) => tx.with(|tx| if last { tx.keyspace(name).last() } else { tx.keyspace(name).first() }),
+        }
+    }
+
     /// The number of keys, by reading them all.
     pub fn count(&self) -> Result<u64> {
         let mut range = self.range((Bound::Unbounded, Bound::Unbounded), false)?;
@@ -235,7 +246,8 @@ impl Keys {
             Keys::Frozen(keyspace) => Source::of(keyspace.clone(), bounds.clone())?,
             Keys::In(tx, name) => Source::within(*tx, name.clone(), bounds.clone(), backward)?,
         };
-        Ok(KeyRange { source, bounds, backward, failed: None, left: None, lent: (Vec::new(), Vec::new()) })
+        let (failed, left, lent) = (None, None, (Vec::new(), Vec::new()));
+        Ok(KeyRange { source, bounds, backward, without: [false; 2], failed, left, lent })
     }
 }
 
@@ -285,6 +297,8 @@ pub struct KeyRange {
     source: Source,
     bounds: Bounds,
     backward: bool,
+    /// Whether `fill` leaves out the keys, and the values.
+    without: [bool; 2],
     /// The error that ended the range. It comes again, so that nobody takes an end for the end.
     failed: Option<Box<Error>>,
     /// An entry that was read and did not fit into the last batch.
@@ -329,15 +343,27 @@ impl KeyRange {
     /// Goes to a key, whether it is there or not: the next entry is that key's or the first one behind it (backward:
     /// before it). A key outside of the bounds is the nearest one inside.
     pub fn seek(&mut self, key: &[u8]) -> Result<()> {
+        self.go_to(Bound::Included(key.to_vec()), key)
+    }
+
+    /// As [`KeyRange::seek`], but the next entry is the first one behind that key (backward: before it). Who has read
+    /// ahead in a transaction goes back to its place so, to see what has changed since.
+    pub fn seek_behind(&mut self, key: &[u8]) -> Result<()> {
+        self.go_to(Bound::Excluded(key.to_vec()), key)
+    }
+
+    fn go_to(&mut self, place: Bound<Vec<u8>>, key: &[u8]) -> Result<()> {
         let (mut start, mut end) = self.bounds.clone();
         let bound = if self.backward { &mut end } else { &mut start };
+        // Behind the key that a bound includes is inside as well.
         let is_inside = match bound {
             Bound::Unbounded => true,
+            Bound::Included(limit) if key == &limit[..] => matches!(place, Bound::Excluded(_)),
             Bound::Included(limit) | Bound::Excluded(limit) if self.backward => key < &limit[..],
             Bound::Included(limit) | Bound::Excluded(limit) => key > &limit[..],
         };
         if is_inside {
-            *bound = Bound::Included(key.to_vec());
+            *bound = place;
         }
         let is_empty = match (&start, &end) {
             (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
@@ -354,20 +380,29 @@ impl KeyRange {
         Ok(())
     }
 
+    /// Leaves the keys, or the values, out of what `fill` copies.
+    pub fn leave_out(&mut self, keys: bool, values: bool) {
+        self.without = [keys, values];
+    }
+
     /// Copies entries into `out`, as many as fit and at most `ends.len() / 2`. `ends[2 * i]` is where key number i ends
     /// and `ends[2 * i + 1]` where its value does.
     pub fn fill(&mut self, out: &mut [u8], ends: &mut [usize]) -> Result<FilledEntries> {
         let mut filled = FilledEntries::default();
+        let [no_keys, no_values] = self.without;
         for ends in ends.chunks_exact_mut(2) {
             let room = out.get_mut(filled.bytes..).unwrap_or_default();
-            let copied = self.next_with(|key, value| match room.get_mut(..key.len() + value.len()) {
-                Some(place) => {
-                    let (first, second) = place.split_at_mut(key.len());
-                    first.copy_from_slice(key);
-                    second.copy_from_slice(value);
-                    Ok((key.len(), value.len()))
+            let copied = self.next_with(|key, value| {
+                let (key, value) = (if no_keys { &[] } else { key }, if no_values { &[] } else { value });
+                match room.get_mut(..key.len() + value.len()) {
+                    Some(place) => {
+                        let (first, second) = place.split_at_mut(key.len());
+                        first.copy_from_slice(key);
+                        second.copy_from_slice(value);
+                        Ok((key.len(), value.len()))
+                    }
+                    None => Err((key.to_vec(), value.to_vec())),
                 }
-                None => Err((key.to_vec(), value.to_vec())),
             });
             match copied {
                 // What was copied is given; the error comes again with the next call.
@@ -438,6 +473,29 @@ mod tests {
     }
 
     #[test]
+    fn a_range_goes_on_behind_a_key_and_leaves_out_what_is_not_wanted() {
+        let (_db, keys) = three();
+        for (backward, key, wanted) in [(false, "a", Some("b")), (false, "d", None), (true, "d", Some("b"))] {
+            let mut range = keys.range(all(), backward).expect("range");
+            range.seek_behind(key.as_bytes()).expect("seek");
+            assert_eq!(next(&mut range).as_deref(), wanted, "{key}");
+        }
+        let within = (Bound::Included(b"a".to_vec()), Bound::Included(b"d".to_vec()));
+        for (backward, key, wanted) in [(false, "a", Some("b")), (true, "d", Some("b")), (false, "d", None)] {
+            let mut range = keys.range(within.clone(), backward).expect("range");
+            range.seek_behind(key.as_bytes()).expect("seek");
+            assert_eq!(next(&mut range).as_deref(), wanted, "{key}, at a bound");
+        }
+        let (mut out, mut ends) = ([0; 8], [0; 8]);
+        for (keys_too, values_too, wanted) in [(true, false, &b"abd"[..]), (false, true, b"122"), (false, false, b"")] {
+            let mut range = keys.range(all(), false).expect("range");
+            range.leave_out(!keys_too, !values_too);
+            let filled = range.fill(&mut out, &mut ends).expect("fills");
+            assert_eq!((filled.entries, &out[..filled.bytes]), (3, wanted));
+        }
+    }
+
+    #[test]
     fn batches_lose_no_entry_that_does_not_fit() {
         let (_db, keys) = three();
         let mut range = keys.range(all(), false).expect("range");
@@ -458,6 +516,8 @@ mod tests {
         assert_eq!(keys.put_new(b"a", b"x").expect("is there"), Some(b"1".to_vec()));
         assert_eq!(keys.put_new(b"c", b"3").expect("puts"), None);
         assert_eq!(keys.count().expect("counts"), 3);
+        assert_eq!(keys.end(false).expect("reads"), Some((b"a".to_vec(), b"1".to_vec())));
+        assert_eq!(keys.end(true).expect("reads"), Some((b"d".to_vec(), Vec::new())));
         assert_eq!(keys.take_end(true).expect("takes"), Some((b"d".to_vec(), Vec::new())));
         assert_eq!(keys.take_end(false).expect("takes"), Some((b"a".to_vec(), b"1".to_vec())));
         let frozen = Keys::frozen(&db.snapshot().expect("snapshot"), "k").expect("frozen");

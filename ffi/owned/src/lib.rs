@@ -33,7 +33,7 @@ mod transaction;
 pub use batch::{split, Batch, Done, Op};
 pub use collection::Coll;
 pub use cursor::{Cursor, Filled};
-pub use keyspace::{Bounds, Change, FilledEntries, KeyRange, Keys, OwnedChange};
+pub use keyspace::{Bounds, Change, FilledEntries, KeyChange, KeyRange, Keys};
 pub use nyro::{
     prefix_bounds, repair, restore, BackupOptions, CancelToken, Control, Database, Document, Durability, Error,
     ErrorKind, Id, InsertManyOptions, InsertManyResult, Options, OwnedTransaction, Progress, RawDocument, ReadMode,

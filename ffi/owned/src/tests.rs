@@ -1,8 +1,7 @@
 //! What the layers above rely on.
 
 use crate::{
-    error, id, report, settings, Batch, Change, Coll, Database, Document, Done, Error, Id, Keys, Op, Options,
-    OwnedChange, Tx,
+    error, id, report, settings, Batch, Coll, Database, Document, Done, Error, Id, KeyChange, Op, Options, Result, Tx,
 };
 use std::sync::Arc;
 
@@ -144,22 +143,6 @@ fn a_batch_is_one_commit_and_each_write_has_its_own_result() {
     assert!(matches!(&results[1], Err(Error::BulkWrite { inserted: 1, failures }) if failures[0].0 == 1));
     assert_eq!(results[2].as_ref().ok(), Some(&Done::Found(true)));
 
-    let before = db.stats().expect("stats").commits;
-    let put = |key: &[u8]| OwnedChange::from(&Change::Put(key, b"value"));
-    let mut batch = Batch::new();
-    batch.push("k".into(), Op::Change(put(b"a")));
-    batch.push("k".into(), Op::Change(put(&[0; 65_536])));
-    batch.push(name.clone(), Op::Delete(10.into()));
-    batch.push("k".into(), Op::Changes(vec![OwnedChange::Clear, put(&[0; 65_536])]));
-    batch.push("k".into(), Op::Changes(vec![put(b"b"), OwnedChange::Delete(b"a".to_vec())]));
-    let results = batch.commit(&db);
-    let codes: Vec<u32> = results.iter().map(|r| r.as_ref().map_or_else(Error::code, |_| 0)).collect();
-    assert_eq!(codes, [0, 211, 0, 211, 0]);
-    assert_eq!(results[4].as_ref().ok(), Some(&Done::Changed));
-    assert_eq!(db.stats().expect("stats").commits, before + 2);
-    let keys = Keys::live(&db, "k");
-    assert_eq!((keys.count().expect("counts"), keys.contains(b"b").expect("contains")), (1, true));
-
     db.close().expect("closed");
     let mut batch = Batch::new();
     batch.push(name.clone(), Op::Delete(1.into()));
@@ -177,6 +160,55 @@ fn a_batch_larger_than_a_transaction_is_several() {
     assert!(batch.commit(&db).iter().all(Result::is_ok));
     assert_eq!(db.collection::<Document>("c").count_documents().expect("counts"), 10);
     assert_eq!(db.stats().expect("stats").commits, 2);
+}
+
+#[test]
+fn changes_of_keys_share_the_commit_in_their_order_and_each_is_whole_or_not_made() {
+    let db = memory();
+    let put = |key: &str, value: &str| KeyChange::Put(key.into(), value.into());
+    let long = || KeyChange::Put(vec![0; 70_000], Vec::new());
+    let mut batch = Batch::new();
+    batch.push("k".into(), Op::Keys(vec![put("a", "1"), put("b", "2")]));
+    batch.push("c".into(), Op::Put(bytes("{\"_id\":1}")));
+    batch.push("k".into(), Op::Keys(vec![KeyChange::Delete("a".into())]));
+    batch.push("c".into(), Op::Keys(vec![put("a", "1")]));
+    batch.push("k".into(), Op::Keys(vec![long()]));
+    let before = db.stats().expect("stats").commits;
+    let results = batch.commit(&db);
+    let codes = |results: &[Result<Done>]| -> Vec<u32> {
+        results.iter().map(|r| r.as_ref().map_or_else(Error::code, |_| 0)).collect()
+    };
+    assert_eq!(codes(&results), [0, 0, 0, 213, 211]);
+    assert_eq!(results[0].as_ref().ok(), Some(&Done::Changed));
+    assert_eq!(db.stats().expect("stats").commits, before + 1);
+    let keys = || {
+        let all = db.keyspace("k").iter().expect("range").map(|entry| entry.map(|(key, _)| key));
+        all.collect::<Result<Vec<_>>>().expect("keys").concat()
+    };
+    assert_eq!(keys(), b"b");
+
+    // One that fails halfway leaves no trace, and the others are as they would be without it.
+    let mut batch = Batch::new();
+    batch.push("c".into(), Op::Insert(bytes("{\"x\":1}")));
+    batch.push("k".into(), Op::Keys(vec![put("d", "")]));
+    batch.push("c".into(), Op::Insert(bytes("{\"_id\":1}")));
+    batch.push("k".into(), Op::Keys(vec![KeyChange::Clear, put("e", ""), long()]));
+    batch.push("k".into(), Op::Keys(vec![put("f", "")]));
+    let results = batch.commit(&db);
+    assert_eq!(codes(&results), [0, 0, 205, 211, 0]);
+    assert_eq!(results[0].as_ref().ok(), Some(&Done::Id(2.into())));
+    assert_eq!(db.collection::<Document>("c").count_documents().expect("counts"), 2);
+    assert_eq!(keys(), b"bdf");
+
+    // One that is too large for what is left of the transaction has one of its own, too large for any has none.
+    let large = || KeyChange::Put(b"l".to_vec(), vec![0; 9 << 20]);
+    let mut batch = Batch::new();
+    batch.push("k".into(), Op::Keys(vec![large(), large(), large(), large()]));
+    batch.push("k".into(), Op::Keys(vec![put("g", ""), large(), large(), large(), large()]));
+    batch.push("k".into(), Op::Keys([put("h", "")].into_iter().chain((0..8).map(|_| large())).collect()));
+    batch.push("k".into(), Op::Keys(vec![put("i", "")]));
+    assert_eq!(codes(&batch.commit(&db)), [0, 0, 601, 0]);
+    assert_eq!(keys(), b"bdfgil");
 }
 
 #[test]

@@ -463,11 +463,11 @@ class AsyncKeyspace:
         return self._writer.add(lambda batch: batch.key_clear(self._name))
 
     def update(self, changes: _Puts) -> Awaitable[None]:
-        """Puts all of a mapping, or of pairs, in a commit of its own."""
+        """Puts all of a mapping, or of pairs: all or, after an error, none."""
         return self._writer.add(lambda batch: batch.key_update(self._name, changes))
 
     def write_many(self, changes: Iterable[_Change]) -> Awaitable[None]:
-        """Makes changes, as ``Keyspace.write_many`` takes them, in a commit of their own: all or none."""
+        """Makes changes, as ``Keyspace.write_many`` takes them: all or, after an error, none."""
         return self._writer.add(lambda batch: batch.key_write_many(self._name, changes))
 
 
