@@ -55,17 +55,6 @@ impl KeyChange {
     }
 }
 
-impl From<&Change<'_>> for KeyChange {
-    fn from(change: &Change<'_>) -> KeyChange {
-        match change {
-            Change::Put(key, value) => KeyChange::Put(key.to_vec(), value.to_vec()),
-            Change::Delete(key) => KeyChange::Delete(key.to_vec()),
-            Change::DeleteRange(bounds) => KeyChange::DeleteRange(bounds.clone()),
-            Change::Clear => KeyChange::Clear,
-        }
-    }
-}
-
 impl Change<'_> {
     pub(crate) fn apply(&self, keyspace: &TransactionKeyspace<'_, '_>) -> Result<()> {
         match self {
@@ -73,6 +62,17 @@ impl Change<'_> {
             Change::Delete(key) => keyspace.delete(key),
             Change::DeleteRange(bounds) => keyspace.delete_range(bounds.clone()),
             Change::Clear => keyspace.clear(),
+        }
+    }
+}
+
+impl From<&Change<'_>> for KeyChange {
+    fn from(change: &Change<'_>) -> KeyChange {
+        match change {
+            Change::Put(key, value) => KeyChange::Put(key.to_vec(), value.to_vec()),
+            Change::Delete(key) => KeyChange::Delete(key.to_vec()),
+            Change::DeleteRange(bounds) => KeyChange::DeleteRange(bounds.clone()),
+            Change::Clear => KeyChange::Clear,
         }
     }
 }
