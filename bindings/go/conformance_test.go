@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ func TestConformance(t *testing.T) {
 			text, err := os.ReadFile(file)
 			check(t, err)
 			scenario := parseJSON(t, text).(nyro.D)
-			r := &runner{t: t, folder: t.TempDir(), snapshots: map[string]*nyro.Snapshot{}, scans: map[string]*nyro.Scan[nyro.D]{}}
+			r := &runner{t: t, folder: t.TempDir(), snapshots: map[string]*nyro.Snapshot{}, scans: map[string]*nyro.Scan[nyro.D]{}, cursors: map[string]*nyro.KeyCursor{}}
 			r.run(list(field(scenario, "steps")), "")
 			total += r.steps
 		})
@@ -48,6 +49,7 @@ type runner struct {
 	tx        *nyro.Tx
 	snapshots map[string]*nyro.Snapshot
 	scans     map[string]*nyro.Scan[nyro.D]
+	cursors   map[string]*nyro.KeyCursor
 	steps     int
 }
 
@@ -74,6 +76,10 @@ func (r *runner) run(steps []any, within string) {
 			r.checkBulk(step, err, where)
 		case err != nil:
 			r.t.Fatalf("%s\ngot the error %v", where, err)
+		case hasResult && strings.HasPrefix(field(step, "op").(string), "kv_"):
+			if !same(got, asBytes(expand(want))) {
+				r.t.Fatalf("%s\nwanted %s\ngot    %s", where, show(expand(want)), show(got))
+			}
 		case hasResult && !same(got, expand(want)):
 			r.t.Fatalf("%s\nwanted %s\ngot    %s", where, show(expand(want)), show(got))
 		}
@@ -120,7 +126,12 @@ var arguments = map[string]string{
 	"scan_open": "as collection after", "scan_next": "scan count", "scan_close": "scan", "write": "steps rollback", "snapshot": "name",
 	"release": "name", "collection_names": "", "create_collection": "name", "rename_collection": "from to",
 	"drop_collection": "name", "sync": "", "checkpoint": "", "compact": "", "verify": "", "backup": "to name since overwrite",
-	"restore": "target backups overwrite", "stats": "field at_least",
+	"restore": "target backups overwrite", "stats": "field at_least", "kv_put": "keyspace key value", "kv_get": "keyspace key",
+	"kv_get_many": "keyspace keys", "kv_contains": "keyspace key", "kv_delete": "keyspace key",
+	"kv_delete_range": "keyspace gt gte lt lte prefix", "kv_clear": "keyspace", "kv_write": "keyspace changes",
+	"kv_range":      "keyspace gt gte lt lte prefix backward limit",
+	"kv_range_open": "as keyspace gt gte lt lte prefix backward", "kv_range_next": "range count", "kv_range_seek": "range key",
+	"kv_range_close": "range", "keyspace_names": "", "rename_keyspace": "from to", "drop_keyspace": "name",
 }
 
 func (r *runner) step(step nyro.D, where string) (any, error) {
@@ -155,6 +166,9 @@ func (r *runner) step(step nyro.D, where string) (any, error) {
 		case inTx:
 			reader = c.In(r.tx)
 		}
+	}
+	if strings.HasPrefix(op, "kv_") {
+		return r.keyspaceStep(op, step, in, inTx)
 	}
 	switch op {
 	case "open":
@@ -281,11 +295,23 @@ func (r *runner) step(step nyro.D, where string) (any, error) {
 		if strings.HasPrefix(in, "s:") {
 			names, err = r.snapshots[in[2:]].CollectionNames()
 		}
-		all := []any{}
-		for _, name := range names {
-			all = append(all, name)
+		return anyOf(names), err
+	case "keyspace_names":
+		names, err := r.db.KeyspaceNames()
+		if strings.HasPrefix(in, "s:") {
+			names, err = r.snapshots[in[2:]].KeyspaceNames()
 		}
-		return all, err
+		return anyOf(names), err
+	case "rename_keyspace":
+		if inTx {
+			return nil, r.tx.RenameKeyspace(text("from"), text("to"))
+		}
+		return nil, r.db.RenameKeyspace(ctx, text("from"), text("to"))
+	case "drop_keyspace":
+		if inTx {
+			return r.tx.DropKeyspace(text("name"))
+		}
+		return r.db.DropKeyspace(ctx, text("name"))
 	case "create_collection":
 		if inTx {
 			return nil, r.tx.CreateCollection(text("name"))
@@ -337,6 +363,153 @@ func (r *runner) step(step nyro.D, where string) (any, error) {
 	}
 	r.t.Fatalf("%s: not made", where)
 	return nil, nil
+}
+
+// keyReads are the reading calls; keyspaces of a database, a snapshot and a transaction have them.
+type keyReads interface {
+	Get(key []byte) ([]byte, bool, error)
+	GetMany(keys [][]byte) ([][]byte, error)
+	Contains(key []byte) (bool, error)
+	Range(r nyro.Range) iter.Seq2[nyro.KeyValue, error]
+	Cursor(r nyro.Range) *nyro.KeyCursor
+}
+
+// keyspaceStep makes a step with keys.
+func (r *runner) keyspaceStep(op string, step nyro.D, in string, inTx bool) (any, error) {
+	key := func(name string) []byte {
+		data, _ := asBytes(expand(field(step, name))).([]byte)
+		return data
+	}
+	var live *nyro.Keyspace
+	var own *nyro.TxKeyspace
+	var reader keyReads
+	if name, ok := step.Get("keyspace"); ok {
+		live = r.db.Keyspace(expand(name).(string))
+		reader = live
+		switch {
+		case strings.HasPrefix(in, "s:"):
+			reader = live.At(r.snapshots[in[2:]])
+		case inTx:
+			own = live.In(r.tx)
+			reader = own
+		}
+	}
+	limit, _ := field(step, "limit").(int64)
+	within := nyro.Range{
+		GT: key("gt"), GTE: key("gte"), LT: key("lt"), LTE: key("lte"), Prefix: key("prefix"),
+		Backward: field(step, "backward") == true, Limit: int(limit),
+	}
+	switch op {
+	case "kv_get":
+		value, found, err := reader.Get(key("key"))
+		if !found {
+			return nil, err
+		}
+		return value, err
+	case "kv_get_many":
+		var keys [][]byte
+		for _, k := range list(asBytes(expand(field(step, "keys")))) {
+			keys = append(keys, k.([]byte))
+		}
+		values, err := reader.GetMany(keys)
+		all := []any{}
+		for _, v := range values {
+			if v == nil {
+				all = append(all, nil)
+			} else {
+				all = append(all, v)
+			}
+		}
+		return all, err
+	case "kv_contains":
+		return reader.Contains(key("key"))
+	case "kv_range":
+		return entriesOf(reader.Range(within), math.MaxInt)
+	case "kv_range_open":
+		cursor := reader.Cursor(within)
+		r.cursors[field(step, "as").(string)] = cursor
+		return nil, cursor.Err()
+	case "kv_range_next":
+		return entriesOf(r.cursors[field(step, "range").(string)].All(), int(field(step, "count").(int64)))
+	case "kv_range_seek":
+		return nil, r.cursors[field(step, "range").(string)].Seek(key("key"))
+	case "kv_range_close":
+		return nil, r.cursors[field(step, "range").(string)].Close()
+	case "kv_put":
+		if inTx {
+			return nil, own.Put(key("key"), key("value"))
+		}
+		return nil, live.Put(ctx, key("key"), key("value"))
+	case "kv_delete":
+		if inTx {
+			return nil, own.Delete(key("key"))
+		}
+		return nil, live.Delete(ctx, key("key"))
+	case "kv_delete_range":
+		if inTx {
+			return nil, own.DeleteRange(within)
+		}
+		return nil, live.DeleteRange(ctx, within)
+	case "kv_clear":
+		if inTx {
+			return nil, own.Clear()
+		}
+		return nil, live.Clear(ctx)
+	case "kv_write":
+		var changes []nyro.Change
+		for _, c := range list(expand(field(step, "changes"))) {
+			parts := append(list(asBytes(list(c)[1:])), nil, nil)
+			first, _ := parts[0].([]byte)
+			second, _ := parts[1].([]byte)
+			changes = append(changes, map[string]nyro.Change{
+				"put": nyro.PutKey(first, second), "delete": nyro.DeleteKey(first), "delete_range": nyro.DeleteKeys(first, second),
+				"clear": nyro.ClearKeys(),
+			}[list(c)[0].(string)])
+		}
+		if inTx {
+			return nil, own.Write(changes...)
+		}
+		return nil, live.Write(ctx, changes...)
+	}
+	r.t.Fatalf("%s: not made", op)
+	return nil, nil
+}
+
+// entriesOf reads up to n entries.
+func entriesOf(seq iter.Seq2[nyro.KeyValue, error], n int) (any, error) {
+	all := []any{}
+	for e, err := range seq {
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, []any{e.Key, e.Value}); len(all) == n {
+			break
+		}
+	}
+	return all, nil
+}
+
+// asBytes makes bytes of the strings among keys and values, which stand for their UTF-8.
+func asBytes(v any) any {
+	switch v := v.(type) {
+	case string:
+		return []byte(v)
+	case []any:
+		all := []any{}
+		for _, e := range v {
+			all = append(all, asBytes(e))
+		}
+		return all
+	}
+	return v
+}
+
+func anyOf(names []string) any {
+	all := []any{}
+	for _, name := range names {
+		all = append(all, name)
+	}
+	return all
 }
 
 func (r *runner) open(name string, step nyro.D) (any, error) {

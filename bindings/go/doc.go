@@ -26,6 +26,11 @@
 // that does not fit its field is an error, a null is the zero value, and fields that the struct does not have
 // are skipped.
 //
+// # Keyspaces
+//
+// A [Keyspace] is an ordered map from bytes to bytes, in the same file and the same transactions as the documents:
+// ranges of its keys are read forward and backward, and deleted in a short time whatever their number.
+//
 // # Waiting
 //
 // Calls that take a context may wait: for the writer's turn, for the disk, or because they are long. A
@@ -34,7 +39,8 @@
 //
 // # Goroutines
 //
-// All types may be used by many goroutines at once, except [Tx] and [Scan], and what was lent by a [Snapshot].
+// All types may be used by many goroutines at once, except [Tx], [Scan] and [KeyCursor], and what was
+// lent by a [Snapshot].
 // A handle that was closed answers [ErrClosed] and never crashes.
 //
 // # Errors

@@ -160,3 +160,46 @@ func ExampleDB_Collection() {
 	fmt.Println(id, lamp["name"], lamp["size"], err)
 	// Output: 1 lamp [10 2.5] <nil>
 }
+
+func ExampleKeyspace() {
+	db, remove := openExample()
+	defer remove()
+	ctx := context.Background()
+
+	words := db.Keyspace("words")
+	err := words.Write(ctx,
+		nyro.PutKey([]byte("b"), []byte("2")), nyro.PutKey([]byte("a"), []byte("1")), nyro.PutKey([]byte("ab"), []byte("12")))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for entry, err := range words.Prefix([]byte("a")) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s %s\n", entry.Key, entry.Value)
+	}
+	// Output:
+	// a 1
+	// ab 12
+}
+
+func ExampleKeyCursor_Seek() {
+	db, remove := openExample()
+	defer remove()
+	ctx := context.Background()
+	words := db.Keyspace("words")
+	for _, key := range []string{"a", "b", "d"} {
+		if err := words.Put(ctx, []byte(key), nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	cursor := words.Cursor(nyro.Range{})
+	defer cursor.Close()
+	if err := cursor.Seek([]byte("c")); err != nil {
+		log.Fatal(err)
+	}
+	entry, found, err := cursor.Next()
+	fmt.Println(string(entry.Key), found, err)
+	// Output: d true <nil>
+}

@@ -69,6 +69,44 @@ package nyro
 #cgo nocallback go_scan_batch
 #cgo noescape go_scan_close
 #cgo nocallback go_scan_close
+#cgo noescape go_keyspace
+#cgo nocallback go_keyspace
+#cgo noescape go_keyspace_release
+#cgo nocallback go_keyspace_release
+#cgo noescape go_keyspace_names
+#cgo nocallback go_keyspace_names
+#cgo noescape go_keyspace_rename
+#cgo nocallback go_keyspace_rename
+#cgo noescape go_keyspace_drop
+#cgo nocallback go_keyspace_drop
+#cgo noescape go_keyspace_stats
+#cgo nocallback go_keyspace_stats
+#cgo noescape go_kv_get
+#cgo nocallback go_kv_get
+#cgo noescape go_kv_get_many
+#cgo nocallback go_kv_get_many
+#cgo noescape go_kv_contains
+#cgo nocallback go_kv_contains
+#cgo noescape go_kv_count
+#cgo nocallback go_kv_count
+#cgo noescape go_kv_put
+#cgo nocallback go_kv_put
+#cgo noescape go_kv_delete
+#cgo nocallback go_kv_delete
+#cgo noescape go_kv_delete_range
+#cgo nocallback go_kv_delete_range
+#cgo noescape go_kv_clear
+#cgo nocallback go_kv_clear
+#cgo noescape go_kv_write
+#cgo nocallback go_kv_write
+#cgo noescape go_range_open
+#cgo nocallback go_range_open
+#cgo noescape go_range_batch
+#cgo nocallback go_range_batch
+#cgo noescape go_range_seek
+#cgo nocallback go_range_seek
+#cgo noescape go_range_close
+#cgo nocallback go_range_close
 #cgo noescape go_cancel_new
 #cgo nocallback go_cancel_new
 #cgo noescape go_cancel_fire
@@ -97,7 +135,8 @@ import (
 	"github.com/nyrodb/nyro/bindings/go/internal/codec"
 )
 
-// handle is what the library calls an open database, snapshot, collection, transaction, scan or cancel token.
+// handle is what the library calls an open database, snapshot, collection, keyspace, transaction, scan,
+// range or cancel token.
 // 0 is none, and a handle that was released is an error wherever it is used.
 type handle = C.uint64_t
 
@@ -485,6 +524,176 @@ func fillBatch(scan handle, buf []byte, ends []uintptr, tokens []uint64) (scanBa
 }
 
 func closeScan(scan handle) error { return done(C.go_scan_close(scan)) }
+
+// ---- keyspaces -----------------------------------------------------------------------------------------
+
+const (
+	boundIncluded = C.NYRO_BOUND_INCLUDED
+	boundExcluded = C.NYRO_BOUND_EXCLUDED
+	boundPrefix   = C.NYRO_BOUND_PREFIX
+
+	changePut         = C.NYRO_CHANGE_PUT
+	changeDelete      = C.NYRO_CHANGE_DELETE
+	changeDeleteRange = C.NYRO_CHANGE_DELETE_RANGE
+	changeDeleteFrom  = C.GO_CHANGE_DELETE_FROM
+	changeClear       = C.NYRO_CHANGE_CLEAR
+)
+
+func openKeyspace(scope handle, name string) (handle, error) {
+	data, n := textOf(name)
+	r := C.go_keyspace(scope, data, n)
+	return r.value, done(r)
+}
+
+func releaseKeyspace(keyspace handle) error { return done(C.go_keyspace_release(keyspace)) }
+
+func keyspaceNames(scope handle) ([]string, error) {
+	var list struct {
+		Items []string `nyro:"items"`
+	}
+	err := report(C.go_keyspace_names(scope), &list)
+	return list.Items, err
+}
+
+func renameKeyspace(scope handle, from, to string) error {
+	data, n := textOf(from)
+	toData, toN := textOf(to)
+	return done(C.go_keyspace_rename(scope, data, n, toData, toN))
+}
+
+func dropKeyspace(scope handle, name string) (bool, error) {
+	data, n := textOf(name)
+	r := C.go_keyspace_drop(scope, data, n)
+	return r.value != 0, done(r)
+}
+
+func keyspaceStats(db handle) (KeyspaceStats, error) {
+	var s KeyspaceStats
+	err := report(C.go_keyspace_stats(db), &s)
+	return s, err
+}
+
+// keyspaceStatsFields is for a test that compares KeyspaceStats with it.
+func keyspaceStatsFields(db handle) (M, error) {
+	var m M
+	err := report(C.go_keyspace_stats(db), &m)
+	return m, err
+}
+
+// getKey copies a value into buf and gives its size, which is more than buf has if it does not fit.
+func getKey(keyspace handle, key, buf []byte) (n int, found bool, err error) {
+	keyData, keyN := bytesOf(key)
+	data, room := bytesOf(buf)
+	r := C.go_kv_get(keyspace, keyData, keyN, data, room)
+	if r.code != 0 {
+		return 0, false, failed(r.code, r.message)
+	}
+	return int(r.bytes), r.found != 0, nil
+}
+
+// joined are parts one behind the other, and where each ends: without pointers between them.
+func joined(parts [][]byte) (data []byte, ends []uintptr) {
+	n := 0
+	for _, part := range parts {
+		n += len(part)
+	}
+	data, ends = make([]byte, 0, n), make([]uintptr, len(parts))
+	for i, part := range parts {
+		data = append(data, part...)
+		ends[i] = uintptr(len(data))
+	}
+	return data, ends
+}
+
+// getKeys gives values one behind the other, where each ends, and which were found (1).
+func getKeys(keyspace handle, keys [][]byte) (values []byte, ends []uintptr, found []byte, err error) {
+	joinedKeys, keyEnds := joined(keys)
+	ends, found = make([]uintptr, len(keys)), make([]byte, len(keys))
+	data, _ := bytesOf(joinedKeys)
+	foundData, count := bytesOf(found)
+	r := C.go_kv_get_many(keyspace, data, sizesOf(keyEnds), count, sizesOf(ends), foundData)
+	if r.code != 0 {
+		return nil, nil, nil, failed(r.code, r.message)
+	}
+	return take(r.data, r.bytes), ends, found, nil
+}
+
+func containsKey(keyspace handle, key []byte) (bool, error) {
+	data, n := bytesOf(key)
+	r := C.go_kv_contains(keyspace, data, n)
+	return r.value != 0, done(r)
+}
+
+func estimatedKeys(keyspace handle) (uint64, error) {
+	r := C.go_kv_count(keyspace)
+	return uint64(r.value), done(r)
+}
+
+func putKey(keyspace handle, key, value []byte) error {
+	keyData, keyN := bytesOf(key)
+	data, n := bytesOf(value)
+	return done(C.go_kv_put(keyspace, keyData, keyN, data, n))
+}
+
+func deleteKey(keyspace handle, key []byte) error {
+	data, n := bytesOf(key)
+	return done(C.go_kv_delete(keyspace, data, n))
+}
+
+func deleteKeys(keyspace handle, b bounds) error {
+	start, startN := bytesOf(b.start)
+	end, endN := bytesOf(b.end)
+	return done(C.go_kv_delete_range(keyspace, C.uint32_t(b.startKind), start, startN, C.uint32_t(b.endKind), end, endN))
+}
+
+func clearKeys(keyspace handle) error { return done(C.go_kv_clear(keyspace)) }
+
+func writeKeys(keyspace handle, changes []Change) error {
+	kinds, parts := make([]C.uint32_t, len(changes)), make([][]byte, 0, 2*len(changes))
+	for i, change := range changes {
+		kinds[i] = C.uint32_t(change.kind)
+		parts = append(parts, change.key, change.value)
+	}
+	joinedParts, ends := joined(parts)
+	data, _ := bytesOf(joinedParts)
+	return done(C.go_kv_write(keyspace, unsafe.SliceData(kinds), data, sizesOf(ends), C.size_t(len(changes))))
+}
+
+func openRange(keyspace handle, b bounds, backward bool) (handle, error) {
+	start, startN := bytesOf(b.start)
+	end, endN := bytesOf(b.end)
+	var flags C.uint32_t
+	if backward {
+		flags = C.NYRO_RANGE_BACKWARD
+	}
+	r := C.go_range_open(keyspace, C.uint32_t(b.startKind), start, startN, C.uint32_t(b.endKind), end, endN, flags)
+	return r.value, done(r)
+}
+
+// entryBatch is what a call of fillEntries gave.
+type entryBatch struct {
+	entries int
+	// needed is the size of the next entry when none fitted into the buffer.
+	needed int
+	ended  bool
+}
+
+// fillEntries copies keys and values into buf, and where each key and each value ends into ends.
+func fillEntries(keyRange handle, buf []byte, ends []uintptr) (entryBatch, error) {
+	data, n := bytesOf(buf)
+	r := C.go_range_batch(keyRange, data, n, sizesOf(ends), C.size_t(len(ends)/2))
+	if r.code != 0 {
+		return entryBatch{}, failed(r.code, r.message)
+	}
+	return entryBatch{int(r.batch.entries), int(r.batch.needed), r.batch.ended != 0}, nil
+}
+
+func seekRange(keyRange handle, key []byte) error {
+	data, n := bytesOf(key)
+	return done(C.go_range_seek(keyRange, data, n))
+}
+
+func closeRange(keyRange handle) error { return done(C.go_range_close(keyRange)) }
 
 // ---- long calls ----------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ typedef struct { uint32_t code; char *message; uint64_t value; } go_result;
 typedef struct { uint32_t code; char *message; uint8_t *data; size_t bytes; } go_bytes;
 typedef struct { uint32_t code; char *message; nyro_id id; } go_id;
 typedef struct { uint32_t code; char *message; nyro_batch batch; } go_batch;
+typedef struct { uint32_t code; char *message; nyro_entries batch; } go_entries;
+typedef struct { uint32_t code; char *message; size_t bytes; uint32_t found; } go_found;
 typedef struct { uint32_t code; char *message; nyro_insert_result result; } go_inserted;
 
 // The message of a call that failed on this thread just now. A goroutine may change threads between two calls
@@ -229,6 +231,150 @@ static inline go_batch go_scan_batch(uint64_t scan, uint8_t *buffer, size_t buff
 }
 
 static inline go_result go_scan_close(uint64_t scan) { return go_done(nyro_scan_close(scan, NULL), 0); }
+
+static inline go_result go_keyspace(uint64_t scope, const char *name, size_t bytes) {
+    nyro_keyspace keyspace = 0;
+    uint32_t code = nyro_keyspace_open(scope, name, bytes, &keyspace, NULL);
+    return go_done(code, keyspace);
+}
+
+static inline go_result go_keyspace_release(uint64_t keyspace) {
+    return go_done(nyro_keyspace_release(keyspace, NULL), 0);
+}
+
+static inline go_bytes go_keyspace_names(uint64_t scope) {
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    uint32_t code = nyro_keyspace_names(scope, NYRO_FORMAT_MSGPACK, &data, &bytes, NULL);
+    return go_done_bytes(code, data, bytes);
+}
+
+static inline go_result go_keyspace_rename(uint64_t scope, const char *from, size_t from_bytes, const char *to,
+                                           size_t to_bytes) {
+    return go_done(nyro_rename_keyspace(scope, from, from_bytes, to, to_bytes, NULL), 0);
+}
+
+static inline go_result go_keyspace_drop(uint64_t scope, const char *name, size_t bytes) {
+    uint32_t dropped = 0;
+    uint32_t code = nyro_drop_keyspace(scope, name, bytes, &dropped, NULL);
+    return go_done(code, dropped);
+}
+
+static inline go_bytes go_keyspace_stats(uint64_t db) {
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    uint32_t code = nyro_keyspace_stats(db, NYRO_FORMAT_MSGPACK, &data, &bytes, NULL);
+    return go_done_bytes(code, data, bytes);
+}
+
+static inline go_found go_kv_get(uint64_t keyspace, const uint8_t *key, size_t key_bytes, uint8_t *buffer,
+                                 size_t buffer_bytes) {
+    go_found r = {0, NULL, 0, 0};
+    r.code = nyro_kv_get_into(keyspace, key, key_bytes, buffer, buffer_bytes, &r.bytes, &r.found, NULL);
+    r.message = go_message(r.code);
+    return r;
+}
+
+// Key number i ends at key_ends[i] in `keys`.
+static inline go_bytes go_kv_get_many(uint64_t keyspace, const uint8_t *keys, const size_t *key_ends, size_t count,
+                                      size_t *ends, uint8_t *found) {
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    nyro_bytes *list = malloc((count + 1) * sizeof *list);
+    if (list == NULL) {
+        go_bytes r = {NYRO_INTERNAL, strdup("no memory for the keys"), NULL, 0};
+        return r;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t start = i == 0 ? 0 : key_ends[i - 1];
+        list[i].data = keys + start;
+        list[i].bytes = key_ends[i] - start;
+    }
+    uint32_t code = nyro_kv_get_many(keyspace, list, count, &data, &bytes, ends, found, NULL);
+    free(list);
+    return go_done_bytes(code, data, bytes);
+}
+
+static inline go_result go_kv_contains(uint64_t keyspace, const uint8_t *key, size_t key_bytes) {
+    uint32_t found = 0;
+    uint32_t code = nyro_kv_contains(keyspace, key, key_bytes, &found, NULL);
+    return go_done(code, found);
+}
+
+static inline go_result go_kv_count(uint64_t keyspace) {
+    uint64_t count = 0;
+    uint32_t code = nyro_kv_estimated_count(keyspace, &count, NULL);
+    return go_done(code, count);
+}
+
+static inline go_result go_kv_put(uint64_t keyspace, const uint8_t *key, size_t key_bytes, const uint8_t *value,
+                                  size_t value_bytes) {
+    return go_done(nyro_kv_put(keyspace, key, key_bytes, value, value_bytes, NULL), 0);
+}
+
+static inline go_result go_kv_delete(uint64_t keyspace, const uint8_t *key, size_t key_bytes) {
+    return go_done(nyro_kv_delete(keyspace, key, key_bytes, NULL), 0);
+}
+
+static inline go_result go_kv_delete_range(uint64_t keyspace, uint32_t start_kind, const uint8_t *start, size_t start_bytes,
+                                           uint32_t end_kind, const uint8_t *end, size_t end_bytes) {
+    nyro_bounds bounds = {start_kind, end_kind, start, start_bytes, end, end_bytes};
+    return go_done(nyro_kv_delete_range(keyspace, &bounds, NULL), 0);
+}
+
+static inline go_result go_kv_clear(uint64_t keyspace) { return go_done(nyro_kv_clear(keyspace, NULL), 0); }
+
+// A kind of change of this package's own: delete the keys from one on, to the last.
+#define GO_CHANGE_DELETE_FROM 100
+
+// The key of change number i ends at ends[2 * i] in `parts`, its value at ends[2 * i + 1].
+static inline go_result go_kv_write(uint64_t keyspace, const uint32_t *kinds, const uint8_t *parts, const size_t *ends,
+                                    size_t count) {
+    nyro_change *list = calloc(count + 1, sizeof *list);
+    if (list == NULL) {
+        go_result r = {NYRO_INTERNAL, strdup("no memory for the changes"), 0};
+        return r;
+    }
+    size_t start = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t middle = ends[2 * i], end = ends[2 * i + 1];
+        list[i].kind = kinds[i];
+        list[i].key = parts + start;
+        list[i].key_bytes = middle - start;
+        list[i].value = parts + middle;
+        list[i].value_bytes = end - middle;
+        if (kinds[i] == GO_CHANGE_DELETE_FROM) {
+            list[i].kind = NYRO_CHANGE_DELETE_RANGE;
+            list[i].value = NULL;
+        }
+        start = end;
+    }
+    uint32_t code = nyro_kv_write(keyspace, list, count, NULL);
+    go_result r = go_done(code, 0);
+    free(list);
+    return r;
+}
+
+static inline go_result go_range_open(uint64_t keyspace, uint32_t start_kind, const uint8_t *start, size_t start_bytes,
+                                      uint32_t end_kind, const uint8_t *end, size_t end_bytes, uint32_t flags) {
+    nyro_bounds bounds = {start_kind, end_kind, start, start_bytes, end, end_bytes};
+    nyro_range range = 0;
+    uint32_t code = nyro_range_open(keyspace, &bounds, flags, &range, NULL);
+    return go_done(code, range);
+}
+
+static inline go_entries go_range_batch(uint64_t range, uint8_t *buffer, size_t buffer_bytes, size_t *ends, size_t most) {
+    go_entries r = {0, NULL, {0}};
+    r.code = nyro_range_batch(range, buffer, buffer_bytes, ends, most, &r.batch, NULL);
+    r.message = go_message(r.code);
+    return r;
+}
+
+static inline go_result go_range_seek(uint64_t range, const uint8_t *key, size_t key_bytes) {
+    return go_done(nyro_range_seek(range, key, key_bytes, NULL), 0);
+}
+
+static inline go_result go_range_close(uint64_t range) { return go_done(nyro_range_close(range, NULL), 0); }
 
 static inline go_result go_cancel_new(void) {
     nyro_cancel cancel = 0;

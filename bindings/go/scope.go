@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// scope is what has collections: a database, a snapshot or a transaction. It keeps the handles of the
-// collections that were asked for, each opened once, and releases them with its own.
+// scope is what has collections and keyspaces: a database, a snapshot or a transaction. It keeps the handles of
+// those that were asked for, each opened once, and releases them with its own.
 //
 //	DB ---------> scope { handle, "users": handle, "orders": handle }
 //	Collection ---^ and a copy of its handle
@@ -24,25 +24,38 @@ type scope struct {
 	closed      atomic.Bool
 	mu          sync.Mutex
 	collections map[string]handle
+	keyspaces   map[string]handle
 }
 
 func newScope(h handle, release func(handle) error) *scope {
-	return &scope{handle: h, release: release, collections: map[string]handle{}}
+	return &scope{handle: h, release: release, collections: map[string]handle{}, keyspaces: map[string]handle{}}
 }
 
 // collection is the handle of the collection with this name.
 func (s *scope) collection(name string) (handle, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.open(s.collections, openCollection, name)
+}
+
+// keyspace is the handle of the keyspace with this name.
+func (s *scope) keyspace(name string) (handle, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open(s.keyspaces, openKeyspace, name)
+}
+
+// open gives a handle of those that are open, or one more. The scope is locked.
+func (s *scope) open(opened map[string]handle, open func(handle, string) (handle, error), name string) (handle, error) {
 	if s.closed.Load() {
 		return 0, errClosed("database, snapshot or transaction")
 	}
-	if h, ok := s.collections[name]; ok {
+	if h, ok := opened[name]; ok {
 		return h, nil
 	}
-	h, err := openCollection(s.handle, name)
+	h, err := open(s.handle, name)
 	if err == nil {
-		s.collections[name] = h
+		opened[name] = h
 	}
 	return h, err
 }
@@ -62,12 +75,15 @@ func (s *scope) close() error {
 		return nil
 	}
 	s.closed.Store(true)
-	collections := s.collections
-	s.collections = nil
+	collections, keyspaces := s.collections, s.keyspaces
+	s.collections, s.keyspaces = nil, nil
 	s.mu.Unlock()
 	for _, h := range collections {
 		// The handle is valid, or its scope has ended and taken it along.
 		_ = releaseCollection(h)
+	}
+	for _, h := range keyspaces {
+		_ = releaseKeyspace(h)
 	}
 	return s.release(s.handle)
 }

@@ -128,3 +128,37 @@ type Stats struct {
 	// CheckpointLatency: a checkpoint.
 	CheckpointLatency Latency `nyro:"checkpoint_latency"`
 }
+
+// LevelStats are figures about a level of the tree that the keyspaces lie in.
+type LevelStats struct {
+	// Level: 0 to 7; what lies below, in levels of higher numbers, is older.
+	Level uint64 `nyro:"level"`
+	// Sets: lists of runs that do not overlap: in level 0 one for each flush that was not merged yet, else one.
+	Sets uint64 `nyro:"sets"`
+	// Runs: runs.
+	Runs uint64 `nyro:"runs"`
+	// Entries: keys in them, deleted ones too.
+	Entries uint64 `nyro:"entries"`
+	// Tombstones: keys that are deleted there.
+	Tombstones uint64 `nyro:"tombstones"`
+	// Bytes: bytes of keys and values; a key counts 4 bytes more, for the number of its keyspace.
+	Bytes uint64 `nyro:"bytes"`
+	// FileBytes: bytes of the file that the runs take. Values in extents of their own are not among them.
+	FileBytes uint64 `nyro:"file_bytes"`
+	// FilterBytes: bytes of their filters.
+	FilterBytes uint64 `nyro:"filter_bytes"`
+}
+
+// KeyspaceStats are figures about what keyspaces lie in: one LSM tree for all of them.
+type KeyspaceStats struct {
+	// Levels: the levels with anything in them, the newest first.
+	Levels []LevelStats `nyro:"levels"`
+	// MemtableBytes: bytes in memory that are not in the file yet.
+	MemtableBytes uint64 `nyro:"memtable_bytes"`
+	// FlushedBytes: bytes of keys and values that checkpoints took from memory, since opening. Values in extents of their own are not counted here, nor in RunBytesWritten: they are written once.
+	FlushedBytes uint64 `nyro:"flushed_bytes"`
+	// RunBytesWritten: bytes of runs that checkpoints wrote, flushed and merged, since opening.
+	RunBytesWritten uint64 `nyro:"run_bytes_written"`
+	// ReadAmplification: places that may have a key, of which a get looks into one after the other until one has it.
+	ReadAmplification uint64 `nyro:"read_amplification"`
+}

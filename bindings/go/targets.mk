@@ -16,14 +16,14 @@ go-lib: ## put libnyro.a and nyro.h where the Go package finds them
 	@echo "/* $$(cksum < $(GO_LIB)/$(GO_OS)/libnyro.a) */" > $(GO_DIR)/library.h
 	@echo '#include "lib/nyro.h"' >> $(GO_DIR)/library.h
 
-test-go: go-lib ## the Go package: vet, tests, the race detector, the strictest checks of cgo, the example
+test-go: go-lib ## the Go package: vet, tests, the race detector, the strictest checks of cgo, the examples
 	@test -z "$$(gofmt -l $(GO_DIR) examples/go)" || { gofmt -l $(GO_DIR) examples/go; exit 1; }
 	cd $(GO_DIR) && $(GO) vet ./... && $(GO) test ./...
 	cd $(GO_DIR) && $(GO) test -race ./...
 	cd $(GO_DIR) && GOEXPERIMENT=cgocheck2 GODEBUG=cgocheck=1 $(GO) test ./...
 	@cd $(GO_DIR) && CGO_ENABLED=0 $(GO) build . 2>&1 | grep -q nyro_needs_cgo || \
 	    { echo "test-go: without cgo the build does not say why it fails"; exit 1; }
-	cd examples/go && $(GO) vet . && $(GO) run .
+	cd examples/go && $(GO) vet ./... && $(GO) run . && $(GO) run ./keyspace
 
 bench-go: go-lib ## measure the Go package beside bbolt, Badger and Pebble
 	cd $(GO_DIR)/bench && $(GO) run .

@@ -15,10 +15,11 @@ $(PY_VENV)/.made: $(PY_PACKAGE)/requirements-dev.txt
 build-python: $(PY_VENV)/.made
 	cd $(PY_PACKAGE) && VIRTUAL_ENV=$(PY_VENV) $(PY_BIN)/maturin develop --quiet --release
 
-test-python: build-python ## Python: the package's tests, types and the example
+test-python: build-python ## Python: the package's tests, types and the examples
 	cd $(PY_PACKAGE) && $(PY_BIN)/ruff check . && $(PY_BIN)/ruff format --check .
 	cd $(PY_PACKAGE) && $(PY_BIN)/python -m pytest
 	@mkdir -p $(PY)/run && cd $(PY)/run && $(PY_BIN)/python $(CURDIR)/examples/python/quickstart.py
+	@cd $(PY)/run && $(PY_BIN)/python $(CURDIR)/examples/python/keyspace.py
 
 bench-python: build-python ## Python: beside lmdb, rocksdict and sqlite3
 	$(PY_BIN)/python -m pip install --quiet --disable-pip-version-check -r $(PY_PACKAGE)/bench/requirements.txt

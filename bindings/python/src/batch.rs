@@ -7,7 +7,8 @@ use crate::database::Database;
 use crate::error::{self, OrRaise};
 use crate::gil::released;
 use crate::id;
-use nyro_owned::{Done, InsertManyOptions, Op};
+use crate::keyspace::{self, Between};
+use nyro_owned::{Change, Done, InsertManyOptions, Op};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::collections::HashMap;
@@ -29,6 +30,10 @@ struct Gathered {
 impl Batch {
     fn push(&self, collection: &str, op: Op) {
         self.with(|gathered| gathered.batch.push(Arc::from(collection), op));
+    }
+
+    fn change(&self, keyspace: &str, change: &Change<'_>) {
+        self.push(keyspace, Op::Keys(vec![change.into()]));
     }
 
     fn with<R>(&self, call: impl FnOnce(&mut Gathered) -> R) -> R {
@@ -107,6 +112,54 @@ impl Batch {
         Ok(())
     }
 
+    /// Adds a ``put`` to a keyspace.
+    fn key_put(&self, keyspace: &str, key: Bytes<'_>, value: Bytes<'_>) {
+        self.change(keyspace, &Change::Put(key.as_slice(), value.as_slice()));
+    }
+
+    /// Adds a ``delete`` of a key.
+    fn key_delete(&self, keyspace: &str, key: Bytes<'_>) {
+        self.change(keyspace, &Change::Delete(key.as_slice()));
+    }
+
+    /// Adds a ``delete_range`` of keys.
+    #[pyo3(signature = (keyspace, *, gt=None, gte=None, lt=None, lte=None, prefix=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn key_delete_range<'py>(
+        &self,
+        py: Python<'py>,
+        keyspace: &str,
+        gt: Option<Bytes<'py>>,
+        gte: Option<Bytes<'py>>,
+        lt: Option<Bytes<'py>>,
+        lte: Option<Bytes<'py>>,
+        prefix: Option<Bytes<'py>>,
+    ) -> PyResult<()> {
+        let bounds = Between { gt, gte, lt, lte, prefix }.bounds().or_raise(py)?;
+        self.change(keyspace, &Change::DeleteRange(bounds));
+        Ok(())
+    }
+
+    /// Adds a ``clear`` of a keyspace.
+    fn key_clear(&self, keyspace: &str) {
+        self.change(keyspace, &Change::Clear);
+    }
+
+    /// Adds an ``update`` of a keyspace: all of it, or, after an error, nothing.
+    fn key_update(&self, keyspace: &str, changes: &Bound<'_, PyAny>) -> PyResult<()> {
+        let pairs = keyspace::pairs(changes)?;
+        let put = |(key, value): &(Bytes<'_>, Bytes<'_>)| (&Change::Put(key.as_slice(), value.as_slice())).into();
+        self.push(keyspace, Op::Keys(pairs.iter().map(put).collect()));
+        Ok(())
+    }
+
+    /// Adds a ``write_many`` to a keyspace: all of it, or, after an error, nothing.
+    fn key_write_many(&self, keyspace: &str, changes: &Bound<'_, PyAny>) -> PyResult<()> {
+        let changes = keyspace::gather(changes)?;
+        self.push(keyspace, Op::Keys(changes.iter().map(|change| (&change.change()).into()).collect()));
+        Ok(())
+    }
+
     /// Commits all. Gives a result or an exception (not raised) for each, in their order; the batch is empty then.
     fn commit<'py>(&self, py: Python<'py>, database: &Bound<'py, Database>) -> PyResult<Bound<'py, PyList>> {
         let Gathered { batch, many } = self.with(std::mem::take);
@@ -119,6 +172,7 @@ impl Batch {
                 (Ok(Done::Id(id)), _) => id::to_python(py, &id),
                 (Ok(Done::Found(found)), _) => Ok(found.into_pyobject(py)?.to_owned().into_any()),
                 (Ok(Done::Ids(ids)), None) => Many::default().result(py, Ok(ids)).map(Bound::into_any),
+                (Ok(Done::Changed), _) => Ok(py.None().into_bound(py)),
                 (Err(e), None) => Err(error::of(py, &e)),
             };
             Ok(result.unwrap_or_else(|e| e.into_value(py).into_bound(py).into_any()))

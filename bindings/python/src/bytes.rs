@@ -21,10 +21,15 @@ pub fn decode<'py>(py: Python<'py>, document: Bytes<'py>) -> PyResult<Bound<'py,
 /// Bytes that a caller gives: `bytes`, or a copy of a `bytearray` or `memoryview`.
 pub struct Bytes<'py>(Bound<'py, PyBytes>);
 
-impl Bytes<'_> {
+impl<'py> Bytes<'py> {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+
+    /// The bytes as Python has them.
+    pub fn object(&self) -> &Bound<'py, PyBytes> {
+        &self.0
     }
 }
 

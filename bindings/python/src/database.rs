@@ -4,6 +4,7 @@ use crate::cancel::CancelToken;
 use crate::collection::Collection;
 use crate::error::OrRaise;
 use crate::gil::{released, Held};
+use crate::keyspace::{self, Keyspace};
 use crate::long::Limits;
 use crate::report;
 use crate::snapshot::Snapshot;
@@ -170,6 +171,11 @@ impl Database {
         Collection::live(&self.db, name)
     }
 
+    /// The keyspace of that name, an ordered map: made by its first write, empty before.
+    fn keyspace<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, Keyspace>> {
+        keyspace::live(py, &self.db, name)
+    }
+
     /// A transaction, for ``with``: committed at the end, rolled back by an exception.
     fn transaction(&self) -> Transaction {
         Transaction::new((**self.db).clone())
@@ -302,6 +308,27 @@ impl Database {
     /// Drops a collection with all its documents; False if there is none.
     fn drop_collection(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
         released(py, || self.db.drop_collection(name)).or_raise(py)
+    }
+
+    /// Names of all keyspaces, sorted.
+    fn keyspace_names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        released(py, || self.db.keyspace_names()).or_raise(py)
+    }
+
+    /// Gives a keyspace another name. Errors: ``CollectionNotFoundError``, ``CollectionExistsError``.
+    fn rename_keyspace(&self, py: Python<'_>, old: &str, new: &str) -> PyResult<()> {
+        released(py, || self.db.rename_keyspace(old, new)).or_raise(py)
+    }
+
+    /// Drops a keyspace with all its keys; False if there is none.
+    fn drop_keyspace(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        released(py, || self.db.drop_keyspace(name)).or_raise(py)
+    }
+
+    /// Figures about what the keyspaces lie in: one tree for all of them.
+    fn keyspace_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let made = released(py, || self.db.keyspace_stats()).or_raise(py)?;
+        report::new(py, "KeyspaceStats", &made)
     }
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //!   nyrodb (python/nyrodb)      errors, reports, asyncio, types        Python
 //!   nyrodb._nyrodb              database, collection, snapshot,        this crate
-//!                               scan, transaction, batch
+//!                               scan, transaction, batch,
+//!                               keyspace, range
 //!     codec                     dict <-> MessagePack
 //!     gil                       when Python's lock is given up, and how a program ends
 //!   nyro_owned                  owned handles, bytes in and out
@@ -23,7 +24,9 @@ mod error;
 mod ext;
 mod gil;
 mod id;
+mod keyspace;
 mod long;
+mod range;
 mod reads;
 mod report;
 mod results;
@@ -52,6 +55,10 @@ mod _nyrodb {
     use super::ext::Ext;
     #[pymodule_export]
     use super::gil::{after_fork, at_exit};
+    #[pymodule_export]
+    use super::keyspace::{Keyspace, KeyspaceReads, KeyspaceWrites, SnapshotKeyspace, TransactionKeyspace};
+    #[pymodule_export]
+    use super::range::{KeyIterator, KeyRange};
     #[pymodule_export]
     use super::results::{InsertManyResult, InsertOneResult, UpdateResult};
     #[pymodule_export]

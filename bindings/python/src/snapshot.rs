@@ -2,6 +2,7 @@
 
 use crate::error::OrRaise;
 use crate::gil::Held;
+use crate::keyspace::{self, SnapshotKeyspace};
 use crate::reads;
 use crate::scan::Scan;
 use nyro_owned::{Coll, Database, Error};
@@ -52,6 +53,17 @@ impl Snapshot {
     fn collection(&self, py: Python<'_>, name: &str) -> PyResult<SnapshotCollection> {
         let coll = self.with(py, |snapshot| Coll::frozen(snapshot, name))?;
         Ok(SnapshotCollection { db: self.db.clone(), coll: Held::new(coll), name: name.into() })
+    }
+
+    /// The keyspace of that name as of this snapshot; empty if there was none.
+    fn keyspace<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, SnapshotKeyspace>> {
+        let snapshot = self.with(py, |snapshot| Ok(snapshot.clone()))?;
+        keyspace::frozen(py, &self.db, &snapshot, name)
+    }
+
+    /// Names of the keyspaces, sorted.
+    fn keyspace_names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.with(py, |snapshot| snapshot.keyspace_names())
     }
 
     /// Names of the collections, sorted.

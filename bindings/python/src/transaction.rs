@@ -12,6 +12,7 @@ use crate::codec;
 use crate::error::OrRaise;
 use crate::gil::{released, released_even_at_exit, Held};
 use crate::id;
+use crate::keyspace::{self, TransactionKeyspace};
 use crate::results::{InsertOneResult, UpdateResult};
 use nyro_owned::{Document, Error, OwnedTransaction, RawDocument, Result, Tx};
 use pyo3::prelude::*;
@@ -47,7 +48,8 @@ impl Transaction {
         released(py, begin).or_raise(py)
     }
 
-    fn tx(&self) -> Result<Tx> {
+    /// The transaction, once it is begun.
+    pub fn tx(&self) -> Result<Tx> {
         let not_begun =
             || Error::InvalidArgument("the transaction is not begun: use it in a with statement".to_owned());
         self.tx.get().copied().ok_or_else(not_begun)
@@ -111,6 +113,11 @@ impl Transaction {
         TransactionCollection { tx: slf.unbind(), name: name.into() }
     }
 
+    /// The keyspace of that name inside this transaction.
+    fn keyspace<'py>(slf: Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, TransactionKeyspace>> {
+        keyspace::within(slf, name)
+    }
+
     /// Commits now; the transaction has ended then.
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
         self.finish(py, true)?.or_raise(py)
@@ -134,6 +141,16 @@ impl Transaction {
     /// Drops a collection; False if there is none.
     fn drop_collection(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
         self.with(py, |tx| tx.drop_collection(name))
+    }
+
+    /// Gives a keyspace another name.
+    fn rename_keyspace(&self, py: Python<'_>, old: &str, new: &str) -> PyResult<()> {
+        self.with(py, |tx| tx.rename_keyspace(old, new))
+    }
+
+    /// Drops a keyspace; False if there is none.
+    fn drop_keyspace(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        self.with(py, |tx| tx.drop_keyspace(name))
     }
 }
 

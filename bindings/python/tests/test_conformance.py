@@ -68,6 +68,24 @@ def timestamp(secs: int, nanos: int) -> Any:
     return nyrodb.Ext(-1, struct.pack(">Iq", nanos, secs))
 
 
+def data(given: Any) -> bytes:
+    """Bytes; a string stands for its UTF-8."""
+    given = value(given)
+    return given.encode() if isinstance(given, str) else given
+
+
+def entries(given: Any) -> Any:
+    """Results with keys or values, in lists: bytes throughout."""
+    if isinstance(given, (list, tuple)):
+        return [entries(part) for part in given]
+    return given if given is None or isinstance(given, bool) else data(given)
+
+
+def bounds(step: dict[str, Any]) -> dict[str, bytes]:
+    """Of a range."""
+    return {name: data(step[name]) for name in ("gt", "gte", "lt", "lte", "prefix") if name in step}
+
+
 def normal(found: Any) -> Any:
     """A value such that equal ones have equal forms, by type; times at this language's precision."""
     if isinstance(found, float):
@@ -92,7 +110,8 @@ def fits(ext: nyrodb.Ext) -> bool:
 KNOWN = {
     "op", "result", "error", "inserted", "failures", "not_in", "why", "in", "collection", "document", "documents", "ordered",
     "atomic", "id", "ids", "hex", "documents_before", "as", "after", "scan", "count", "steps", "rollback", "name", "from",
-    "to", "since", "overwrite", "target", "backups", "field", "at_least", "options", "path",
+    "to", "since", "overwrite", "target", "backups", "field", "at_least", "options", "path", "keyspace", "key", "value",
+    "keys", "changes", "gt", "gte", "lt", "lte", "prefix", "backward", "limit", "range",
 }  # fmt: skip
 
 
@@ -104,6 +123,7 @@ class Runner:
         self.db: nyrodb.Database | None = None
         self.snapshots: dict[str, nyrodb.Snapshot] = {}
         self.scans: dict[str, nyrodb.Scan] = {}
+        self.ranges: dict[str, nyrodb.KeyRange] = {}
         self.steps = 0
 
     def run(self, steps: list[dict[str, Any]]) -> None:
@@ -129,7 +149,7 @@ class Runner:
             return
         assert "error" not in step, f"{where}: wanted error {step['error']}, got {found!r}"
         if "result" in step:
-            wanted = value(step["result"])
+            wanted = entries(step["result"]) if step["op"].startswith("kv_") else value(step["result"])
             assert normal(found) == normal(wanted), f"{where}: wanted {wanted!r}, got {found!r}"
 
     def path(self, name: str) -> Path | str:
@@ -155,6 +175,14 @@ class Runner:
         if step.get("in", "db") != "db":
             return self.snapshots[step["in"].removeprefix("s:")][name]
         return self.open_db[name]
+
+    def keyspace(self, step: dict[str, Any], tx: Any) -> Any:
+        name = value(step["keyspace"])
+        if tx is not None:
+            return tx.keyspace(name)
+        if step.get("in", "db") != "db":
+            return self.snapshots[step["in"].removeprefix("s:")].keyspace(name)
+        return self.open_db.keyspace(name)
 
     def op_open(self, step: Any, where: str, tx: Any) -> None:
         self.db = nyrodb.open(self.path("app.nyro"), **step.get("options", {}))
@@ -230,6 +258,63 @@ class Runner:
         for _ in range(step["documents_before"]):
             next(scan)
         return list(coll.scan(after=scan.token))
+
+    def op_kv_put(self, step: Any, where: str, tx: Any) -> None:
+        self.keyspace(step, tx).put(data(step["key"]), data(step["value"]))
+
+    def op_kv_get(self, step: Any, where: str, tx: Any) -> Any:
+        return self.keyspace(step, tx).get(data(step["key"]))
+
+    def op_kv_get_many(self, step: Any, where: str, tx: Any) -> Any:
+        return self.keyspace(step, tx).get_many(map(data, step["keys"]))
+
+    def op_kv_contains(self, step: Any, where: str, tx: Any) -> Any:
+        return data(step["key"]) in self.keyspace(step, tx)
+
+    def op_kv_delete(self, step: Any, where: str, tx: Any) -> None:
+        self.keyspace(step, tx).delete(data(step["key"]))
+
+    def op_kv_delete_range(self, step: Any, where: str, tx: Any) -> None:
+        self.keyspace(step, tx).delete_range(**bounds(step))
+
+    def op_kv_clear(self, step: Any, where: str, tx: Any) -> None:
+        self.keyspace(step, tx).clear()
+
+    def op_kv_write(self, step: Any, where: str, tx: Any) -> None:
+        self.keyspace(step, tx).write_many([change, *map(entries, given)] for change, *given in step["changes"])
+
+    def op_kv_range(self, step: Any, where: str, tx: Any) -> Any:
+        keyspace = self.keyspace(step, tx)
+        found = list(keyspace.range(**bounds(step), reverse=step.get("backward", False), limit=step.get("limit")))
+        if not {"gt", "gte", "lt", "lte", "prefix", "limit"} & step.keys():
+            # The same by the other ways.
+            assert found == list(keyspace.items())[:: -1 if step.get("backward") else 1], where
+            assert len(keyspace) == len(found), where
+        return entries(found)
+
+    def op_kv_range_open(self, step: Any, where: str, tx: Any) -> None:
+        reverse = step.get("backward", False)
+        self.ranges[step["as"]] = self.keyspace(step, tx).range(**bounds(step), reverse=reverse)
+
+    def op_kv_range_next(self, step: Any, where: str, tx: Any) -> Any:
+        return entries(self.ranges[step["range"]].take(step["count"]))
+
+    def op_kv_range_seek(self, step: Any, where: str, tx: Any) -> None:
+        self.ranges[step["range"]].seek(data(step["key"]))
+
+    def op_kv_range_close(self, step: Any, where: str, tx: Any) -> None:
+        self.ranges[step["range"]].close()
+
+    def op_keyspace_names(self, step: Any, where: str, tx: Any) -> Any:
+        if step.get("in", "db") != "db":
+            return self.snapshots[step["in"].removeprefix("s:")].keyspace_names()
+        return self.open_db.keyspace_names()
+
+    def op_rename_keyspace(self, step: Any, where: str, tx: Any) -> None:
+        (tx or self.open_db).rename_keyspace(value(step["from"]), value(step["to"]))
+
+    def op_drop_keyspace(self, step: Any, where: str, tx: Any) -> Any:
+        return (tx or self.open_db).drop_keyspace(value(step["name"]))
 
     def op_write(self, step: Any, where: str, tx: Any) -> None:
         def body(tx: nyrodb.Transaction) -> None:

@@ -23,6 +23,9 @@ def test_threads_and_the_collector_at_once(tmp_path: Path) -> None:
     db = nyrodb.open(tmp_path / "app.nyro", durability="manual", cache_bytes=1 << 20, log_max_bytes=1 << 20)
     users = db["users"]
     users.insert_many({"_id": i, "n": i, "tags": ["a", {"b": i}]} for i in range(2000))
+    words = db.keyspace("words")
+    words.update({b"a": b"1", b"b": b"2"})
+    shared = words.range()
     stop, failed = threading.Event(), []
 
     class Cycle:
@@ -35,13 +38,17 @@ def test_threads_and_the_collector_at_once(tmp_path: Path) -> None:
             self.snapshot = db.snapshot()
             self.frozen = self.snapshot["users"]
             self.tx = db.transaction()
-            self.all: list[Any] = [self.scan, self.frozen, self]
+            self.range, self.keys = words.range(), iter(self.snapshot.keyspace("words"))
+            self.all: list[Any] = [self.scan, self.frozen, self.range, self.keys, self]
 
         def __del__(self) -> None:
             # Runs wherever a collection starts, in the middle of anything.
             users.get(1)
             next(self.scan, None)
             users.put({"_id": -1, "n": -1})
+            assert next(self.range) == (b"a", b"1") and next(self.keys) == b"a"
+            shared.seek(b"b")
+            words.put(b"b", b"2")
 
     def work(number: int) -> None:
         own = random.Random(seed + number)
@@ -61,6 +68,9 @@ def test_threads_and_the_collector_at_once(tmp_path: Path) -> None:
                     assert document["_id"] == -1 or document["n"] % 2000 == document["_id"]
             elif act == 7:
                 Cycle()
+                shared.seek(b"")
+                assert all(entry in ((b"a", b"1"), (b"b", b"2")) for entry in shared.take(5))
+                assert words.get_many([b"a", b"x"]) == [b"1", None] and list(words.items())[0] == (b"a", b"1")
             elif act == 8:
                 with db.transaction() as tx:
                     before = tx["sum"].get(0) or {"_id": 0, "n": 0}

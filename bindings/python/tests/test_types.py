@@ -34,7 +34,11 @@ def test_a_typed_program_passes_mypy_strict() -> None:
 
 def test_a_wrong_program_does_not(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.py"
-    wrong.write_text('import nyrodb\ndb = nyrodb.open(":memory:")\nx: int = db["a"].get(1)\ndb["a"].get(1.5)\n')
+    wrong.write_text(
+        'import nyrodb\ndb = nyrodb.open(":memory:")\nx: int = db["a"].get(1)\ndb["a"].get(1.5)\n'
+        'ks = db.keyspace("k")\nks["a"] = b""\nks[b"a"] = 1\nks.write_many([("put", b"a")])\n'
+    )
     with pytest.raises(AssertionError) as error:
         run("mypy", "--strict", str(wrong))
-    assert "wrong.py:3" in str(error.value) and "wrong.py:4" in str(error.value)
+    for line in (3, 4, 6, 7, 8):
+        assert f"wrong.py:{line}:" in str(error.value)

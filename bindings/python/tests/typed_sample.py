@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, MutableMapping
+
 import nyrodb
 from nyrodb import aio
 
@@ -30,6 +32,22 @@ def main() -> None:
             print(e.errno, e.code, e.kind)
         except nyrodb.BulkWriteError as e:
             print(e.failures[0].index, e.inserted_count)
+        words: nyrodb.Keyspace = db.keyspace("words")
+        words[b"a"] = bytearray(b"1")
+        words.update({b"b": b"2"})
+        words.update((key, value) for key, value in words.items())
+        words.write_many([("put", b"c", b"3"), ("delete", b"a"), ("delete_range", b"x", None), ("clear",)])
+        value: bytes | None = words.get(b"a")
+        other: bytes | int = words.get(b"a", 7)
+        popped: bytes = words.popitem(last=False)[1] + words.pop(b"a") + words.setdefault(b"a", b"")
+        plain: Mapping[bytes, bytes] = db.snapshot().keyspace("words")
+        general: MutableMapping[bytes, bytes] = db.transaction().keyspace("words")
+        with words.range(gt=b"a", limit=3) as entries:
+            entries.seek(b"b")
+            for key, text in entries:
+                print(key.hex(), text.hex(), value, other, popped, plain[key], general.get(key))
+        level: int = sum(level.entries for level in db.keyspace_stats().levels)
+        print(words.keys() & {b"a"}, level, [*reversed(words)], [*reversed(words.items())], words.first())
         print(db.stats().commit_latency.p99, db.verify().documents, nyrodb.Ext(1, b"x").data)
 
 
@@ -41,5 +59,10 @@ async def asynchronous() -> None:
         print(users.get(id), result.inserted_id)
         async for document in users:
             print(document["name"])
+        words = db.keyspace("words")
+        await words.put(b"a", b"1")
+        await words.update({b"b": b"2"})
+        entries: list[tuple[bytes, bytes]] = [entry async for entry in words.range(prefix=b"a")]
+        print(words.get(b"a"), entries, await words.count())
         report: nyrodb.CompactReport = await db.compact(timeout=10)
         print(report.bytes_after, await db.write(lambda tx: 1 + 1))

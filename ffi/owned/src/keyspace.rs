@@ -8,8 +8,8 @@
 
 use crate::Tx;
 use nyro::{
-    Database, Error, KeyBounds, KeyWalk, Keyspace, KeyspaceRange, OwnedTransaction, Result, Snapshot, SnapshotKeyspace,
-    TransactionKeyspace,
+    Database, Error, KeyBounds, KeyValue, KeyWalk, Keyspace, KeyspaceRange, OwnedTransaction, Result, Snapshot,
+    SnapshotKeyspace, TransactionKeyspace,
 };
 use std::ops::Bound;
 use std::sync::Arc;
@@ -62,6 +62,17 @@ impl Change<'_> {
             Change::Delete(key) => keyspace.delete(key),
             Change::DeleteRange(bounds) => keyspace.delete_range(bounds.clone()),
             Change::Clear => keyspace.clear(),
+        }
+    }
+}
+
+impl From<&Change<'_>> for KeyChange {
+    fn from(change: &Change<'_>) -> KeyChange {
+        match change {
+            Change::Put(key, value) => KeyChange::Put(key.to_vec(), value.to_vec()),
+            Change::Delete(key) => KeyChange::Delete(key.to_vec()),
+            Change::DeleteRange(bounds) => KeyChange::DeleteRange(bounds.clone()),
+            Change::Clear => KeyChange::Clear,
         }
     }
 }
@@ -162,13 +173,69 @@ impl Keys {
     /// Makes changes in one commit, in their order: all, or none. In a transaction those before one that fails stay until
     /// the transaction is rolled back.
     pub fn change_all(&self, changes: &[Change<'_>]) -> Result<()> {
-        let apply =
-            |keyspace: &TransactionKeyspace<'_, '_>| changes.iter().try_for_each(|change| change.apply(keyspace));
+        self.in_one_commit(|keyspace| changes.iter().try_for_each(|change| change.apply(keyspace)))
+    }
+
+    /// Deletes a key and gives the value that it had; nobody else gets between.
+    pub fn take(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.in_one_commit(|keyspace| {
+            let value = keyspace.get(key)?;
+            if value.is_some() {
+                keyspace.delete(key)?;
+            }
+            Ok(value)
+        })
+    }
+
+    /// Deletes the first key, or the last one, and gives it with its value; `None` if there is no key.
+    pub fn take_end(&self, last: bool) -> Result<Option<KeyValue>> {
+        self.in_one_commit(|keyspace| {
+            let entry = if last { keyspace.last()? } else { keyspace.first()? };
+            if let Some((key, _)) = &entry {
+                keyspace.delete(key)?;
+            }
+            Ok(entry)
+        })
+    }
+
+    /// Gives a key a value if it has none. The value that it has already, else `None`.
+    pub fn put_new(&self, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.in_one_commit(|keyspace| {
+            let there = keyspace.get(key)?;
+            if there.is_none() {
+                keyspace.put(key, value)?;
+            }
+            Ok(there)
+        })
+    }
+
+    fn in_one_commit<R>(&self, mut body: impl FnMut(&TransactionKeyspace<'_, '_>) -> Result<R>) -> Result<R> {
         match self {
-            Keys::Live(keyspace) => keyspace.batch(apply),
+            Keys::Live(keyspace) => keyspace.batch(body),
             Keys::Frozen(_) => Err(Error::ReadOnly),
-            Keys::In(tx, name) => tx.with(|tx| apply(&tx.keyspace(name))),
+            Keys::In(tx, name) => tx.with(|tx| body(&tx.keyspace(name))),
         }
+    }
+
+    /// The first key, or the last one, with its value.
+    pub fn end(&self, last: bool) -> Result<Option<KeyValue>> {
+        match self {
+            Keys::Live(keyspace) if last => keyspace.last(),
+            Keys::Live(keyspace) => keyspace.first(),
+            Keys::Frozen(keyspace) if last => keyspace.last(),
+            Keys::Frozen(keyspace) => keyspace.first(),
+            Keys::In(tx, name) => tx.with(|tx| if last { tx.keyspace(name).last() } else { tx.keyspace(name).first() }),
+        }
+    }
+
+    /// The number of keys, by reading them all.
+    pub fn count(&self) -> Result<u64> {
+        let mut range = self.range((Bound::Unbounded, Bound::Unbounded), false)?;
+        let mut count = 0;
+        while range.next_with(|_, _| ())?.is_some() {
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// The keys between the bounds with their values, in order or backward. Error: `InvalidArgument` for bounds in the
@@ -440,6 +507,24 @@ mod tests {
         let filled = range.fill(&mut out, &mut ends).expect("fills");
         assert_eq!((filled.entries, filled.bytes, filled.ended, &ends[..4]), (2, 4, true, &[1, 3, 4, 4][..]));
         assert_eq!(&out, b"b22d");
+    }
+
+    #[test]
+    fn what_is_taken_is_gone_and_what_is_there_stays() {
+        let (db, keys) = three();
+        assert_eq!((keys.take(b"b").expect("takes"), keys.take(b"b").expect("takes")), (Some(b"22".to_vec()), None));
+        assert_eq!(keys.put_new(b"a", b"x").expect("is there"), Some(b"1".to_vec()));
+        assert_eq!(keys.put_new(b"c", b"3").expect("puts"), None);
+        assert_eq!(keys.count().expect("counts"), 3);
+        assert_eq!(keys.end(false).expect("reads"), Some((b"a".to_vec(), b"1".to_vec())));
+        assert_eq!(keys.end(true).expect("reads"), Some((b"d".to_vec(), Vec::new())));
+        assert_eq!(keys.take_end(true).expect("takes"), Some((b"d".to_vec(), Vec::new())));
+        assert_eq!(keys.take_end(false).expect("takes"), Some((b"a".to_vec(), b"1".to_vec())));
+        let frozen = Keys::frozen(&db.snapshot().expect("snapshot"), "k").expect("frozen");
+        assert_eq!(keys.take_end(false).expect("takes"), Some((b"c".to_vec(), b"3".to_vec())));
+        assert_eq!(keys.take_end(false).expect("takes"), None);
+        assert_eq!((keys.count().expect("counts"), frozen.count().expect("counts")), (0, 1));
+        assert_eq!(frozen.take(b"c").expect_err("is frozen").code(), Error::ReadOnly.code());
     }
 
     #[test]

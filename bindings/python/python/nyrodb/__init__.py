@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import atexit as _atexit
 import os as _os
+from collections.abc import Mapping as _Mapping
+from collections.abc import MutableMapping as _MutableMapping
 
 from . import _nyrodb, errors
 from ._nyrodb import (
@@ -21,11 +23,16 @@ from ._nyrodb import (
     Ext,
     InsertManyResult,
     InsertOneResult,
+    KeyIterator,
+    KeyRange,
+    Keyspace,
     Scan,
     Snapshot,
     SnapshotCollection,
+    SnapshotKeyspace,
     Transaction,
     TransactionCollection,
+    TransactionKeyspace,
     UpdateResult,
     decode,
     encode,
@@ -38,7 +45,9 @@ from ._reports import (
     BackupInfo,
     BackupReport,
     CompactReport,
+    KeyspaceStats,
     Latency,
+    LevelStats,
     Progress,
     RepairReport,
     Stats,
@@ -112,17 +121,19 @@ __all__ = [
     "DocumentTooLargeError", "DuplicateIdError", "ExistsError", "Ext", "ForkedError", "FullError",
     "IdsExhaustedError", "InsertManyResult", "InsertOneResult", "IntegerRangeError", "InternalError",
     "InvalidArgumentError", "InvalidDocumentError", "InvalidIdError", "InvalidNameError", "IoError",
-    "KeyTooLargeError", "Latency", "LockedError", "LogFullError", "LogMissingError", "MalformedDocumentError",
+    "KeyIterator", "KeyRange", "KeyTooLargeError", "Keyspace", "KeyspaceStats", "Latency", "LevelStats", "LockedError", "LogFullError", "LogMissingError", "MalformedDocumentError",
     "MemtableFullError", "NestedTransactionError", "NetworkFileSystemError", "NoSuchFileError",
     "NotADatabaseError", "NotFoundError", "NyroError", "OptionsDifferError", "OtherKindError",
     "OutcomeUnknownError", "Progress", "ReadOnlyError", "RepairReport", "RolledBackError", "Scan",
-    "SerializationError", "Snapshot", "SnapshotCollection", "SnapshotTooOldError", "Stats", "Transaction",
-    "TransactionCollection", "TransactionTooLargeError", "UnknownFormatError", "UnsupportedError",
+    "SerializationError", "Snapshot", "SnapshotCollection", "SnapshotKeyspace", "SnapshotTooOldError", "Stats", "Transaction",
+    "TransactionCollection", "TransactionKeyspace", "TransactionTooLargeError", "UnknownFormatError", "UnsupportedError",
     "UnsupportedTypeError", "UpdateResult", "ValueTooLargeError", "VerifyReport", "WarmUpReport",
     "WriterTimeoutError", "WritesStoppedError", "WrongThreadError", "decode", "encode", "errors", "open",
     "repair", "restore", "version",
 ]  # fmt: skip
 
+_Mapping.register(_nyrodb.KeyspaceReads)
+_MutableMapping.register(_nyrodb.KeyspaceWrites)
 _atexit.register(_nyrodb.at_exit)
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(after_in_child=_nyrodb.after_fork)

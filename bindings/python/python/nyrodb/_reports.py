@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 __all__ = [
-    "BackupInfo", "BackupReport", "CompactReport", "Latency", "Progress", "RepairReport", "Stats", "VerifyReport",
-    "WarmUpReport",
+    "BackupInfo", "BackupReport", "CompactReport", "KeyspaceStats", "Latency", "LevelStats", "Progress", "RepairReport",
+    "Stats", "VerifyReport", "WarmUpReport",
 ]  # fmt: skip
 
 
@@ -261,3 +261,45 @@ class Stats:
         for name, value in vars(self).items():
             if isinstance(value, dict):
                 object.__setattr__(self, name, Latency(**value))
+
+
+@dataclass(frozen=True)
+class LevelStats:
+    """A level of the tree that the keyspaces lie in."""
+
+    level: int
+    """0 to 7; what lies below, in levels of higher numbers, is older."""
+    sets: int
+    """Lists of runs that do not overlap: in level 0 one for each flush that was not merged yet, else one."""
+    runs: int
+    """Runs."""
+    entries: int
+    """Keys in them, deleted ones too."""
+    tombstones: int
+    """Keys that are deleted there."""
+    bytes: int
+    """Bytes of keys and values; a key counts 4 bytes more, for the number of its keyspace."""
+    file_bytes: int
+    """Bytes of the file that the runs take. Values in extents of their own are not among them."""
+    filter_bytes: int
+    """Bytes of their filters."""
+
+
+@dataclass(frozen=True)
+class KeyspaceStats:
+    """Figures about what keyspaces lie in: one LSM tree for all of them."""
+
+    levels: list[LevelStats]
+    """The levels with anything in them, the newest first."""
+    memtable_bytes: int
+    """Bytes in memory that are not in the file yet."""
+    flushed_bytes: int
+    """Bytes of keys and values that checkpoints took from memory, since opening. Values in extents of their own are not
+    counted here, nor in ``run_bytes_written``: they are written once."""
+    run_bytes_written: int
+    """Bytes of runs that checkpoints wrote, flushed and merged, since opening."""
+    read_amplification: int
+    """Places that may have a key, of which a get looks into one after the other until one has it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", [LevelStats(**level) for level in self.levels])  # type: ignore[arg-type]

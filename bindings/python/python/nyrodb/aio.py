@@ -17,22 +17,45 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import _nyrodb
-from ._nyrodb import CancelToken, Database, InsertManyResult, InsertOneResult, Scan, Snapshot, Transaction, UpdateResult
-from ._reports import BackupInfo, BackupReport, CompactReport, Progress, Stats, VerifyReport, WarmUpReport
+from ._nyrodb import (
+    CancelToken,
+    Database,
+    InsertManyResult,
+    InsertOneResult,
+    KeyRange,
+    Scan,
+    Snapshot,
+    Transaction,
+    UpdateResult,
+)
+from ._reports import (
+    BackupInfo,
+    BackupReport,
+    CompactReport,
+    KeyspaceStats,
+    Progress,
+    Stats,
+    VerifyReport,
+    WarmUpReport,
+)
 from .errors import DatabaseClosedError
 
-__all__ = ["AsyncCollection", "AsyncDatabase", "AsyncScan", "open"]
+if TYPE_CHECKING:
+    from ._nyrodb import _Change, _Puts
+
+__all__ = ["AsyncCollection", "AsyncDatabase", "AsyncKeyRange", "AsyncKeyspace", "AsyncScan", "open"]
 
 _T = TypeVar("_T")
 _Document = dict[str, Any]
 _Id = int | str | bytes
+_BytesIn = bytes | bytearray | memoryview
 _Path = str | PathLike[str]
 _Tell = Callable[[Progress], object] | None
 
-#: Documents that a scan reads before other tasks have a turn.
+#: Documents of a scan, or keys of a range, that are read before other tasks have a turn.
 SCAN_BATCH = 64
 
 
@@ -178,6 +201,10 @@ class AsyncDatabase:
         """The collection of that name."""
         return AsyncCollection(self._db, self._writer, name)
 
+    def keyspace(self, name: str) -> AsyncKeyspace:
+        """The keyspace of that name."""
+        return AsyncKeyspace(self._db, self._writer, name)
+
     async def write(self, function: Callable[[Transaction], _T]) -> _T:
         """Runs ``function`` as a transaction on the worker thread. It is a plain function: a transaction in which
         others are awaited would hold up every other writer."""
@@ -247,6 +274,22 @@ class AsyncDatabase:
     async def drop_collection(self, name: str) -> bool:
         """Drops a collection with all its documents; False if there is none."""
         return await self._writer.run(functools.partial(self._db.drop_collection, name))
+
+    def keyspace_names(self) -> list[str]:
+        """Names of all keyspaces, sorted."""
+        return self._db.keyspace_names()
+
+    async def rename_keyspace(self, old: str, new: str) -> None:
+        """Gives a keyspace another name."""
+        await self._writer.run(functools.partial(self._db.rename_keyspace, old, new))
+
+    async def drop_keyspace(self, name: str) -> bool:
+        """Drops a keyspace with all its keys; False if there is none."""
+        return await self._writer.run(functools.partial(self._db.drop_keyspace, name))
+
+    def keyspace_stats(self) -> KeyspaceStats:
+        """Figures about what the keyspaces lie in."""
+        return self._db.keyspace_stats()
 
 
 class AsyncCollection:
@@ -341,3 +384,117 @@ class AsyncScan(AsyncIterator[_Document]):
     async def aclose(self) -> None:
         """Ends the scan and lets its snapshot go."""
         self._scan.close()
+
+
+class AsyncKeyspace:
+    """An ordered map from bytes to bytes: reads are direct, writes are awaited."""
+
+    def __init__(self, db: Database, writer: _Writer, name: str) -> None:
+        self._keys = db.keyspace(name)
+        self._writer = writer
+        self._name = name
+        # Reads are the keyspace's own methods: nothing stands in between.
+        self.get = self._keys.get
+        self.get_many = self._keys.get_many
+        self.first = self._keys.first
+        self.last = self._keys.last
+        self.estimated_len = self._keys.estimated_len
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._name
+
+    def __getitem__(self, key: _BytesIn) -> bytes:
+        return self._keys[key]
+
+    def __contains__(self, key: _BytesIn) -> bool:
+        return key in self._keys
+
+    async def count(self) -> int:
+        """The number of keys, exact: reads them all, on a thread."""
+        return await asyncio.to_thread(len, self._keys)
+
+    def __aiter__(self) -> AsyncKeyRange:
+        return self.range()
+
+    def range(
+        self,
+        *,
+        gt: _BytesIn | None = None,
+        gte: _BytesIn | None = None,
+        lt: _BytesIn | None = None,
+        lte: _BytesIn | None = None,
+        prefix: _BytesIn | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> AsyncKeyRange:
+        """The keys between the bounds with their values, for ``async for``."""
+        found = self._keys.range(gt=gt, gte=gte, lt=lt, lte=lte, prefix=prefix, reverse=reverse, limit=limit)
+        return AsyncKeyRange(found)
+
+    def prefix(self, prefix: _BytesIn, *, reverse: bool = False, limit: int | None = None) -> AsyncKeyRange:
+        """The keys that begin with these bytes, with their values."""
+        return AsyncKeyRange(self._keys.prefix(prefix, reverse=reverse, limit=limit))
+
+    def put(self, key: _BytesIn, value: _BytesIn) -> Awaitable[None]:
+        """Gives a key a value, whether it had one or not."""
+        return self._writer.add(lambda batch: batch.key_put(self._name, key, value))
+
+    def delete(self, key: _BytesIn) -> Awaitable[None]:
+        """Deletes a key, whether it is there or not."""
+        return self._writer.add(lambda batch: batch.key_delete(self._name, key))
+
+    def delete_range(
+        self,
+        *,
+        gt: _BytesIn | None = None,
+        gte: _BytesIn | None = None,
+        lt: _BytesIn | None = None,
+        lte: _BytesIn | None = None,
+        prefix: _BytesIn | None = None,
+    ) -> Awaitable[None]:
+        """Deletes the keys between the bounds; without bounds, all."""
+        bounds = {"gt": gt, "gte": gte, "lt": lt, "lte": lte, "prefix": prefix}
+        return self._writer.add(lambda batch: batch.key_delete_range(self._name, **bounds))
+
+    def clear(self) -> Awaitable[None]:
+        """Deletes all keys."""
+        return self._writer.add(lambda batch: batch.key_clear(self._name))
+
+    def update(self, changes: _Puts) -> Awaitable[None]:
+        """Puts all of a mapping, or of pairs: all or, after an error, none."""
+        return self._writer.add(lambda batch: batch.key_update(self._name, changes))
+
+    def write_many(self, changes: Iterable[_Change]) -> Awaitable[None]:
+        """Makes changes, as ``Keyspace.write_many`` takes them: all or, after an error, none."""
+        return self._writer.add(lambda batch: batch.key_write_many(self._name, changes))
+
+
+class AsyncKeyRange(AsyncIterator[tuple[bytes, bytes]]):
+    """Keys with their values, one after the other; other tasks have a turn after each few."""
+
+    def __init__(self, found: KeyRange) -> None:
+        self._range = found
+        self._left = 0
+
+    def __aiter__(self) -> AsyncKeyRange:
+        return self
+
+    async def __anext__(self) -> tuple[bytes, bytes]:
+        if not self._left:
+            await asyncio.sleep(0)
+            self._left = SCAN_BATCH
+        self._left -= 1
+        entry = next(self._range, None)
+        if entry is None:
+            raise StopAsyncIteration
+        return entry
+
+    def seek(self, key: _BytesIn) -> None:
+        """Goes to a key: the next entry is that key's or the first one behind it, backward before it."""
+        self._range.seek(key)
+
+    async def aclose(self) -> None:
+        """Ends the range and lets its snapshot go."""
+        self._range.close()
