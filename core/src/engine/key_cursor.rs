@@ -13,7 +13,7 @@ use super::sorted::value_of;
 use crate::error::{Error, Result};
 use crate::sorted::batch::Batch;
 use crate::sorted::cell::Cell;
-use crate::sorted::merge::{after_tree, full_key, Merge, Opened, View};
+use crate::sorted::merge::{after_tree, full_key, Merge, Opened, View, Wanted, TREE_BYTES};
 use std::ops::Bound;
 
 /// Committed keys are read ahead: one, then four, then so many at a time, or this many bytes. What a step costs beside
@@ -62,6 +62,8 @@ pub struct KeyCursor {
     back: bool,
     start: Bound<Vec<u8>>,
     end: Bound<Vec<u8>>,
+    /// The end with the number of the tree in front, and whether it is in the range.
+    limit: Option<(Vec<u8>, bool)>,
     merge: Option<Merge>,
     /// The next committed key and value, where a step before has read them and not used them.
     ahead: Option<(Vec<u8>, Vec<u8>)>,
@@ -100,7 +102,13 @@ fn is_within(back: bool, start: Bound<&[u8]>, end: Bound<&[u8]>, key: &[u8]) -> 
 impl KeyCursor {
     /// A walk over the keys between the bounds, or backward from the end.
     pub fn new(tree: u32, start: Bound<Vec<u8>>, end: Bound<Vec<u8>>, back: bool) -> KeyCursor {
+        let limit = match &end {
+            Bound::Included(key) => Some((full_key(tree, key), true)),
+            Bound::Excluded(key) => Some((full_key(tree, key), false)),
+            Bound::Unbounded => None,
+        };
         KeyCursor {
+            limit,
             tree,
             back,
             start,
@@ -205,6 +213,9 @@ impl KeyCursor {
             if let Some(value) = value_of(view.pages, cell)? {
                 ahead.entries.push(own, Cell::Value(value));
             }
+            let limit = self.limit.as_ref().map(|(key, through)| (&key[..], *through));
+            let wanted = Wanted { skip: TREE_BYTES, end: limit, deleted: false, most: ahead.most, bytes: AHEAD_BYTES };
+            merge.run_on(view, &mut opened, &mut ahead.entries, &wanted)?;
         }
         Ok(())
     }

@@ -52,7 +52,13 @@ impl Batch {
     /// Adds a key.
     #[inline]
     pub fn push(&mut self, key: &[u8], cell: Cell<'_>) {
-        self.bytes.extend_from_slice(key);
+        self.push_with(|bytes| bytes.extend_from_slice(key), cell);
+    }
+
+    /// Adds a key that `key` appends.
+    #[inline]
+    pub fn push_with(&mut self, key: impl FnOnce(&mut Vec<u8>), cell: Cell<'_>) {
+        key(&mut self.bytes);
         let middle = self.bytes.len();
         let kind = match cell {
             Cell::Value(value) => {

@@ -21,7 +21,7 @@ use super::build::{union, Builder, OwnedRange, RunSink, Target};
 use super::cell::Cell;
 use super::levels::{Levels, List};
 use super::memtable::Memtable;
-use super::merge::{after_tree, full_key, Merge, Opened, View, TREE_BYTES};
+use super::merge::{after_tree, full_key, Merge, Opened, View, Wanted, TREE_BYTES};
 use super::run::{Run, LEVELS};
 use crate::error::{Error, Result};
 use crate::file::page::{get_u32, PageKind, PageNo};
@@ -560,9 +560,11 @@ fn has_values_beyond(pages: &Pages, run: &Run, cut: PageNo) -> Result<bool> {
 fn read_on(merge: &mut Merge, view: &View<'_>, batch: &mut Batch) -> Result<bool> {
     batch.clear();
     let mut opened = Opened::default();
+    let wanted = Wanted { skip: 0, end: None, deleted: true, most: MERGED_AT_ONCE, bytes: MERGED_BYTES_AT_ONCE };
     while batch.len() < MERGED_AT_ONCE && batch.bytes() < MERGED_BYTES_AT_ONCE {
         let Some((key, cell)) = merge.next(view, &mut opened)? else { break };
         batch.push(key, cell);
+        merge.run_on(view, &mut opened, batch, &wanted)?;
     }
     Ok(!batch.is_empty())
 }

@@ -269,7 +269,23 @@ impl<'a> Leaf<'a> {
         get_u32(self.bytes, HEADS_AT + at * HEAD_BYTES)
     }
 
+    #[inline]
     fn varint(&self, at: &mut usize) -> Result<u64> {
+        match self.bytes.get(*at..*at + 2) {
+            Some([byte @ 0..=0x7f, _]) => {
+                *at += 1;
+                Ok(u64::from(*byte))
+            }
+            Some([low, high @ 0..=0x7f]) => {
+                *at += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
+            }
+            _ => self.long_varint(at),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&self, at: &mut usize) -> Result<u64> {
         let mut value = 0;
         for shift in [0, 7, 14, 21, 28] {
             let byte = *self.bytes.get(*at).ok_or_else(|| self.bad(*at, "leaf of a run (entry)", 0, 1))?;
@@ -334,12 +350,19 @@ impl<'a> Leaf<'a> {
     #[inline]
     pub fn next_key(&self, entry: &LeafEntry<'_>, key: &mut Vec<u8>) {
         key.truncate(self.prefix.len());
-        let head = entry.head.to_be_bytes();
-        match entry.suffix {
-            HEAD_BYTES.. => key.extend_from_slice(&head),
-            short => key.extend_from_slice(&head[..short]),
-        }
-        key.extend_from_slice(entry.rest);
+        append_suffix(entry, key);
+    }
+
+    /// Appends the key of an entry without its first `skip` bytes, which are in the prefix.
+    #[inline]
+    pub fn append_key(&self, entry: &LeafEntry<'_>, skip: usize, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.prefix.get(skip..).unwrap_or_default());
+        append_suffix(entry, to);
+    }
+
+    /// Bytes that all keys have in front.
+    pub fn prefix_bytes(&self) -> usize {
+        self.prefix.len()
     }
 
     /// Entries below the key; `after`: up to it.
@@ -376,6 +399,16 @@ impl<'a> Leaf<'a> {
         let entry = self.entry(at)?;
         Ok((self.compare(&entry, suffix) == Ordering::Equal).then_some(entry.cell))
     }
+}
+
+#[inline]
+fn append_suffix(entry: &LeafEntry<'_>, to: &mut Vec<u8>) {
+    let head = entry.head.to_be_bytes();
+    match entry.suffix {
+        HEAD_BYTES.. => to.extend_from_slice(&head),
+        short => to.extend_from_slice(&head[..short]),
+    }
+    to.extend_from_slice(entry.rest);
 }
 
 #[inline]

@@ -15,6 +15,7 @@
 //! go between two steps. It goes in one direction, and can begin at any key. Who takes several steps with one view keeps
 //! what they have opened ([`Opened`]): a step within a leaf then looks for no page.
 
+use super::batch::Batch;
 use super::cell::Cell;
 use super::leaf::{CellPlace, Leaf};
 use super::levels::{Levels, List};
@@ -94,9 +95,26 @@ struct Source {
     place: Place,
     /// The key it is at; of no meaning when `live` is false.
     key: Vec<u8>,
+    /// The first bytes of it as a number: mostly they decide.
+    head: u128,
     /// Where its cell stands, in a leaf.
     cell: CellPlace,
     live: bool,
+}
+
+/// What [`Merge::run_on`] may take.
+#[derive(Debug)]
+pub struct Wanted<'k> {
+    /// Bytes of each key, in front, that are left out.
+    pub skip: usize,
+    /// Keys from this one on are not wanted; if true, from behind it on.
+    pub end: Option<(&'k [u8], bool)>,
+    /// Keys that are deleted are wanted.
+    pub deleted: bool,
+    /// Entries in the batch, at most.
+    pub most: usize,
+    /// Bytes in the batch from which on nothing more is taken.
+    pub bytes: usize,
 }
 
 /// See the module's text.
@@ -107,6 +125,10 @@ pub struct Merge {
     tree: u32,
     /// The source of the last item given.
     current: Option<usize>,
+    /// The source of the key behind it, among the others, if that is known: as long as `current` alone moves.
+    bound: Option<usize>,
+    /// So many items in a row were of one source.
+    streak: usize,
     /// Some source deletes ranges.
     ranges: bool,
     /// Takes notice of each cell that is passed over.
@@ -133,7 +155,31 @@ pub fn after_tree(tree: u32) -> Vec<u8> {
     tree.checked_add(1).map_or_else(|| vec![0xff; TREE_BYTES + 1], |next| next.to_be_bytes().to_vec())
 }
 
+/// The first bytes of a key as a number, so that numbers are ordered as keys are, but for those that are equal.
+#[inline]
+fn head_of(key: &[u8]) -> u128 {
+    match key.first_chunk::<16>() {
+        Some(head) => u128::from_be_bytes(*head),
+        None => {
+            let mut head = [0; 16];
+            head[..key.len()].copy_from_slice(key);
+            u128::from_be_bytes(head)
+        }
+    }
+}
+
 impl Source {
+    /// Which of two comes first.
+    #[inline]
+    fn order(&self, other: &Source, back: bool) -> Ordering {
+        let order = self.head.cmp(&other.head).then_with(|| self.key.cmp(&other.key));
+        if back {
+            order.reverse()
+        } else {
+            order
+        }
+    }
+
     /// Goes to the first key not below `key` (`after`: above it); backward, to the last one below it (`after`: not
     /// above it).
     fn seek<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, to: &Aim<'_>) -> Result<()> {
@@ -210,7 +256,7 @@ impl Source {
                     self.key.clear();
                     self.key.extend_from_slice(&tree.to_be_bytes());
                     self.key.extend_from_slice(memtable.key(version));
-                    self.live = true;
+                    (self.head, self.live) = (head_of(&self.key), true);
                 }
                 Ok(())
             }
@@ -235,7 +281,7 @@ impl Source {
             };
             if *entry < *count {
                 self.cell = read_key(&open(slot, found, view.pages, *page)?, *entry, &mut self.key, near)?;
-                self.live = true;
+                (self.head, self.live) = (head_of(&self.key), true);
                 return Ok(());
             }
             near = false;
@@ -267,7 +313,7 @@ impl Source {
             if *entry > 0 {
                 *entry -= 1;
                 self.cell = read_key(&open(slot, found, view.pages, *page)?, *entry, &mut self.key, false)?;
-                self.live = true;
+                (self.head, self.live) = (head_of(&self.key), true);
                 return Ok(());
             }
             if *leaf > 0 {
@@ -371,7 +417,7 @@ impl Merge {
             let Some(memtable) = memtable.filter(|memtable| !memtable.is_empty()) else { continue };
             ranges |= memtable.has_ranges(tree);
             let place = Place::Memtable { which, walk: None, version: None };
-            sources.push(Source { place, key: Vec::new(), cell: CellPlace::default(), live: false });
+            sources.push(Source { place, key: Vec::new(), head: 0, cell: CellPlace::default(), live: false });
         }
         let levels = view.levels;
         for list in 0..levels.sets.len() + levels.levels.len() {
@@ -379,17 +425,17 @@ impl Merge {
             if !runs.runs().is_empty() {
                 ranges |= runs.has_ranges();
                 let place = Place::Runs { list, run: 0, leaf: 0, page: PageNo::NONE, entry: 0, leaves: 0, count: 0 };
-                sources.push(Source { place, key: Vec::new(), cell: CellPlace::default(), live: false });
+                sources.push(Source { place, key: Vec::new(), head: 0, cell: CellPlace::default(), live: false });
             }
         }
-        let mut merge = Merge { sources, back, tree, current: None, ranges, passed: None };
+        let mut merge = Merge { sources, back, tree, current: None, bound: None, streak: 0, ranges, passed: None };
         merge.go_to(view, key, after)?;
         Ok(merge)
     }
 
     /// Goes to another key, as [`Merge::seek`] does.
     pub fn go_to(&mut self, view: &View<'_>, key: &[u8], after: bool) -> Result<()> {
-        self.current = None;
+        (self.current, self.streak) = (None, 0);
         let to = Aim { tree: self.tree, key, after, back: self.back };
         self.sources.iter_mut().try_for_each(|source| source.seek(view, &mut None, &to))
     }
@@ -398,42 +444,106 @@ impl Merge {
     /// this view, or empty.
     #[inline]
     pub fn next<'v>(&mut self, view: &View<'v>, opened: &mut Opened<'v>) -> Result<Option<(&[u8], Cell<'v>)>> {
-        if let Some(current) = self.current.take() {
+        let before = self.current.take();
+        if let Some(current) = before {
             self.sources[current].step(view, opened.slot(current), self.tree, self.back)?;
+            if self.is_still_first(current) {
+                self.current = before;
+                self.streak += 1;
+                let source = &self.sources[current];
+                return Ok(Some((&source.key, source.cell(view, opened.slot(current))?)));
+            }
         }
         loop {
-            let Some(best) = self.best() else { return Ok(None) };
+            let Some(best) = self.first_but(None) else { return Ok(None) };
             self.pass_equals(view, opened, best)?;
             if self.ranges && self.pass_covered(view, opened, best)? {
                 continue;
             }
+            self.bound = self.first_but(Some(best));
+            self.streak = if before == Some(best) { self.streak + 1 } else { 0 };
             self.current = Some(best);
             let source = &self.sources[best];
             return Ok(Some((&source.key, source.cell(view, opened.slot(best))?)));
         }
     }
 
-    /// The source of the next key, the newest of those.
-    fn best(&self) -> Option<usize> {
-        let mut best: Option<usize> = None;
-        for (at, source) in self.sources.iter().enumerate().filter(|(_, source)| source.live) {
-            let better = best.is_none_or(|best| {
-                let order = source.key.cmp(&self.sources[best].key);
-                order == if self.back { Ordering::Greater } else { Ordering::Less }
-            });
-            if better {
-                best = Some(at);
+    /// After a step: appends what follows in the leaf of the last item, as far as no other source has a key there. It may
+    /// take none; what is next, and whether it is wanted, [`Merge::next`] says.
+    #[inline]
+    pub fn run_on<'v>(
+        &mut self,
+        view: &View<'v>,
+        opened: &mut Opened<'v>,
+        batch: &mut Batch,
+        wanted: &Wanted<'_>,
+    ) -> Result<()> {
+        let Some(current) = self.current.filter(|_| self.streak > 0 && !self.back && !self.ranges) else {
+            return Ok(());
+        };
+        let Place::Runs { list, run, page, entry, count, .. } = &self.sources[current].place else { return Ok(()) };
+        if *entry + 1 >= *count {
+            return Ok(());
+        }
+        let run = &list_of(view.levels, *list).runs()[*run];
+        let leaf = open(opened.slot(current), run, view.pages, *page)?;
+        if leaf.prefix_bytes() < wanted.skip {
+            return Ok(());
+        }
+        let mut to = (*entry + 1 + wanted.most.saturating_sub(batch.len())).min(leaf.len());
+        if let Some(bound) = self.bound {
+            let key = &self.sources[bound].key;
+            to = to.min(leaf.count_below(key, false).map_err(|e| run.name(e))?);
+        }
+        if let Some((end, through)) = wanted.end {
+            to = to.min(leaf.count_below(end, through).map_err(|e| run.name(e))?);
+        }
+        let mut at = *entry + 1;
+        while at < to && batch.bytes() < wanted.bytes {
+            let found = leaf.entry(at).map_err(|e| run.name(e))?;
+            match found.cell {
+                // It may want more than to be given.
+                Cell::Large { .. } => break,
+                Cell::Deleted if !wanted.deleted => {}
+                cell => batch.push_with(|to| leaf.append_key(&found, wanted.skip, to), cell),
+            }
+            at += 1;
+        }
+        let Place::Runs { entry, .. } = &mut self.sources[current].place else { return Ok(()) };
+        *entry = at - 1;
+        Ok(())
+    }
+
+    /// True if the source of the last item, which alone has moved since, has the next one, and no other has its key.
+    #[inline]
+    fn is_still_first(&self, current: usize) -> bool {
+        let source = &self.sources[current];
+        let is_first = |bound: usize| source.order(&self.sources[bound], self.back) == Ordering::Less;
+        !self.ranges && source.live && self.bound.is_none_or(is_first)
+    }
+
+    /// The source of the next key, the newest of those; without looking at one of them.
+    #[inline]
+    fn first_but(&self, without: Option<usize>) -> Option<usize> {
+        let mut first: Option<usize> = None;
+        for (at, source) in self.sources.iter().enumerate() {
+            if source.live && Some(at) != without {
+                let is_first = |first: usize| source.order(&self.sources[first], self.back) == Ordering::Less;
+                if first.is_none_or(is_first) {
+                    first = Some(at);
+                }
             }
         }
-        best
+        first
     }
 
     /// What older sources have of the key is of no interest.
     #[inline]
     fn pass_equals<'v>(&mut self, view: &View<'v>, opened: &mut Opened<'v>, best: usize) -> Result<()> {
         let (newer, older) = self.sources.split_at_mut(best + 1);
-        let key = &newer[best].key;
-        for (at, source) in older.iter_mut().enumerate().filter(|(_, source)| source.live && source.key == *key) {
+        let Source { key, head, .. } = &newer[best];
+        let is_equal = |source: &Source| source.live && source.head == *head && source.key == *key;
+        for (at, source) in older.iter_mut().enumerate().filter(|(_, source)| is_equal(source)) {
             let slot = opened.slot(best + 1 + at);
             note(&mut self.passed, source, view, slot)?;
             source.step(view, slot, self.tree, self.back)?;
