@@ -58,8 +58,9 @@ test-extended: build-schedules ## fuzzers, sanitizers; for BUDGET seconds change
 	        || failed="$$failed safety"; \
 	    if [ -n "$$failed" ]; then echo "test-extended: failed or not run:$$failed"; exit 1; fi
 
-test-examples: ## run the Rust quick start and the demo
+test-examples: ## run the examples in Rust and the demo
 	$(CARGO) run --quiet -p nyro-cli --example quickstart
+	$(CARGO) run --quiet -p nyro-cli --example keyspace
 	$(CARGO) run --quiet -p nyro-cli --example demo
 
 test-loom: ## every interleaving of the concurrent parts, by the model checker
