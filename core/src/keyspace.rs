@@ -2,12 +2,14 @@
 
 use crate::database::Database;
 use crate::engine::frame::KeyOp;
+pub use crate::engine::key_cursor::KeyBounds;
 use crate::engine::key_cursor::KeyCursor;
 use crate::engine::trees::Kind;
 use crate::error::{Error, Result};
 use crate::name::{resolve, Name};
 use crate::snapshot::Snapshot;
 use crate::sorted::MAX_KEY_BYTES;
+use crate::sync::Arc;
 use crate::transaction::Transaction;
 use std::ops::{Bound, RangeBounds};
 
@@ -62,9 +64,6 @@ fn check_value(value: &[u8], limit: usize) -> Result<()> {
     Ok(())
 }
 
-/// Where a range of keys starts, and where it ends.
-pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
-
 fn owned<K: AsRef<[u8]>>(bound: Bound<&K>) -> Bound<Vec<u8>> {
     bound.map(|key| key.as_ref().to_vec())
 }
@@ -72,19 +71,30 @@ fn owned<K: AsRef<[u8]>>(bound: Bound<&K>) -> Bound<Vec<u8>> {
 /// The bounds, checked: in order, no key too long.
 fn bounds_of<K: AsRef<[u8]>>(bounds: &impl RangeBounds<K>) -> Result<KeyBounds> {
     let (start, end) = (owned(bounds.start_bound()), owned(bounds.end_bound()));
-    let key = |bound: &Bound<Vec<u8>>| match bound {
-        Bound::Included(key) | Bound::Excluded(key) => Some(key.clone()),
-        Bound::Unbounded => None,
-    };
-    let keys = (key(&start), key(&end));
-    for key in [&keys.0, &keys.1].into_iter().flatten() {
-        check_key(key)?;
-    }
+    let keys = (key_of(&start), key_of(&end));
+    [keys.0, keys.1].into_iter().flatten().try_for_each(check_key)?;
     match keys {
         (Some(start), Some(end)) if start > end => {
             Err(Error::InvalidArgument("a range must not end before it starts; exchange the bounds".to_owned()))
         }
         _ => Ok((start, end)),
+    }
+}
+
+fn key_of(bound: &Bound<Vec<u8>>) -> Option<&[u8]> {
+    match bound {
+        Bound::Included(key) | Bound::Excluded(key) => Some(key),
+        Bound::Unbounded => None,
+    }
+}
+
+/// True for bounds, in order, between which no key can lie; two keys of which one is the next to the other, both
+/// excluded, are such, too.
+fn is_empty(bounds: &KeyBounds) -> bool {
+    match bounds {
+        (Bound::Included(start), Bound::Excluded(end)) | (Bound::Excluded(start), Bound::Included(end)) => start >= end,
+        (Bound::Excluded(_), Bound::Excluded(_)) => half_open(bounds).is_none(),
+        _ => false,
     }
 }
 
@@ -342,7 +352,7 @@ impl SnapshotKeyspace {
 /// Keys with their values, in order, from either end: an iterator that holds a snapshot and one entry.
 pub struct KeyspaceRange {
     keyspace: SnapshotKeyspace,
-    bounds: KeyBounds,
+    bounds: Arc<KeyBounds>,
     front: Option<KeyCursor>,
     back: Option<KeyCursor>,
     ended: bool,
@@ -356,8 +366,8 @@ impl std::fmt::Debug for KeyspaceRange {
 
 impl KeyspaceRange {
     fn new(keyspace: SnapshotKeyspace, bounds: KeyBounds) -> KeyspaceRange {
-        let ended = keyspace.tree.is_none() || half_open(&bounds).is_none();
-        KeyspaceRange { keyspace, bounds, front: None, back: None, ended }
+        let ended = keyspace.tree.is_none() || is_empty(&bounds);
+        KeyspaceRange { keyspace, bounds: Arc::new(bounds), front: None, back: None, ended }
     }
 
     /// The next entry of one end, lent until the next step; `None` when the ends have met.
@@ -368,10 +378,7 @@ impl KeyspaceRange {
         let own = if back { &mut self.back } else { &mut self.front };
         let cursor = match own {
             Some(cursor) => cursor,
-            none => {
-                let (start, end) = self.bounds.clone();
-                none.insert(KeyCursor::new(self.keyspace.tree.unwrap_or_default(), start, end, back))
-            }
+            none => none.insert(KeyCursor::new(self.keyspace.tree.unwrap_or_default(), self.bounds.clone(), back)),
         };
         let stepped = self.keyspace.step(cursor);
         self.ended = !matches!(stepped, Ok(true));
@@ -507,8 +514,8 @@ impl<'t, 'e> TransactionKeyspace<'t, 'e> {
     /// it anew.
     pub fn walk<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>, backward: bool) -> Result<KeyWalk> {
         let bounds = bounds_of(&bounds)?;
-        let tree = self.tree()?.filter(|_| half_open(&bounds).is_some());
-        Ok(KeyWalk { cursor: tree.map(|tree| KeyCursor::new(tree, bounds.0, bounds.1, backward)) })
+        let tree = self.tree()?.filter(|_| !is_empty(&bounds));
+        Ok(KeyWalk { cursor: tree.map(|tree| KeyCursor::new(tree, Arc::new(bounds), backward)) })
     }
 
     /// The first key and its value.

@@ -14,12 +14,19 @@ use crate::error::{Error, Result};
 use crate::sorted::batch::Batch;
 use crate::sorted::cell::Cell;
 use crate::sorted::merge::{after_tree, full_key, Merge, Opened, View, Wanted, TREE_BYTES};
+use crate::sync::Arc;
 use std::ops::Bound;
+
+/// Where a range of keys starts, and where it ends.
+pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// Committed keys are read ahead: one, then four, then so many at a time, or this many bytes. What a step costs beside
 /// its key, it costs once for all of these.
 const AHEAD: usize = 16;
 const AHEAD_BYTES: usize = 16 << 10;
+
+/// Bytes of an entry, for a first guess.
+const ENTRY_BYTES: usize = 128;
 
 /// Committed keys that were read ahead.
 #[derive(Debug, Default)]
@@ -52,6 +59,9 @@ impl Ahead {
             1 => 4,
             _ => AHEAD,
         };
+        if self.most == AHEAD {
+            self.entries.reserve(AHEAD, AHEAD * ENTRY_BYTES);
+        }
     }
 }
 
@@ -60,8 +70,9 @@ impl Ahead {
 pub struct KeyCursor {
     tree: u32,
     back: bool,
-    start: Bound<Vec<u8>>,
-    end: Bound<Vec<u8>>,
+    bounds: Arc<KeyBounds>,
+    /// After an error.
+    failed: bool,
     /// The end with the number of the tree in front, and whether it is in the range.
     limit: Option<(Vec<u8>, bool)>,
     merge: Option<Merge>,
@@ -101,8 +112,8 @@ fn is_within(back: bool, start: Bound<&[u8]>, end: Bound<&[u8]>, key: &[u8]) -> 
 
 impl KeyCursor {
     /// A walk over the keys between the bounds, or backward from the end.
-    pub fn new(tree: u32, start: Bound<Vec<u8>>, end: Bound<Vec<u8>>, back: bool) -> KeyCursor {
-        let limit = match &end {
+    pub fn new(tree: u32, bounds: Arc<KeyBounds>, back: bool) -> KeyCursor {
+        let limit = match &bounds.1 {
             Bound::Included(key) => Some((full_key(tree, key), true)),
             Bound::Excluded(key) => Some((full_key(tree, key), false)),
             Bound::Unbounded => None,
@@ -111,8 +122,8 @@ impl KeyCursor {
             limit,
             tree,
             back,
-            start,
-            end,
+            bounds,
+            failed: false,
             merge: None,
             ahead: None,
             read: None,
@@ -146,7 +157,7 @@ impl KeyCursor {
     }
 
     fn is_within(&self, key: &[u8]) -> bool {
-        is_within(self.back, as_slice(&self.start), as_slice(&self.end), key)
+        is_within(self.back, as_slice(&self.bounds.0), as_slice(&self.bounds.1), key)
     }
 
     /// Goes to the next committed key; false at the end.
@@ -186,8 +197,8 @@ impl KeyCursor {
             Some(merge) => merge,
             none => {
                 let (bound, unbounded) = match self.back {
-                    false => (as_slice(&self.start), full_key(self.tree, &[])),
-                    true => (as_slice(&self.end), after_tree(self.tree)),
+                    false => (as_slice(&self.bounds.0), full_key(self.tree, &[])),
+                    true => (as_slice(&self.bounds.1), after_tree(self.tree)),
                 };
                 let (key, after) = match bound {
                     Bound::Included(key) => (full_key(self.tree, key), self.back),
@@ -197,7 +208,7 @@ impl KeyCursor {
                 none.insert(Merge::seek(view, self.tree, &key, after, self.back)?)
             }
         };
-        let (start, end) = (as_slice(&self.start), as_slice(&self.end));
+        let (start, end) = (as_slice(&self.bounds.0), as_slice(&self.bounds.1));
         let (tree, ahead) = (self.tree.to_be_bytes(), &mut self.committed);
         let mut opened = Opened::default();
         while ahead.entries.len() < ahead.most && ahead.entries.bytes() < AHEAD_BYTES {
@@ -222,6 +233,9 @@ impl KeyCursor {
 
     /// Goes to the next key; false at the end. After an error the walk has ended.
     pub fn step(&mut self, view: &View<'_>, own: Option<&TreeKeys>) -> Result<bool> {
+        if self.failed {
+            return Ok(false);
+        }
         let stepped = match own {
             None if self.ahead.is_none() && self.last.is_none() => {
                 if self.ended {
@@ -231,22 +245,8 @@ impl KeyCursor {
             }
             _ => self.step_among(view, own),
         };
-        if stepped.is_err() {
-            self.end_all();
-        }
+        self.failed = stepped.is_err();
         stepped
-    }
-
-    fn end_all(&mut self) {
-        self.ended = true;
-        self.ahead = None;
-        self.merge = None;
-        // No key of its own is above all keys, or below all.
-        if self.back {
-            (self.start, self.last) = (Bound::Excluded(Vec::new()), Some(Vec::new()));
-        } else {
-            self.end = Bound::Excluded(Vec::new());
-        }
     }
 
     fn step_among(&mut self, view: &View<'_>, own: Option<&TreeKeys>) -> Result<bool> {
@@ -299,7 +299,7 @@ impl KeyCursor {
         if let Some(last) = &self.last {
             return own.beside(last, false, self.back);
         }
-        match (if self.back { as_slice(&self.end) } else { as_slice(&self.start) }, self.back) {
+        match (if self.back { as_slice(&self.bounds.1) } else { as_slice(&self.bounds.0) }, self.back) {
             (Bound::Included(key), back) => own.beside(key, true, back),
             (Bound::Excluded(key), back) => own.beside(key, false, back),
             (Bound::Unbounded, false) => own.beside(&[], true, false),

@@ -49,6 +49,12 @@ impl Batch {
         self.items.clear();
     }
 
+    /// Makes room for so many entries that take so many bytes.
+    pub fn reserve(&mut self, entries: usize, bytes: usize) {
+        self.items.reserve(entries);
+        self.bytes.reserve(bytes);
+    }
+
     /// Adds a key.
     #[inline]
     pub fn push(&mut self, key: &[u8], cell: Cell<'_>) {

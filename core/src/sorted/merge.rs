@@ -29,6 +29,9 @@ use std::cmp::Ordering;
 /// Bytes of the number of a tree in front of a key.
 pub const TREE_BYTES: usize = 4;
 
+/// Longer keys than most: a copy of one finds room.
+const KEY_ROOM: usize = 64;
+
 /// What a merge reads.
 #[derive(Clone, Copy)]
 pub struct View<'v> {
@@ -411,21 +414,25 @@ impl Merge {
     /// A merge of tree `tree` (of the memtables; the runs' keys name theirs), its first item the first key not below
     /// `key` (`after`: above it); `back`: the last key below it (`after`: not above it), then on backward.
     pub fn seek(view: &View<'_>, tree: u32, key: &[u8], after: bool, back: bool) -> Result<Merge> {
-        let mut sources = Vec::new();
+        let levels = view.levels;
+        let mut sources = Vec::with_capacity(view.memtables.len() + levels.sets.len() + levels.levels.len());
+        let new = |place| {
+            let key = Vec::with_capacity(KEY_ROOM);
+            Source { place, key, head: 0, cell: CellPlace::default(), live: false }
+        };
         let mut ranges = false;
         for (which, memtable) in view.memtables.iter().enumerate() {
             let Some(memtable) = memtable.filter(|memtable| !memtable.is_empty()) else { continue };
             ranges |= memtable.has_ranges(tree);
             let place = Place::Memtable { which, walk: None, version: None };
-            sources.push(Source { place, key: Vec::new(), head: 0, cell: CellPlace::default(), live: false });
+            sources.push(new(place));
         }
-        let levels = view.levels;
         for list in 0..levels.sets.len() + levels.levels.len() {
             let runs = list_of(levels, list);
             if !runs.runs().is_empty() {
                 ranges |= runs.has_ranges();
                 let place = Place::Runs { list, run: 0, leaf: 0, page: PageNo::NONE, entry: 0, leaves: 0, count: 0 };
-                sources.push(Source { place, key: Vec::new(), head: 0, cell: CellPlace::default(), live: false });
+                sources.push(new(place));
             }
         }
         let mut merge = Merge { sources, back, tree, current: None, bound: None, streak: 0, ranges, passed: None };
