@@ -19,6 +19,10 @@ pub enum Against {
     Memory,
     /// At most so many times the bytes of the smallest peer that does not compress.
     Smallest,
+    /// At most so many times what a peer has in the same workload.
+    AtMost(&'static str),
+    /// At most so much.
+    Itself,
 }
 
 /// A goal.
@@ -40,7 +44,7 @@ const fn goal(workload: Workload, factor: f64, against: Against, quick: bool) ->
 
 /// All of them.
 pub const GOALS: &[Goal] = {
-    use Against::{Best, Data, Memory, Own, Peer, Seconds};
+    use Against::{AtMost, Best, Data, Itself, Memory, Own, Peer, Seconds};
     use Workload::*;
     &[
         goal(GetEach, 5.0, Peer("lmdb"), false),
@@ -61,6 +65,23 @@ pub const GOALS: &[Goal] = {
         goal(FileSizeUpdated, 1.5, Data, true),
         goal(OpenClean, 0.001, Seconds, true),
         goal(OpenKilled, 1.0, Seconds, true),
+        goal(KvLoadRandom, 1.5, Best, false),
+        goal(KvPut, 1.5, Best, false),
+        goal(KvPutDurable16, 1.5, Best, false),
+        goal(KvGet, 1.0, Peer("lmdb"), false),
+        goal(KvGet, 3.0, Peer("rocksdb"), false),
+        goal(KvGet, 3.0, Peer("fjall"), false),
+        goal(KvGetAbsent, 3.0, Peer("rocksdb"), false),
+        goal(KvRange100, 1.0, Peer("lmdb"), false),
+        goal(KvYcsbA, 1.2, Best, false),
+        goal(KvYcsbB, 1.2, Best, false),
+        goal(KvYcsbC, 1.2, Best, false),
+        goal(KvYcsbE, 1.2, Best, false),
+        goal(KvYcsbF, 1.2, Best, false),
+        goal(KvSpace, 1.15, Itself, false),
+        goal(KvWriteAmplification, 1.0, AtMost("rocksdb"), false),
+        goal(KvStall, 0.5, AtMost("rocksdb"), false),
+        goal(KvStall, 0.5, AtMost("fjall"), false),
     ]
 };
 
@@ -82,13 +103,20 @@ impl Goal {
             Against::Seconds => format!("at most {} ms", factor * 1000.0),
             Against::Memory => format!("memory at most {factor} × (the cache and 32 MiB)"),
             Against::Smallest => format!("at most {factor} × the smallest that does not compress"),
+            Against::AtMost(name) => format!("at most {factor} × {name}"),
+            Against::Itself => format!("at most {factor}"),
         }
     }
 
     /// Whether `ratio` reaches it.
     pub fn is_met(&self, ratio: f64) -> bool {
         match self.against {
-            Against::Data | Against::Seconds | Against::Memory | Against::Smallest => ratio <= self.factor,
+            Against::Data
+            | Against::Seconds
+            | Against::Memory
+            | Against::Smallest
+            | Against::AtMost(_)
+            | Against::Itself => ratio <= self.factor,
             _ => ratio >= self.factor,
         }
     }

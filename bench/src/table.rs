@@ -25,11 +25,11 @@ pub fn reached(plan: &Plan, results: &Results, workload: Workload) -> Vec<Reache
         let own = results.median(workload, "nyro")?;
         let value = value(workload, own);
         Some(match goal.against {
-            Against::Peer(name) => value / of(workload, name)?,
+            Against::Peer(name) | Against::AtMost(name) => value / of(workload, name)?,
             Against::Best => value / best_peer(results, workload)?.1,
             Against::Own(other) => value / of(other, "nyro")?,
             Against::Data => value / own.data_bytes? as f64,
-            Against::Seconds => value,
+            Against::Seconds | Against::Itself => value,
             Against::Memory => own.anonymous_bytes as f64 / own.allowed_bytes? as f64,
             Against::Smallest => value / best_of(results, workload, |about| !about.compresses)?.1,
         })

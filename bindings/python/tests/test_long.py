@@ -102,15 +102,17 @@ def test_other_threads_work_while_a_call_with_progress_runs(full: nyrodb.Databas
 
 def test_ctrl_c_stops_a_long_call(tmp_path: Path) -> None:
     program = """
-import nyrodb, os, signal, sys, threading
+import faulthandler, nyrodb, os, signal, sys, threading, time
+faulthandler.dump_traceback_later(50, exit=True)  # if it does not end, it says where it is
 db = nyrodb.open(sys.argv[1], durability="manual")
 for start in range(0, 300_000, 1000):
     db["users"].insert_many({"_id": i, "text": "x" * 200} for i in range(start, start + 1000))
 db.checkpoint()
 timer = threading.Timer(0.03, os.kill, (os.getpid(), signal.SIGINT))
-timer.start()
+end = time.monotonic() + 30
 try:
-    for _ in range(1000):
+    timer.start()
+    while time.monotonic() < end:
         db.verify()
 except KeyboardInterrupt:
     print("stopped")
