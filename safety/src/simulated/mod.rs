@@ -86,7 +86,7 @@ const SYNC: Parameters =
 fn parameters(index: u64, seed: u64) -> Parameters {
     let base = Parameters { seed, ..SYNC };
     match index % 10 {
-        0 if index % 20 != 0 => base,
+        0 if index % 40 != 0 => base,
         1 | 6 => Parameters { tight: true, ..base },
         2 => Parameters { durability: Durability::Manual, ..base },
         3 => Parameters { shape: Shape::Waves, ..base },
@@ -115,7 +115,7 @@ fn crash(index: u64, seed: u64, tally: &mut Tally) {
     let stride = match p.shape {
         Shape::Mixed => 1,
         Shape::Waves | Shape::Churn => 4,
-        Shape::Keys => 3,
+        Shape::Keys => 4,
     };
     let random = if tally.short { 3 } else { 9 };
     cut::everywhere(&p, &run, Cutting { stride, random, nest: None }, tally);
