@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::panic::catch_unwind;
 
-use nyro_owned::{report, Database, Document, Error, Tx};
+use nyro_owned::{report, Database, Error, Tx};
 
 use crate::boundary::{call, last_message, null, nyro_error, put, require, text, Out};
 use crate::handles::{self, Object};
@@ -221,10 +221,8 @@ pub unsafe extern "C" fn nyro_collection_names(
             Ok(snapshot) => snapshot.collection_names()?,
             Err(_) => handles::database(scope)?.collection_names()?,
         };
-        let mut document = Document::new();
-        document.insert("items", names);
         // SAFETY: the out-parameters of this call.
-        unsafe { output::document(&out, &document, format) }
+        unsafe { output::names(&out, names, format) }
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::ops::Bound;
 use std::ptr;
 
-use nyro_owned::{prefix_bounds, report, Bounds, Change, Document, Error, Keys};
+use nyro_owned::{prefix_bounds, report, Bounds, Change, Error, Keys};
 
 use crate::boundary::{array, array_mut, call, no_memory, nyro_error, put, require, slice, text, Gathered, Out};
 use crate::database::{catalog, Catalog};
@@ -676,10 +676,8 @@ pub unsafe extern "C" fn nyro_keyspace_names(
             Ok(snapshot) => snapshot.keyspace_names()?,
             Err(_) => handles::database(scope)?.keyspace_names()?,
         };
-        let mut document = Document::new();
-        document.insert("items", names);
         // SAFETY: the out-parameters of this call.
-        unsafe { output::document(&out, &document, format) }
+        unsafe { output::names(&out, names, format) }
     };
     // SAFETY: passed on from the caller.
     unsafe { call(error, body) }

@@ -29,3 +29,15 @@ pub(crate) unsafe fn document(out: &Out, document: &Document, format: u32) -> Re
     // SAFETY: passed on.
     unsafe { out.copy(&bytes) }
 }
+
+/// Names, as a document whose field `items` they are.
+///
+/// # Safety
+///
+/// As for [`Out::copy`].
+pub(crate) unsafe fn names(out: &Out, names: Vec<String>, format: u32) -> Result<(), Error> {
+    let mut items = Document::new();
+    items.insert("items", names);
+    // SAFETY: passed on.
+    unsafe { document(out, &items, format) }
+}
