@@ -4,7 +4,9 @@ use crate::database::Database;
 use crate::engine::frame::KeyOp;
 pub use crate::engine::key_cursor::KeyBounds;
 use crate::engine::key_cursor::KeyCursor;
+use crate::engine::state::State;
 use crate::engine::trees::Kind;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::name::{resolve, Name};
 use crate::snapshot::Snapshot;
@@ -247,13 +249,17 @@ impl Keyspace {
     /// The keyspace as of now, in a snapshot of its own. As every snapshot, and so is a range's, it is counted, and may be
     /// ended by [`Options::snapshot_max_age_ms`](crate::Options::snapshot_max_age_ms).
     pub fn freeze(&self) -> Result<SnapshotKeyspace> {
-        self.db.snapshot()?.keyspace(&self.name)
+        self.within(self.db.snapshot()?)
+    }
+
+    fn within(&self, snapshot: Snapshot) -> Result<SnapshotKeyspace> {
+        SnapshotKeyspace::new(snapshot, |engine, state, commit| self.name.tree(engine, state, commit))
     }
 
     /// The same for a call that lets go of it at its end.
     fn glance(&self) -> Result<SnapshotKeyspace> {
         self.db.open_engine()?;
-        Snapshot::brief(self.db.shared()).keyspace(&self.name)
+        self.within(Snapshot::brief(self.db.shared()))
     }
 }
 
@@ -271,12 +277,22 @@ impl std::fmt::Debug for SnapshotKeyspace {
 }
 
 impl SnapshotKeyspace {
-    pub(crate) fn new(snapshot: &Snapshot, name: &str) -> Result<SnapshotKeyspace> {
+    /// The keyspace whose tree `find` says, given the state as of a commit.
+    fn new(
+        snapshot: Snapshot,
+        find: impl FnOnce(&Engine, &State, u64) -> Result<Option<u32>>,
+    ) -> Result<SnapshotKeyspace> {
         let engine = snapshot.engine();
         engine.check_open()?;
-        let _hold = engine.pages.hold();
-        let tree = resolve(engine, &*snapshot.hold().lend()?, snapshot.commit(), (name, Kind::Keyspace))?;
-        Ok(SnapshotKeyspace { snapshot: snapshot.for_scan(), tree })
+        let hold = engine.pages.hold();
+        let tree = find(engine, &*snapshot.hold().lend()?, snapshot.commit())?;
+        drop(hold);
+        Ok(SnapshotKeyspace { snapshot: snapshot.into_scan(), tree })
+    }
+
+    pub(crate) fn named(snapshot: &Snapshot, name: &str) -> Result<SnapshotKeyspace> {
+        let find = |engine: &Engine, state: &State, commit| resolve(engine, state, commit, (name, Kind::Keyspace));
+        SnapshotKeyspace::new(snapshot.clone(), find)
     }
 
     /// The value of a key, given to `read` without copying; `None` if the key is not there.
@@ -394,8 +410,20 @@ impl KeyspaceRange {
     }
 
     /// The next key and value, lent until the next call: an iterator step without copies for the caller.
+    #[inline]
     pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        self.step(false)
+        // Mostly it was read ahead, and nothing comes from the other end.
+        let is_ahead = match &mut self.front {
+            Some(front) if self.back.is_none() && !self.ended => {
+                self.keyspace.snapshot.engine().check_open()?;
+                front.step_ahead()
+            }
+            _ => false,
+        };
+        if !is_ahead {
+            return self.step(false);
+        }
+        Ok(self.front.as_ref().map(KeyCursor::entry))
     }
 
     /// [`KeyspaceRange::next_entry`] from the other end.

@@ -55,7 +55,12 @@ impl Snapshot {
 
     /// The same for a scan, which holds on to one document at a time by itself.
     pub(crate) fn for_scan(&self) -> Snapshot {
-        Snapshot { pages: None, ..self.clone() }
+        self.clone().into_scan()
+    }
+
+    /// See [`Snapshot::for_scan`].
+    pub(crate) fn into_scan(self) -> Snapshot {
+        Snapshot { pages: None, ..self }
     }
 
     /// The commit number that it shows.
@@ -79,7 +84,7 @@ impl Snapshot {
 
     /// A keyspace as of this snapshot; empty if there was none of that name. Error: `OtherKind`.
     pub fn keyspace(&self, name: &str) -> Result<SnapshotKeyspace> {
-        SnapshotKeyspace::new(self, name)
+        SnapshotKeyspace::named(self, name)
     }
 
     /// Names of the keyspaces, sorted.

@@ -20,10 +20,13 @@ use std::ops::Bound;
 /// Where a range of keys starts, and where it ends.
 pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
-/// Committed keys are read ahead: one, then four, then so many at a time, or this many bytes. What a step costs beside
+/// Committed keys are read ahead: one, then four, sixteen, and then so many at a time, or this many bytes. What a step costs beside
 /// its key, it costs once for all of these.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
 const AHEAD_BYTES: usize = 16 << 10;
+
+/// Up to so many there is only room for them.
+const FEW: usize = 4;
 
 /// Bytes of an entry, for a first guess.
 const ENTRY_BYTES: usize = 128;
@@ -56,12 +59,10 @@ impl Ahead {
         self.next = 0;
         self.most = match self.most {
             0 => 1,
-            1 => 4,
-            _ => AHEAD,
+            most => AHEAD.min(most * 4),
         };
-        if self.most == AHEAD {
-            self.entries.reserve(AHEAD, AHEAD * ENTRY_BYTES);
-        }
+        let room = if self.most > FEW { AHEAD } else { FEW };
+        self.entries.reserve(room, room * ENTRY_BYTES);
     }
 }
 
@@ -232,7 +233,7 @@ impl KeyCursor {
     }
 
     /// Goes to the next key; false at the end. After an error the walk has ended.
-    pub fn step(&mut self, view: &View<'_>, own: Option<&TreeKeys>) -> Result<bool> {
+    pub fn step(&mut self, view: &View<'_>, own: Option<TreeKeys<'_>>) -> Result<bool> {
         if self.failed {
             return Ok(false);
         }
@@ -249,7 +250,7 @@ impl KeyCursor {
         stepped
     }
 
-    fn step_among(&mut self, view: &View<'_>, own: Option<&TreeKeys>) -> Result<bool> {
+    fn step_among(&mut self, view: &View<'_>, own: Option<TreeKeys<'_>>) -> Result<bool> {
         loop {
             if self.ahead.is_none() && !self.ended && self.committed(view)? {
                 let (key, value) = self.entry();
@@ -295,7 +296,7 @@ impl KeyCursor {
     }
 
     /// Own changes beyond the last key given.
-    fn next_own<'o>(&self, own: &'o TreeKeys) -> Option<(&'o [u8], Option<&'o [u8]>)> {
+    fn next_own<'o>(&self, own: TreeKeys<'o>) -> Option<(&'o [u8], Option<&'o [u8]>)> {
         if let Some(last) = &self.last {
             return own.beside(last, false, self.back);
         }

@@ -1,25 +1,71 @@
-//! The changes that a transaction makes to keyspaces, before its commit: what it reads first.
+//! The changes that a transaction makes to keyspaces, before its commit.
 //!
 //! ```text
-//!   ranges   [a ... f)     [m ... p)          deleted; disjoint
-//!   points      b = 1   f = 2    n            put or deleted after any range that has the key
+//!   list     put b   put f   delete range [a..d)   put b          in the order they were made, as the log will have them
+//!   bytes    b 1     f 2     a d                   b 3
+//!
+//!   index    points   b -> 3   f -> 1                             made by the first read, kept from then on
+//!            ranges   [a ... d)                                   disjoint; points in one were changed after it
 //! ```
 //!
-//! Only what counts in the end is kept, so the order in which the frame has them is ranges, then points.
+//! Most transactions never read what they have written, so to write costs two copies and no search. Who does read
+//! sees only what counts in the end, and what is known not to count any more is not logged.
 
 use super::frame::{self, KeyOp};
 use crate::log::Frame;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// Bytes of memory that a change takes beside its key and value, about.
 const CHANGE_BYTES: usize = 64;
+/// Memory is kept for the next transaction up to these sizes.
+const KEPT_BYTES: usize = 4 << 20;
+const KEPT_ITEMS: usize = 1 << 16;
 
-/// Changes of one keyspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Put,
+    Delete,
+    Range,
+    OpenRange,
+}
+
+/// A change: its key or the start of its range, and behind that its value or the end of its range.
+#[derive(Debug)]
+struct Item {
+    tree: u32,
+    kind: Kind,
+    /// A later change is known to make it of no effect.
+    replaced: Cell<bool>,
+    start: usize,
+    middle: usize,
+    end: usize,
+}
+
 #[derive(Debug, Default)]
-pub struct TreeKeys {
-    points: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+struct TreeIndex {
+    /// The last change of each key.
+    points: BTreeMap<Vec<u8>, usize>,
     ranges: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+type Index = BTreeMap<u32, TreeIndex>;
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub struct Keys {
+    list: Vec<Item>,
+    bytes: Vec<u8>,
+    given: usize,
+    index: OnceCell<Index>,
+}
+
+/// The changes of one keyspace, to read.
+#[derive(Debug, Clone, Copy)]
+pub struct TreeKeys<'a> {
+    keys: &'a Keys,
+    index: &'a TreeIndex,
 }
 
 /// What a transaction itself says of a key.
@@ -38,21 +84,19 @@ pub enum Own<'a> {
     Nothing,
 }
 
-/// See the module's text.
-#[derive(Debug, Default)]
-pub struct Keys {
-    trees: BTreeMap<u32, TreeKeys>,
-    bytes: usize,
-}
+impl<'a> TreeKeys<'a> {
+    fn value(self, at: usize) -> Option<&'a [u8]> {
+        let item = &self.keys.list[at];
+        (item.kind == Kind::Put).then(|| &self.keys.bytes[item.middle..item.end])
+    }
 
-impl TreeKeys {
     /// What is known of a key.
-    pub fn get(&self, key: &[u8]) -> Own<'_> {
-        if let Some(value) = self.points.get(key) {
-            return Own::Point(value.as_deref());
+    pub fn get(self, key: &[u8]) -> Own<'a> {
+        if let Some(at) = self.index.points.get(key) {
+            return Own::Point(self.value(*at));
         }
         let up_to = (Bound::Unbounded, Bound::Included(key));
-        match self.ranges.range::<[u8], _>(up_to).next_back() {
+        match self.index.ranges.range::<[u8], _>(up_to).next_back() {
             Some((start, end)) if end.as_deref().is_none_or(|end| key < end) => {
                 Own::Deleted { start, end: end.as_deref() }
             }
@@ -61,33 +105,45 @@ impl TreeKeys {
     }
 
     /// The first point above a key, or the last one below it; with the key itself if `or_at`.
-    pub fn beside(&self, key: &[u8], or_at: bool, back: bool) -> Option<(&[u8], Option<&[u8]>)> {
+    pub fn beside(self, key: &[u8], or_at: bool, back: bool) -> Option<(&'a [u8], Option<&'a [u8]>)> {
         let at = if or_at { Bound::Included(key) } else { Bound::Excluded(key) };
         let found = match back {
-            false => self.points.range::<[u8], _>((at, Bound::Unbounded)).next(),
-            true => self.points.range::<[u8], _>((Bound::Unbounded, at)).next_back(),
+            false => self.index.points.range::<[u8], _>((at, Bound::Unbounded)).next(),
+            true => self.index.points.range::<[u8], _>((Bound::Unbounded, at)).next_back(),
         };
-        found.map(|(key, value)| (&key[..], value.as_deref()))
+        found.map(|(key, at)| (&key[..], self.value(*at)))
     }
 
     /// The last point.
-    pub fn last(&self) -> Option<(&[u8], Option<&[u8]>)> {
-        self.points.iter().next_back().map(|(key, value)| (&key[..], value.as_deref()))
+    pub fn last(self) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+        self.index.points.iter().next_back().map(|(key, at)| (&key[..], self.value(*at)))
     }
 }
 
 impl Keys {
+    /// Forgets all, and keeps memory for the next transaction.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.bytes.clear();
+        self.given = 0;
+        self.index = OnceCell::new();
+        if self.list.capacity() > KEPT_ITEMS || self.bytes.capacity() > KEPT_BYTES {
+            *self = Keys::default();
+        }
+    }
+
     /// True without a change.
     pub fn is_empty(&self) -> bool {
-        self.trees.is_empty()
+        self.list.is_empty()
     }
 
     /// Bytes that they take, about: what was given, whether it still counts or not.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.given
     }
 
     /// Bytes that one more takes.
+    #[inline]
     pub fn bytes_of(op: KeyOp<'_>) -> usize {
         let parts = match op {
             KeyOp::Put(key, value) => key.len() + value.len(),
@@ -97,36 +153,57 @@ impl Keys {
         parts + CHANGE_BYTES
     }
 
-    /// The changes of one keyspace.
-    pub fn tree(&self, tree: u32) -> Option<&TreeKeys> {
-        self.trees.get(&tree)
+    /// The changes of one keyspace, if there are any.
+    pub fn tree(&self, tree: u32) -> Option<TreeKeys<'_>> {
+        if self.list.is_empty() {
+            return None;
+        }
+        let index = self.index.get_or_init(|| {
+            let mut index = Index::new();
+            (0..self.list.len()).for_each(|at| add(&mut index, &self.list, &self.bytes, at));
+            index
+        });
+        index.get(&tree).map(|index| TreeKeys { keys: self, index })
     }
 
     /// Makes a change.
     pub fn push(&mut self, tree: u32, op: KeyOp<'_>) {
-        self.bytes += Keys::bytes_of(op);
-        let keys = self.trees.entry(tree).or_default();
-        match op {
-            KeyOp::Put(key, value) => drop(keys.points.insert(key.to_vec(), Some(value.to_vec()))),
-            KeyOp::Delete(key) => drop(keys.points.insert(key.to_vec(), None)),
-            KeyOp::DeleteRange(start, end) => keys.delete_range(start, end),
+        self.given += Keys::bytes_of(op);
+        let (kind, second) = match op {
+            KeyOp::Put(_, value) => (Kind::Put, value),
+            KeyOp::Delete(_) => (Kind::Delete, &[][..]),
+            // No key is in it.
+            KeyOp::DeleteRange(start, Some(end)) if end <= start => return,
+            KeyOp::DeleteRange(_, Some(end)) => (Kind::Range, end),
+            KeyOp::DeleteRange(_, None) => (Kind::OpenRange, &[][..]),
+        };
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(op.key());
+        let middle = self.bytes.len();
+        self.bytes.extend_from_slice(second);
+        self.list.push(Item { tree, kind, replaced: Cell::new(false), start, middle, end: self.bytes.len() });
+        if let Some(index) = self.index.get_mut() {
+            add(index, &self.list, &self.bytes, self.list.len() - 1);
         }
     }
 
     /// Forgets a keyspace that is dropped.
     pub fn forget_tree(&mut self, tree: u32) {
-        self.trees.remove(&tree);
+        self.list.retain(|item| item.tree != tree);
+        self.index = OnceCell::new();
     }
 
     /// All changes, in the order of the frame.
     pub fn iter(&self) -> impl Iterator<Item = (u32, KeyOp<'_>)> {
-        self.trees.iter().flat_map(|(tree, keys)| {
-            let ranges = keys.ranges.iter().map(|(start, end)| KeyOp::DeleteRange(start, end.as_deref()));
-            let points = keys.points.iter().map(|(key, value)| match value {
-                Some(value) => KeyOp::Put(key, value),
-                None => KeyOp::Delete(key),
-            });
-            ranges.chain(points).map(|op| (*tree, op))
+        self.list.iter().filter(|item| !item.replaced.get()).map(|item| {
+            let (key, second) = (&self.bytes[item.start..item.middle], &self.bytes[item.middle..item.end]);
+            let op = match item.kind {
+                Kind::Put => KeyOp::Put(key, second),
+                Kind::Delete => KeyOp::Delete(key),
+                Kind::Range => KeyOp::DeleteRange(key, Some(second)),
+                Kind::OpenRange => KeyOp::DeleteRange(key, None),
+            };
+            (item.tree, op)
         })
     }
 
@@ -138,14 +215,31 @@ impl Keys {
     }
 }
 
-impl TreeKeys {
-    fn delete_range(&mut self, start: &[u8], end: Option<&[u8]>) {
-        if end.is_some_and(|end| end <= start) {
-            return;
+/// Adds change `at`, the last one, to the index.
+fn add(index: &mut Index, list: &[Item], bytes: &[u8], at: usize) {
+    let item = &list[at];
+    let tree = index.entry(item.tree).or_default();
+    let (key, second) = (&bytes[item.start..item.middle], &bytes[item.middle..item.end]);
+    match item.kind {
+        Kind::Range => tree.delete_range(list, key, Some(second)),
+        Kind::OpenRange => tree.delete_range(list, key, None),
+        Kind::Put | Kind::Delete => {
+            if let Some(last) = tree.points.get_mut(key) {
+                list[std::mem::replace(last, at)].replaced.set(true);
+            } else {
+                tree.points.insert(key.to_vec(), at);
+            }
         }
+    }
+}
+
+impl TreeIndex {
+    fn delete_range(&mut self, list: &[Item], start: &[u8], end: Option<&[u8]>) {
         let within = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
         let gone: Vec<Vec<u8>> = self.points.range::<[u8], _>(within).map(|(key, _)| key.clone()).collect();
-        gone.iter().for_each(|key| drop(self.points.remove(key)));
+        for at in gone.iter().filter_map(|key| self.points.remove(key)) {
+            list[at].replaced.set(true);
+        }
         // Ranges that touch it become one with it.
         let (mut start, mut end) = (start.to_vec(), end.map(<[u8]>::to_vec));
         let up_to = (Bound::Unbounded, end.as_ref().map_or(Bound::Unbounded, Bound::Included));
@@ -181,6 +275,9 @@ mod tests {
             // 0: nothing was said; 1: deleted; more: a value.
             let mut model = [0u8; 24];
             for turn in 2..40u8 {
+                if rng.below(30) == 0 {
+                    keys.tree(1);
+                }
                 let (a, b) = (rng.below(24) as u8, rng.below(25) as u8);
                 match rng.below(4) {
                     0 => {
@@ -198,27 +295,33 @@ mod tests {
                     }
                 }
             }
-            let tree = keys.tree(1).expect("changed");
-            for (n, expected) in model.iter().enumerate() {
-                let got = match tree.get(&[n as u8]) {
-                    Own::Nothing => 0,
-                    Own::Deleted { .. } | Own::Point(None) => 1,
-                    Own::Point(Some(value)) => value[0],
-                };
-                assert_eq!(got, *expected, "seed {seed}, key {n}");
-            }
-            let mut again = [0u8; 24];
-            for (_, op) in keys.iter() {
-                match op {
-                    KeyOp::Put(key, value) => again[usize::from(key[0])] = value[0],
-                    KeyOp::Delete(key) => again[usize::from(key[0])] = 1,
-                    KeyOp::DeleteRange(start, end) => {
-                        (start[0]..end.map_or(24, |end| end[0])).for_each(|n| again[usize::from(n)] = 1);
+            // Once as it was written, and once with what does not count left out.
+            for read_before in [false, true] {
+                let mut again = [0u8; 24];
+                for (_, op) in keys.iter() {
+                    match op {
+                        KeyOp::Put(key, value) => again[usize::from(key[0])] = value[0],
+                        KeyOp::Delete(key) => again[usize::from(key[0])] = 1,
+                        KeyOp::DeleteRange(start, end) => {
+                            (start[0]..end.map_or(24, |end| end[0])).for_each(|n| again[usize::from(n)] = 1);
+                        }
                     }
                 }
+                assert_eq!(again, model, "seed {seed}");
+                let tree = keys.tree(1).expect("changed");
+                for (n, expected) in model.iter().enumerate() {
+                    let got = match tree.get(&[n as u8]) {
+                        Own::Nothing => 0,
+                        Own::Deleted { .. } | Own::Point(None) => 1,
+                        Own::Point(Some(value)) => value[0],
+                    };
+                    assert_eq!(got, *expected, "seed {seed}, key {n}");
+                }
+                let points = keys.iter().filter(|(_, op)| !matches!(op, KeyOp::DeleteRange(..)));
+                assert!(!read_before || points.count() == tree.index.points.len(), "seed {seed}");
             }
-            assert_eq!(again, model, "seed {seed}");
-            let ranges: Vec<_> = tree.ranges.iter().collect();
+            let tree = keys.tree(1).expect("changed");
+            let ranges: Vec<_> = tree.index.ranges.iter().collect();
             assert!(ranges.windows(2).all(|pair| pair[0].1.as_ref().is_some_and(|end| end < pair[1].0)), "seed {seed}");
         }
     }

@@ -90,12 +90,13 @@ impl Engine {
         }
         let (next_tree, first_ordinal) = (writer.next_tree, writer.next_ordinal);
         let mut changes = std::mem::take(&mut writer.scratch.changes);
+        let keys = std::mem::take(&mut writer.scratch.keys);
         changes.begin(first_ordinal);
         Ok(Transaction {
             engine: self,
             writer,
             changes,
-            keys: Keys::default(),
+            keys,
             first_ordinal,
             dropped: Vec::new(),
             next_tree,
@@ -544,5 +545,7 @@ impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         self.changes.shrink();
         self.writer.scratch.changes = std::mem::take(&mut self.changes);
+        self.keys.clear();
+        self.writer.scratch.keys = std::mem::take(&mut self.keys);
     }
 }

@@ -11,6 +11,7 @@
 use super::changes::Changes;
 use super::delta::{NewVersion, TreeDelta};
 use super::frame::{self, KeyOp};
+use super::keys::Keys;
 use super::state::{State, Tip, BATCH};
 use super::tree_writers::TreeWriters;
 use super::trees::{self, Kind, TreeEntry, CATALOG};
@@ -100,6 +101,8 @@ pub struct Writer {
 pub struct Scratch {
     /// Its changes, with the frame that the log gets.
     pub changes: Changes,
+    /// Its changes of keyspaces.
+    pub keys: Keys,
     /// Where its documents were placed.
     pub addresses: Vec<Option<Address>>,
 }

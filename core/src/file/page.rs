@@ -245,30 +245,44 @@ pub fn check_number(covered: &[u8], page: PageNo) -> Result<()> {
     Ok(())
 }
 
+/// Some bytes at an offset: one look at the length for all of them.
+#[inline]
+fn chunk<const N: usize>(b: &[u8], at: usize) -> &[u8; N] {
+    match b[at..].first_chunk() {
+        Some(chunk) => chunk,
+        None => too_short(b.len(), at),
+    }
+}
+
+#[cold]
+fn too_short(len: usize, at: usize) -> ! {
+    panic!("a field at {at} goes beyond the {len} bytes of its slice")
+}
+
 /// Little-endian reads at a fixed offset of a slice that is known to be long enough.
 #[inline]
 pub fn get_u16(b: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([b[at], b[at + 1]])
+    u16::from_le_bytes(*chunk(b, at))
 }
 
 /// See [`get_u16`].
 #[inline]
 pub fn get_u32(b: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
+    u32::from_le_bytes(*chunk(b, at))
 }
 
 /// See [`get_u16`]; 6 bytes.
 #[inline]
 pub fn get_u48(b: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3], b[at + 4], b[at + 5], 0, 0])
+    let mut bytes = [0; 8];
+    bytes[..6].copy_from_slice(chunk::<6>(b, at));
+    u64::from_le_bytes(bytes)
 }
 
 /// See [`get_u16`].
 #[inline]
 pub fn get_u64(b: &[u8], at: usize) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&b[at..at + 8]);
-    u64::from_le_bytes(bytes)
+    u64::from_le_bytes(*chunk(b, at))
 }
 
 /// Little-endian writes at a fixed offset of a slice that is known to be long enough.

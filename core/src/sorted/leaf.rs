@@ -14,11 +14,13 @@
 //! line or two of them, and mostly one entry. A key that ends within its head is filled up with zeros; its length
 //! tells. A leaf whose entries are large has more pages, so that little room is lost at its end.
 
+use super::batch::Batch;
 use super::cell::Cell;
-use super::merge::TREE_BYTES;
+use super::merge::{Wanted, TREE_BYTES};
 use super::{search, MAX_INLINE_BYTES, MAX_KEY_BYTES};
 use crate::error::{Error, Result};
 use crate::file::page::{get_u16, get_u32, get_u48, put_u16, put_u32, put_u48, PageNo, PAGE_BYTES, UNIT_HEADER_BYTES};
+use crate::sync::prefetch;
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -52,6 +54,19 @@ const MAX_SHARED_ORDER: u8 = 4;
 
 /// So many entries of the mean size find room in a leaf.
 const LEAST_ENTRIES: usize = 10;
+
+/// Bytes of a line of the cache.
+const LINE_BYTES: usize = 64;
+/// So many bytes of entries are asked for at once: behind them, the processor sees where it goes.
+const PREFETCHED_BYTES: usize = 16 * LINE_BYTES;
+/// What a search looks at first: the header and the heads and places of as many entries as a page mostly holds.
+const SEARCHED_BYTES: usize = 6 * LINE_BYTES;
+
+/// Asks for what a search of a leaf at this address looks at.
+#[inline]
+pub fn prefetch_head(leaf: *const u8) {
+    (0..SEARCHED_BYTES).step_by(LINE_BYTES).for_each(|at| prefetch(leaf.wrapping_add(at)));
+}
 
 fn varint_bytes(v: u64) -> usize {
     (64 - (v | 1).leading_zeros() as usize).div_ceil(7)
@@ -299,14 +314,13 @@ impl<'a> Leaf<'a> {
     }
 
     /// Entry `at`.
-    #[inline]
     pub fn entry(&self, at: usize) -> Result<LeafEntry<'a>> {
         if at >= self.count {
             return Err(self.bad(COUNT_AT, "leaf of a run (count)", self.count, at));
         }
-        let slot = HEADS_AT + self.count * HEAD_BYTES + at * 2;
+        let slot = self.places_at() + at * 2;
         let place = usize::from(get_u16(self.bytes, slot));
-        if place < HEADS_AT + self.count * SLOT_BYTES {
+        if place < self.entries_at() {
             return Err(self.bad(slot, "leaf of a run (place)", HEADS_AT, place));
         }
         let mut from = place;
@@ -353,11 +367,88 @@ impl<'a> Leaf<'a> {
         append_suffix(entry, key);
     }
 
-    /// Appends the key of an entry without its first `skip` bytes, which are in the prefix.
+    /// Appends entries to a batch, as it is wanted, and says up to which one: a large value ends it, for it may want more
+    /// than to be given. Of each key the first `wanted.skip` bytes, which must be in the prefix, are left out.
+    pub fn append(&self, range: Range<usize>, wanted: &Wanted<'_>, batch: &mut Batch) -> Result<usize> {
+        let Range { start, end } = range;
+        if start >= end || end > self.count {
+            return Ok(start);
+        }
+        self.prefetch_entries(start, end);
+        let lead = self.prefix.len().saturating_sub(wanted.skip);
+        // Pieces are given with what follows them, so that they can be copied by words of fixed length.
+        let prefix = &self.bytes[self.entries_at() + self.prefix.len() - lead..];
+        let heads = self.bytes[HEADS_AT + start * HEAD_BYTES..].chunks_exact(HEAD_BYTES);
+        let places = self.bytes[self.places_at() + start * 2..].chunks_exact(2);
+        for (at, (head, place)) in (start..end).zip(heads.zip(places)) {
+            if batch.bytes() >= wanted.bytes {
+                return Ok(at);
+            }
+            // Of sixteen bytes, as the other pieces.
+            let head = (u128::from(get_u32(head, 0)) << 96).to_be_bytes();
+            if let Some((suffix, rest, value)) = self.plain(get_u16(place, 0)) {
+                let parts =
+                    [(prefix, lead), (&head[..], suffix.min(HEAD_BYTES)), (rest, suffix.saturating_sub(HEAD_BYTES))];
+                batch.push_value(parts, value);
+                continue;
+            }
+            let entry = self.entry(at)?;
+            match entry.cell {
+                Cell::Large { .. } => return Ok(at),
+                Cell::Deleted if !wanted.deleted => {}
+                cell => {
+                    let parts =
+                        [(prefix, lead), (&head[..], entry.suffix.min(HEAD_BYTES)), (entry.rest, entry.rest.len())];
+                    batch.push_parts(parts, cell);
+                }
+            }
+        }
+        Ok(end)
+    }
+
+    /// What most entries are, and nothing that is wrong: a short key, and a value that is no long one. The bytes of the
+    /// key behind the prefix; those behind the head, with what follows them; the value.
+    #[inline(always)]
+    fn plain(&self, place: u16) -> Option<(usize, &'a [u8], &'a [u8])> {
+        let from = usize::from(place);
+        let bytes = self.bytes.get(from..)?;
+        let [suffix, low, high, _] = *bytes.first_chunk::<4>()?;
+        let (meta, numbers) = match (low, high) {
+            (0..=0x7f, _) => (usize::from(low), 2),
+            (_, 0..=0x7f) => (usize::from(low & 0x7f) | usize::from(high) << 7, 3),
+            _ => return None,
+        };
+        let suffix = usize::from(suffix);
+        let is_plain = from >= self.entries_at() && meta as u64 & 3 == VALUE && suffix + self.prefix.len() <= 0x7f;
+        let rest = bytes.get(numbers..)?;
+        let value = rest.get(suffix.saturating_sub(HEAD_BYTES)..)?.get(..meta >> 2)?;
+        is_plain.then_some((suffix, rest, value))
+    }
+
+    /// Where the places of the entries stand.
     #[inline]
-    pub fn append_key(&self, entry: &LeafEntry<'_>, skip: usize, to: &mut Vec<u8>) {
-        to.extend_from_slice(self.prefix.get(skip..).unwrap_or_default());
-        append_suffix(entry, to);
+    fn places_at(&self) -> usize {
+        HEADS_AT + self.count * HEAD_BYTES
+    }
+
+    /// Where the prefix stands, and behind it the entries.
+    #[inline]
+    fn entries_at(&self) -> usize {
+        HEADS_AT + self.count * SLOT_BYTES
+    }
+
+    /// Asks for the memory of some entries, up to a few lines of the cache.
+    fn prefetch_entries(&self, start: usize, end: usize) {
+        let place = |at: usize| usize::from(get_u16(self.bytes, self.places_at() + at * 2));
+        let first = place(start);
+        let last = place(end - 1).min(first + PREFETCHED_BYTES).min(self.bytes.len());
+        (first..last).step_by(LINE_BYTES).for_each(|at| prefetch(self.bytes.as_ptr().wrapping_add(at)));
+    }
+
+    /// Asks for what a search of the leaf behind this one, or reading it from its beginning, looks at first.
+    #[inline]
+    pub fn prefetch_next(&self) {
+        prefetch_head(self.bytes.as_ptr().wrapping_add(self.bytes.len()));
     }
 
     /// Bytes that all keys have in front.
@@ -373,7 +464,11 @@ impl<'a> Leaf<'a> {
             let below = key.get(common).is_none_or(|byte| *byte < self.prefix[common]);
             return Ok(if below { 0 } else { self.count });
         }
-        let suffix = &key[common..];
+        let (suffix, last) = (&key[common..], self.count - 1);
+        // Mostly nothing that is near.
+        if head_of(suffix) > self.head(last) {
+            return Ok(self.count);
+        }
         let is_below = |at: usize| match self.compare(&self.entry(at)?, suffix) {
             Ordering::Less => Ok(true),
             Ordering::Equal => Ok(after),

@@ -103,6 +103,8 @@ struct Source {
     /// Where its cell stands, in a leaf.
     cell: CellPlace,
     live: bool,
+    /// The last time that it was tried, several keys of a leaf followed each other with none of another source between.
+    runs_on: bool,
 }
 
 /// What [`Merge::run_on`] may take.
@@ -130,8 +132,8 @@ pub struct Merge {
     current: Option<usize>,
     /// The source of the key behind it, among the others, if that is known: as long as `current` alone moves.
     bound: Option<usize>,
-    /// So many items in a row were of one source.
-    streak: usize,
+    /// The item before the last one was of the same source.
+    again: bool,
     /// Some source deletes ranges.
     ranges: bool,
     /// Takes notice of each cell that is passed over.
@@ -230,6 +232,9 @@ impl Source {
                         let opened = open(slot, found, view.pages, *page)?;
                         *count = opened.len();
                         *entry = opened.count_below(key, after)?;
+                        if !back {
+                            opened.prefetch_next();
+                        }
                     }
                 }
                 if back {
@@ -301,7 +306,9 @@ impl Source {
             (*entry, *count) = (0, 0);
             if let (Some(next), true) = (runs.get(*run), *leaves > 0) {
                 *page = next.leaf_page(&next.tail(view.pages)?, *leaf)?;
-                *count = open(slot, next, view.pages, *page)?.len();
+                let opened = open(slot, next, view.pages, *page)?;
+                *count = opened.len();
+                opened.prefetch_next();
             }
         }
     }
@@ -418,7 +425,7 @@ impl Merge {
         let mut sources = Vec::with_capacity(view.memtables.len() + levels.sets.len() + levels.levels.len());
         let new = |place| {
             let key = Vec::with_capacity(KEY_ROOM);
-            Source { place, key, head: 0, cell: CellPlace::default(), live: false }
+            Source { place, key, head: 0, cell: CellPlace::default(), live: false, runs_on: true }
         };
         let mut ranges = false;
         for (which, memtable) in view.memtables.iter().enumerate() {
@@ -435,14 +442,14 @@ impl Merge {
                 sources.push(new(place));
             }
         }
-        let mut merge = Merge { sources, back, tree, current: None, bound: None, streak: 0, ranges, passed: None };
+        let mut merge = Merge { sources, back, tree, current: None, bound: None, again: false, ranges, passed: None };
         merge.go_to(view, key, after)?;
         Ok(merge)
     }
 
     /// Goes to another key, as [`Merge::seek`] does.
     pub fn go_to(&mut self, view: &View<'_>, key: &[u8], after: bool) -> Result<()> {
-        (self.current, self.streak) = (None, 0);
+        (self.current, self.again) = (None, false);
         let to = Aim { tree: self.tree, key, after, back: self.back };
         self.sources.iter_mut().try_for_each(|source| source.seek(view, &mut None, &to))
     }
@@ -452,23 +459,24 @@ impl Merge {
     #[inline]
     pub fn next<'v>(&mut self, view: &View<'v>, opened: &mut Opened<'v>) -> Result<Option<(&[u8], Cell<'v>)>> {
         let before = self.current.take();
+        let mut first = None;
         if let Some(current) = before {
             self.sources[current].step(view, opened.slot(current), self.tree, self.back)?;
-            if self.is_still_first(current) {
-                self.current = before;
-                self.streak += 1;
+            first = self.first_after_step(current);
+            if first == before && !self.ranges && self.is_alone(current) {
+                (self.current, self.again) = (before, true);
                 let source = &self.sources[current];
                 return Ok(Some((&source.key, source.cell(view, opened.slot(current))?)));
             }
         }
         loop {
-            let Some(best) = self.first_but(None) else { return Ok(None) };
+            let Some(best) = first.take().or_else(|| self.first_but(None)) else { return Ok(None) };
             self.pass_equals(view, opened, best)?;
             if self.ranges && self.pass_covered(view, opened, best)? {
                 continue;
             }
             self.bound = self.first_but(Some(best));
-            self.streak = if before == Some(best) { self.streak + 1 } else { 0 };
+            self.again = before == Some(best);
             self.current = Some(best);
             let source = &self.sources[best];
             return Ok(Some((&source.key, source.cell(view, opened.slot(best))?)));
@@ -485,11 +493,12 @@ impl Merge {
         batch: &mut Batch,
         wanted: &Wanted<'_>,
     ) -> Result<()> {
-        let Some(current) = self.current.filter(|_| self.streak > 0 && !self.back && !self.ranges) else {
+        let Some(current) = self.current.filter(|_| !self.back && !self.ranges) else {
             return Ok(());
         };
-        let Place::Runs { list, run, page, entry, count, .. } = &self.sources[current].place else { return Ok(()) };
-        if *entry + 1 >= *count {
+        let source = &self.sources[current];
+        let Place::Runs { list, run, page, entry, count, .. } = &source.place else { return Ok(()) };
+        if *entry + 1 >= *count || !(self.again || source.runs_on) {
             return Ok(());
         }
         let run = &list_of(view.levels, *list).runs()[*run];
@@ -497,6 +506,7 @@ impl Merge {
         if leaf.prefix_bytes() < wanted.skip {
             return Ok(());
         }
+        let count = *count;
         let mut to = (*entry + 1 + wanted.most.saturating_sub(batch.len())).min(leaf.len());
         if let Some(bound) = self.bound {
             let key = &self.sources[bound].key;
@@ -505,28 +515,34 @@ impl Merge {
         if let Some((end, through)) = wanted.end {
             to = to.min(leaf.count_below(end, through).map_err(|e| run.name(e))?);
         }
-        let mut at = *entry + 1;
-        while at < to && batch.bytes() < wanted.bytes {
-            let found = leaf.entry(at).map_err(|e| run.name(e))?;
-            match found.cell {
-                // It may want more than to be given.
-                Cell::Large { .. } => break,
-                Cell::Deleted if !wanted.deleted => {}
-                cell => batch.push_with(|to| leaf.append_key(&found, wanted.skip, to), cell),
-            }
-            at += 1;
-        }
-        let Place::Runs { entry, .. } = &mut self.sources[current].place else { return Ok(()) };
+        let at = leaf.append(*entry + 1..to.max(*entry + 1), wanted, batch).map_err(|e| run.name(e))?;
+        let source = &mut self.sources[current];
+        let Place::Runs { entry, .. } = &mut source.place else { return Ok(()) };
+        source.runs_on = at > *entry + 2 || at >= count;
         *entry = at - 1;
         Ok(())
     }
 
-    /// True if the source of the last item, which alone has moved since, has the next one, and no other has its key.
+    /// The source of the next key after the source of the last item has moved, and no other.
     #[inline]
-    fn is_still_first(&self, current: usize) -> bool {
+    fn first_after_step(&self, current: usize) -> Option<usize> {
         let source = &self.sources[current];
-        let is_first = |bound: usize| source.order(&self.sources[bound], self.back) == Ordering::Less;
-        !self.ranges && source.live && self.bound.is_none_or(is_first)
+        let Some(bound) = self.bound else { return source.live.then_some(current) };
+        if !source.live {
+            return Some(bound);
+        }
+        Some(match source.order(&self.sources[bound], self.back) {
+            Ordering::Less => current,
+            Ordering::Greater => bound,
+            Ordering::Equal => current.min(bound),
+        })
+    }
+
+    /// True if no other source has the key of the first one.
+    #[inline]
+    fn is_alone(&self, first: usize) -> bool {
+        let source = &self.sources[first];
+        self.bound.is_none_or(|bound| self.sources[bound].head != source.head || self.sources[bound].key != source.key)
     }
 
     /// The source of the next key, the newest of those; without looking at one of them.
