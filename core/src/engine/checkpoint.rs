@@ -752,6 +752,11 @@ impl<'a> Sink<'a> {
         Sink { engine, generation, buffer: Vec::new(), first: PageNo::NONE, failed: None, hold }
     }
 
+    /// Another checkpoint is due soon.
+    pub fn is_pressed(&self) -> bool {
+        self.engine.is_checkpoint_near()
+    }
+
     /// The page table. What is read through it directly must not be held over a [`PageSink::write`] or
     /// [`Sink::let_go_of_pages`].
     pub fn pages(&self) -> &'a crate::file::pages::Pages {

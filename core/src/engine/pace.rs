@@ -105,13 +105,23 @@ impl Engine {
         Error::Full { log_bytes: self.log_bytes(), limit: self.config.log_max_bytes, reason }
     }
 
+    /// True when so many eighths of a limit were written since the last freeze.
+    #[inline]
+    fn has_written(&self, eighths: u64) -> bool {
+        let log = self.tip_lsn.load(Ordering::Relaxed).saturating_sub(self.freeze_lsn.load(Ordering::Relaxed));
+        let memory = self.active_bytes.load(Ordering::Relaxed);
+        log >= self.config.log_max_bytes / 8 * eighths || memory >= self.written_limit() / 8 * eighths
+    }
+
+    /// The next checkpoint is due soon: one that is at work comes to an end.
+    pub(super) fn is_checkpoint_near(&self) -> bool {
+        self.has_written(3)
+    }
+
     /// Called after a commit: asks for background work that has become due.
     #[inline]
     pub(crate) fn after_commit(&self) {
-        let limit = self.config.log_max_bytes / 2;
-        let log = self.tip_lsn.load(Ordering::Relaxed).saturating_sub(self.freeze_lsn.load(Ordering::Relaxed));
-        let memory = self.active_bytes.load(Ordering::Relaxed);
-        if log >= limit || memory >= self.written_limit() / 2 {
+        if self.has_written(4) {
             self.request(|r| r.checkpoint());
         }
         if self.pool.needs_prepare() || self.log.get().is_some_and(|log| log.needs_prepare()) {

@@ -37,6 +37,8 @@ use std::sync::OnceLock;
 
 /// A checkpoint merges up to so many bytes for each that it flushes.
 const MERGED_PER_FLUSHED: u64 = 12;
+/// And so many bytes at least.
+const LEAST_MERGED: u64 = 96 << 20;
 
 /// The sorted index of a state.
 pub struct Sorted {
@@ -172,6 +174,10 @@ impl RunSink for Sink<'_> {
         Ok(())
     }
 
+    fn is_pressed(&self) -> bool {
+        Sink::is_pressed(self)
+    }
+
     fn settle(&mut self) -> Result<()> {
         self.flush()?;
         self.let_go_of_pages();
@@ -228,7 +234,7 @@ pub fn fold(
     }
     let mut change = Change::new(sink.levels(old)?, old.next_run, plan.shape, filter_seed(old), &gone);
     change.flush(sink, &work.keys)?;
-    let budget = (change.written * MERGED_PER_FLUSHED).max(plan.shape.base_bytes);
+    let budget = (change.written * MERGED_PER_FLUSHED).max(plan.shape.base_bytes.min(LEAST_MERGED));
     outcome.runs_left = change.compact(sink, goal, budget)? || (goal == Goal::Shape && !change.is_settled(pages)?);
     if let Some(cut) = plan.cut() {
         change.evacuate(sink, cut)?;

@@ -34,6 +34,8 @@ pub trait RunSink {
     fn write_extent(&mut self, extent: &HeapExtent) -> Result<()>;
     /// Gives back pages of the checkpoint before.
     fn retire_run(&mut self, page: PageNo, pages: u64) -> Result<()>;
+    /// Writers are about to need another checkpoint.
+    fn is_pressed(&self) -> bool;
     /// Nothing that was read so far is looked at again; what was written can be read.
     fn settle(&mut self) -> Result<()>;
 }
@@ -75,12 +77,13 @@ pub struct Builder<'n> {
     bytes: u64,
     large: bool,
     ranges: VecDeque<OwnedRange>,
+    cuts: VecDeque<Vec<u8>>,
     runs: Vec<Arc<Run>>,
 }
 
 impl<'n> Builder<'n> {
-    /// `ranges`: what the runs delete below them, ascending, disjoint.
-    pub fn new(target: Target, next_number: &'n mut u64, ranges: Vec<OwnedRange>) -> Builder<'n> {
+    /// `ranges`: what the runs delete below them, ascending, disjoint; `cuts`: ascending.
+    pub fn new(target: Target, next_number: &'n mut u64, ranges: Vec<OwnedRange>, cuts: Vec<Vec<u8>>) -> Builder<'n> {
         Builder {
             target,
             next_number,
@@ -96,12 +99,16 @@ impl<'n> Builder<'n> {
             bytes: 0,
             large: false,
             ranges: ranges.into(),
+            cuts: cuts.into(),
             runs: Vec::new(),
         }
     }
 
     /// Adds an entry; keys ascend.
     pub fn add<S: RunSink>(&mut self, sink: &mut S, key: &[u8], cell: Cell<'_>) -> Result<()> {
+        if self.cuts.front().is_some_and(|cut| &cut[..] <= key) {
+            self.cut(sink, Some(key))?;
+        }
         if self.leaf.is_empty() {
             self.order = self.order_for(key, cell);
         }
@@ -128,6 +135,20 @@ impl<'n> Builder<'n> {
             }
         };
         self.bytes += key.len() as u64 + value;
+        Ok(())
+    }
+
+    /// Ends runs at the cuts up to a key, or all.
+    #[cold]
+    fn cut<S: RunSink>(&mut self, sink: &mut S, up_to: Option<&[u8]>) -> Result<()> {
+        self.finish_leaf();
+        while let Some(cut) = self.cuts.pop_front() {
+            if up_to.is_some_and(|key| &cut[..] > key) {
+                self.cuts.push_front(cut);
+                break;
+            }
+            self.finish_run(sink, Some(&cut))?;
+        }
         Ok(())
     }
 
@@ -234,7 +255,7 @@ impl<'n> Builder<'n> {
 
     /// Writes what is left, and gives all runs.
     pub fn finish<S: RunSink>(mut self, sink: &mut S) -> Result<Vec<Arc<Run>>> {
-        self.finish_leaf();
+        self.cut(sink, None)?;
         self.finish_run(sink, None)?;
         Ok(self.runs)
     }

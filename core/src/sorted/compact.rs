@@ -1,8 +1,8 @@
 //! Compaction: runs are merged downwards, so that a key is looked for in few places and what is deleted goes.
 //!
 //! ```text
-//!   level 0       sets, one for each flush         small ones are merged among themselves,
-//!      |                                           enough of them go to the base level
+//!   level 0       sets, one for each flush         small ones are merged among themselves, many of them, too;
+//!      |          of groups that overlap           group by group they go to the base level
 //!      v
 //!   base level    target: that of the next one / fan-out
 //!      |          one run at a time, with those below that it overlaps
@@ -11,7 +11,12 @@
 //! ```
 //!
 //! The targets follow from the size of the last level, upwards, as in RocksDB's dynamic level sizes. Levels above the
-//! base level are empty: where the tree has become smaller, the highest one with a run is the base level until it is. Runs without anything below them in their way are moved by a new entry in the manifest alone.
+//! base level are empty: where the tree has become smaller, the highest one with a run is the base level until it is. Runs without
+//! anything below them in their way are moved by a new entry in the manifest alone.
+//!
+//! To merge late is to write little: level 0 holds up to half as much as the base level, in few sets. The group that has
+//! most for what lies below it goes first, so what goes down meets about as much (O'Neil and others have its reasons,
+//! and the lazy levelling of Dostoevsky: Dayan and Idreos, 2018).
 //!
 //! **What is dropped.** Each checkpoint has its own list of runs, and a snapshot reads the runs of its checkpoint
 //! until it is gone. So a merge keeps the newest cell of each key alone, and where nothing lies below, no tombstone.
@@ -19,12 +24,13 @@
 use super::batch::Batch;
 use super::build::{union, Builder, OwnedRange, RunSink, Target};
 use super::cell::Cell;
+use super::groups::{cuts, groups, whole_fences, Group};
 use super::levels::{Levels, List};
 use super::memtable::Memtable;
 use super::merge::{after_tree, full_key, Merge, Opened, View, Wanted, TREE_BYTES};
 use super::run::{Run, LEVELS};
 use crate::error::{Error, Result};
-use crate::file::page::{get_u32, PageKind, PageNo};
+use crate::file::page::{get_u32, PageKind, PageNo, PAGE_BYTES};
 use crate::file::pages::Pages;
 use crate::file::tree;
 use crate::int_map::IntSet;
@@ -46,17 +52,41 @@ pub struct Shape {
     pub base_bytes: u64,
     /// A level has so many times the bytes of the one above it.
     pub fan_out: u64,
-    /// Sets of level 0 from which on they are merged.
+    /// Sets of level 0 that overlap, from which on they are merged, ...
     pub sets: usize,
+    /// ... and if they are small.
+    pub few_sets: usize,
+    /// Runs of the base level between two cuts of level 0.
+    pub apart: usize,
 }
 
 impl Shape {
     /// That of a file with such regions.
     pub fn new(region_pages: u32) -> Shape {
         let run_pages = region_pages.clamp(16, 256);
-        Shape { run_pages, base_bytes: u64::from(run_pages) * 4096 * 96, fan_out: 8, sets: 4 }
+        Shape { run_pages, base_bytes: u64::from(run_pages) * 4096 * 4096, fan_out: 8, sets: 8, few_sets: 4, apart: 16 }
+    }
+
+    /// Bytes of a run.
+    fn run_bytes(&self) -> u64 {
+        u64::from(self.run_pages) * PAGE_BYTES as u64
     }
 }
+
+/// Level 0 is worth going down when it has this part of the bytes of the base level.
+const DOWN_PART: u64 = 2;
+
+/// Sets of less than this part of level 0, on top of it, stay where they are: they would make one group of all.
+const SMALL_PART: u64 = 32;
+
+/// To merge sets that are not worth more than so many runs costs little.
+const CHEAP_RUNS: u64 = 32;
+
+/// A run that a cut ends is to have so many parts of a whole one.
+const CUT_PART: u64 = 4;
+
+/// At rest, less than this above the last level may stay where it is.
+const SETTLED_BYTES: u64 = 6 << 20;
 
 /// At rest, what lies above the last level is less than this part of it.
 const SETTLED_PART: u64 = 16;
@@ -86,6 +116,14 @@ struct Job {
     sources: Vec<Vec<Arc<Run>>>,
     level: u8,
     set: u64,
+    /// Where the new runs end, beside where they are full.
+    cuts: Vec<Vec<u8>>,
+}
+
+impl Job {
+    fn new(sources: Vec<Vec<Arc<Run>>>, level: u8, set: u64) -> Job {
+        Job { sources, level, set, cuts: Vec::new() }
+    }
 }
 
 /// What compaction is to do.
@@ -146,7 +184,7 @@ impl<'a> Change<'a> {
         }
         for run in &new {
             self.edits.insert(run.number, Some(run.encode()));
-            self.written += run.pages() * crate::file::page::PAGE_BYTES as u64;
+            self.written += run.pages() * PAGE_BYTES as u64;
         }
         self.levels = self.levels.with(pages, &numbers, new)?;
         Ok(())
@@ -166,7 +204,8 @@ impl<'a> Change<'a> {
         }
         let set = self.levels.sets.first().and_then(|set| set.runs().first()).map_or(1, |run| run.set + 1);
         let target = Target { level: 0, set, pages: self.shape.run_pages, seed: self.seed };
-        let mut builder = Builder::new(target, &mut self.next_number, union(ranges));
+        let cuts = self.cuts(sink.table(), 0, memtable.bytes())?;
+        let mut builder = Builder::new(target, &mut self.next_number, union(ranges), cuts);
         let (mut key, mut flushed) = (Vec::new(), 0);
         for tree in trees() {
             let mut walk = memtable.seek(tree, &[], false, u64::MAX);
@@ -195,13 +234,14 @@ impl<'a> Change<'a> {
         Ok(self.pick(pages, Goal::Settle)?.is_none())
     }
 
-    /// Merges until `budget` bytes were written or nothing is left to do, once at least, so that who calls it until
-    /// nothing is left comes to an end; true if something is left.
+    /// Merges until `budget` bytes were written, writers are about to need the next checkpoint, or nothing is left to do;
+    /// once at least, so that who calls it until nothing is left comes to an end. True if something is left.
     pub fn compact<S: RunSink>(&mut self, sink: &mut S, goal: Goal, budget: u64) -> Result<bool> {
         let most = self.written + budget;
         let mut jobs = 0;
         while let Some(job) = self.pick(sink.table(), goal)? {
-            if jobs > 0 && self.written >= most {
+            let yields = sink.is_pressed() && self.levels.sets.len() < 2 * self.shape.sets;
+            if jobs > 0 && (self.written >= most || yields) {
                 return Ok(true);
             }
             self.run(sink, job)?;
@@ -218,7 +258,7 @@ impl<'a> Change<'a> {
                 continue;
             }
             let (level, set) = (run.level, run.set);
-            self.merge(sink, Job { sources: vec![vec![run]], level, set }, Some(cut))?;
+            self.merge(sink, Job::new(vec![vec![run]], level, set), Some(cut))?;
         }
         Ok(())
     }
@@ -252,7 +292,9 @@ impl<'a> Change<'a> {
         // What lies above the last level may hide as much in it.
         let last = self.levels.levels[usize::from(LEVELS) - 1].bytes();
         let above = self.levels.lists().map(List::bytes).sum::<u64>() - last;
-        let unsettled = goal == Goal::Settle && above > last / SETTLED_PART && above > self.shape.base_bytes / 16;
+        let unsettled = goal == Goal::Settle
+            && above > last / SETTLED_PART
+            && above > SETTLED_BYTES.min(self.shape.base_bytes / 16);
         if unsettled {
             targets[..usize::from(LEVELS) - 1].fill(0);
         }
@@ -275,35 +317,84 @@ impl<'a> Change<'a> {
         self.pick_run(pages, at).map(Some)
     }
 
-    /// Sets of level 0.
+    /// Where a set of so many bytes in front of those from number `behind` on ends its runs.
+    fn cuts(&self, pages: &Pages, behind: usize, bytes: u64) -> Result<Vec<Vec<u8>>> {
+        let least = self.shape.run_bytes() / CUT_PART;
+        let (_, base) = self.targets();
+        let below = &self.levels.levels[usize::from(base) - 1];
+        cuts(pages, &groups(pages, &self.levels.sets[behind..])?, below, bytes, self.shape.apart, least)
+    }
+
+    /// Sets of level 0 that have little, before those that have not.
+    fn small_sets(&self) -> usize {
+        let total: u64 = self.levels.sets.iter().map(List::bytes).sum();
+        self.levels.sets.iter().take_while(|set| set.bytes() < total / SMALL_PART).count()
+    }
+
+    /// Runs of level 0: a group that goes down, or the newest of one that has too many.
     fn pick_sets(&self, pages: &Pages, base: u8, all: bool) -> Result<Option<Job>> {
         let sets = &self.levels.sets;
-        if sets.is_empty() || (sets.len() < self.shape.sets && !all) {
+        if sets.is_empty() {
             return Ok(None);
         }
+        let small = if all { 0 } else { self.small_sets() };
+        if small >= self.shape.sets {
+            return self.job_of_newest(pages, sets[..small].iter().map(|set| set.runs().to_vec()).collect(), small);
+        }
+        let large = &sets[small..];
+        let groups = groups(pages, large)?;
         let total: u64 = sets.iter().map(List::bytes).sum();
-        let below = self.levels.levels[usize::from(base) - 1].bytes();
-        if all || total >= below / 2 || sets.len() >= 3 * self.shape.sets {
-            let mut sources: Vec<Vec<Arc<Run>>> = sets.iter().map(|set| set.runs().to_vec()).collect();
-            sources.push(self.below(pages, &sources, base)?);
-            return Ok(Some(Job { sources, level: base, set: 0 }));
+        let down = all
+            || total >= self.levels.levels[usize::from(base) - 1].bytes() / DOWN_PART
+            || sets.len() >= 3 * self.shape.sets;
+        let mut best: Option<(u64, usize)> = None;
+        for (at, group) in groups.iter().enumerate() {
+            let below: u64 = self.below(pages, group, base)?.iter().map(|run| run.bytes).sum();
+            let cost = below.saturating_mul(1024) / (group.bytes + 1);
+            if (down || cost <= 1024) && best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, at));
+            }
+        }
+        if let Some((_, at)) = best {
+            let group = &groups[at];
+            let mut sources = group.runs(large);
+            sources.push(self.below(pages, group, base)?.to_vec());
+            // No run below lies in two groups from then on.
+            let cuts = groups[at..].iter().take(2).map(|group| group.first.clone()).collect();
+            return Ok(Some(Job { sources, level: base, set: 0, cuts }));
+        }
+        let Some(deepest) = groups.iter().max_by_key(|group| group.parts.len()) else { return Ok(None) };
+        if deepest.parts.len() < self.shape.few_sets {
+            return Ok(None);
         }
         // The newest ones among themselves, as long as the next is not much larger than all before it.
-        let mut bytes = 0;
-        let mut count = 0;
-        for set in sets {
-            if count >= 2 && set.bytes() > 2 * bytes {
+        let (mut bytes, mut count) = (0, 0);
+        for part in 0..deepest.parts.len() {
+            let more = deepest.part_bytes(large, part);
+            if count >= 2 && more > 2 * bytes {
                 break;
             }
-            bytes += set.bytes();
+            bytes += more;
             count += 1;
         }
-        if count < 2 || (count < self.shape.sets && sets.len() < 2 * self.shape.sets) {
+        // In the end all groups of these sets are merged.
+        let whole: u64 = deepest.parts[..count].iter().map(|(set, _)| large[*set].bytes()).sum();
+        let cheap = count >= self.shape.few_sets && whole <= self.shape.run_bytes() * CHEAP_RUNS;
+        if !cheap && (count < 2 || (count < self.shape.sets && deepest.parts.len() < 2 * self.shape.sets)) {
             return Ok(None);
         }
-        let sources: Vec<Vec<Arc<Run>>> = sets[..count].iter().map(|set| set.runs().to_vec()).collect();
-        let set = sources[0].first().map_or(0, |run| run.set);
-        Ok(Some(Job { sources, level: 0, set }))
+        let mut sources = deepest.runs(large);
+        sources.truncate(count);
+        let behind = small + deepest.parts[count - 1].0 + 1;
+        self.job_of_newest(pages, sources, behind)
+    }
+
+    /// A job that makes one set of these; `behind`: the number of the first set that is older than all of them.
+    fn job_of_newest(&self, pages: &Pages, sources: Vec<Vec<Arc<Run>>>, behind: usize) -> Result<Option<Job>> {
+        let bytes = sources.iter().flatten().map(|run| run.bytes).sum();
+        let set = sources.first().and_then(|runs| runs.first()).map_or(0, |run| run.set);
+        let cuts = self.cuts(pages, behind.min(self.levels.sets.len()), bytes)?;
+        Ok(Some(Job { sources, level: 0, set, cuts }))
     }
 
     /// The run of a level whose move down costs least for what it brings, with what lies below it.
@@ -322,7 +413,7 @@ impl<'a> Change<'a> {
         }
         let (index, range) = best.map_or((0, 0..0), |(_, index, range)| (index, range));
         let sources = vec![vec![list.runs()[index].clone()], below.runs()[range].to_vec()];
-        Ok(Job { sources, level: at as u8 + 2, set: 0 })
+        Ok(Job::new(sources, at as u8 + 2, 0))
     }
 
     /// A run that has keys of a dropped tree, if any of the levels has.
@@ -330,7 +421,7 @@ impl<'a> Change<'a> {
         for tree in self.dropped {
             if let Some(run) = self.run_of(pages, *tree)? {
                 let (level, set) = (run.level, run.set);
-                return Ok(Some(Job { sources: vec![vec![run.clone()]], level, set }));
+                return Ok(Some(Job::new(vec![vec![run.clone()]], level, set)));
             }
         }
         Ok(None)
@@ -349,22 +440,11 @@ impl<'a> Change<'a> {
         Ok(None)
     }
 
-    /// The runs of a level that lie between the first and the last key of all these: what is merged of them may become one
-    /// run over a gap between two of them.
-    fn below(&self, pages: &Pages, sources: &[Vec<Arc<Run>>], level: u8) -> Result<Vec<Arc<Run>>> {
+    /// The runs of a level that lie between the first and the last key of a group: what is merged of it may become one run
+    /// over a gap between two of its runs.
+    fn below(&self, pages: &Pages, group: &Group, level: u8) -> Result<&[Arc<Run>]> {
         let list = &self.levels.levels[usize::from(level) - 1];
-        let mut hull: Option<[Vec<u8>; 2]> = None;
-        for run in sources.iter().flatten() {
-            let [first, last] = whole_fences(pages, run)?;
-            hull = Some(match hull {
-                Some([lowest, highest]) => [lowest.min(first), highest.max(last)],
-                None => [first, last],
-            });
-        }
-        match hull {
-            Some([first, last]) => Ok(list.runs()[list.overlapping(pages, &first, &last)?].to_vec()),
-            None => Ok(Vec::new()),
-        }
+        Ok(&list.runs()[list.overlapping(pages, &group.first, &group.last)?])
     }
 
     fn run<S: RunSink>(&mut self, sink: &mut S, job: Job) -> Result<()> {
@@ -373,7 +453,7 @@ impl<'a> Change<'a> {
             if !run.large && is_wholly(run, self.dropped) {
                 // Not read; it counts as work all the same.
                 sink.retire_run(run.page, run.pages())?;
-                self.written += 4 * crate::file::page::PAGE_BYTES as u64;
+                self.written += 4 * PAGE_BYTES as u64;
                 let gone = [run.clone()];
                 return self.replace(sink.table(), &gone, Vec::new());
             }
@@ -436,7 +516,7 @@ impl<'a> Change<'a> {
         }
         let levels = Levels { sets: job.sources.into_iter().map(List::new).collect(), ..Levels::default() };
         let target = Target { level: job.level, set: job.set, pages: self.shape.run_pages, seed: self.seed };
-        let mut builder = Builder::new(target, &mut self.next_number, union(ranges));
+        let mut builder = Builder::new(target, &mut self.next_number, union(ranges), job.cuts);
         let dropped = self.dropped;
         let is_dropped = |key: &[u8]| !dropped.is_empty() && dropped.contains(&tree_of(key));
         let mut merge = {
@@ -581,17 +661,4 @@ fn move_value<S: RunSink>(sink: &mut S, page: PageNo, gone: &mut Vec<(PageNo, u3
 /// The tree that a whole key names.
 pub fn tree_of(key: &[u8]) -> u32 {
     key.first_chunk::<TREE_BYTES>().map_or(u32::MAX, |tree| get_u32(tree, 0).swap_bytes())
-}
-
-/// The first and last key of a run, whole.
-fn whole_fences(pages: &Pages, run: &Run) -> Result<[Vec<u8>; 2]> {
-    let mut whole = [run.first.bytes.to_vec(), run.last.bytes.to_vec()];
-    if run.first.cut || run.last.cut {
-        let (first, last) = run.tail(pages)?.keys()?;
-        whole = [first.to_vec(), last.to_vec()];
-    }
-    if whole[0] > whole[1] {
-        return Err(Error::corrupt("run (first and last key)", run.page.0, 0, run.number, 1));
-    }
-    Ok(whole)
 }

@@ -17,7 +17,7 @@
 
 use super::batch::Batch;
 use super::cell::Cell;
-use super::leaf::{CellPlace, Leaf};
+use super::leaf::{prefetch_head, CellPlace, Leaf};
 use super::levels::{Levels, List};
 use super::memtable::{Memtable, Version, Walk};
 use super::run::Run;
@@ -185,8 +185,8 @@ impl Source {
         }
     }
 
-    /// Goes to the first key not below `key` (`after`: above it); backward, to the last one below it (`after`: not
-    /// above it).
+    /// After [`Source::locate`]: goes to the first key not below `key` (`after`: above it); backward, to the last one below
+    /// it (`after`: not above it).
     fn seek<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, to: &Aim<'_>) -> Result<()> {
         let sought = self.seek_unnamed(view, slot, to);
         sought.map_err(|e| self.name(view, e))
@@ -204,6 +204,28 @@ impl Source {
         }
     }
 
+    /// Finds the leaf that a seek looks into, and asks for its memory.
+    fn locate(&mut self, view: &View<'_>, to: &Aim<'_>) -> Result<()> {
+        let located = self.locate_unnamed(view, to);
+        located.map_err(|e| self.name(view, e))
+    }
+
+    fn locate_unnamed(&mut self, view: &View<'_>, to: &Aim<'_>) -> Result<()> {
+        let Place::Runs { list, run, leaf, page, entry, leaves, count } = &mut self.place else { return Ok(()) };
+        let runs = list_of(view.levels, *list);
+        *run = runs.count_below(view.pages, to.key, to.after || to.back)?.saturating_sub(1);
+        (*leaf, *entry, *leaves, *count, *page) = (0, 0, 0, 0, PageNo::NONE);
+        let Some(found) = runs.runs().get(*run) else { return Ok(()) };
+        let tail = found.tail(view.pages)?;
+        *leaves = tail.leaves();
+        if *leaves > 0 {
+            *leaf = tail.find(to.key, !to.after)?;
+            *page = found.leaf_page(&tail, *leaf)?;
+            prefetch_head(view.pages.leaf(*page)?.as_ptr());
+        }
+        Ok(())
+    }
+
     fn seek_unnamed<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, to: &Aim<'_>) -> Result<()> {
         let Aim { tree, key, after, back } = *to;
         match &mut self.place {
@@ -218,23 +240,14 @@ impl Source {
                 });
                 self.step(view, slot, tree, back)
             }
-            Place::Runs { list, run, leaf, page, entry, leaves, count } => {
+            Place::Runs { list, run, page, entry, count, .. } => {
                 let runs = list_of(view.levels, *list);
-                let below = runs.count_below(view.pages, key, after || back)?;
-                *run = below.saturating_sub(1);
-                (*leaf, *entry, *leaves, *count) = (0, 0, 0, 0);
-                if let Some(found) = runs.runs().get(*run) {
-                    let tail = found.tail(view.pages)?;
-                    *leaves = tail.leaves();
-                    if *leaves > 0 {
-                        *leaf = tail.find(key, !after)?;
-                        *page = found.leaf_page(&tail, *leaf)?;
-                        let opened = open(slot, found, view.pages, *page)?;
-                        *count = opened.len();
-                        *entry = opened.count_below(key, after)?;
-                        if !back {
-                            opened.prefetch_next();
-                        }
+                if let (Some(found), true) = (runs.runs().get(*run), !page.is_none()) {
+                    let opened = open(slot, found, view.pages, *page)?;
+                    *count = opened.len();
+                    *entry = opened.count_below(key, after)?;
+                    if !back {
+                        opened.prefetch_next();
                     }
                 }
                 if back {
@@ -451,6 +464,8 @@ impl Merge {
     pub fn go_to(&mut self, view: &View<'_>, key: &[u8], after: bool) -> Result<()> {
         (self.current, self.again) = (None, false);
         let to = Aim { tree: self.tree, key, after, back: self.back };
+        // Their leaves are waited for together.
+        self.sources.iter_mut().try_for_each(|source| source.locate(view, &to))?;
         self.sources.iter_mut().try_for_each(|source| source.seek(view, &mut None, &to))
     }
 
@@ -593,7 +608,9 @@ impl Merge {
         }
         let before = source.position();
         let key = if self.back { &start } else { &end };
-        source.seek(view, slot, &Aim { tree: self.tree, key, after: false, back: self.back })?;
+        let to = Aim { tree: self.tree, key, after: false, back: self.back };
+        source.locate(view, &to)?;
+        source.seek(view, slot, &to)?;
         // Where the keys of a run do not ascend, this could go on for ever.
         let (from, to) = if self.back { (source.position(), before) } else { (before, source.position()) };
         if source.live && from >= to && from.is_some() {

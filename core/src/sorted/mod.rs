@@ -21,6 +21,7 @@ pub mod build;
 pub mod cell;
 pub mod compact;
 pub mod filter;
+pub mod groups;
 pub mod leaf;
 pub mod levels;
 pub mod memtable;
