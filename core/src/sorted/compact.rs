@@ -11,12 +11,12 @@
 //! ```
 //!
 //! The targets follow from the size of the last level, upwards, as in RocksDB's dynamic level sizes. Levels above the
-//! base level are empty: where the tree has become smaller, the highest one with a run is the base level until it is. Runs without
-//! anything below them in their way are moved by a new entry in the manifest alone.
+//! base level are empty: where the tree has become smaller, the highest one with a run is the base level until it is.
+//! Runs without anything below them in their way are moved by a new entry in the manifest alone.
 //!
 //! To merge late is to write little: level 0 holds up to half as much as the base level, in few sets. The group that has
-//! most for what lies below it goes first, so what goes down meets about as much (O'Neil and others have its reasons,
-//! and the lazy levelling of Dostoevsky: Dayan and Idreos, 2018).
+//! most for what lies below it goes first, so what goes down meets about as much (near to the lazy levelling of
+//! Dostoevsky: Dayan and Idreos, 2018).
 //!
 //! **What is dropped.** Each checkpoint has its own list of runs, and a snapshot reads the runs of its checkpoint
 //! until it is gone. So a merge keeps the newest cell of each key alone, and where nothing lies below, no tombstone.

@@ -12,7 +12,7 @@
 
 use super::cell::Cell;
 use super::filter::FilterHash;
-use super::run::{Run, LEVELS};
+use super::run::{Run, FENCE_BYTES, LEVELS};
 use super::search;
 use crate::error::{Error, Result};
 use crate::file::page::PageSource;
@@ -21,6 +21,9 @@ use crate::file::tree::{self, TreeRoot};
 use crate::sync::Arc;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+
+/// Bytes of the head of a key.
+const HEAD_BYTES: usize = 8;
 
 /// Runs that do not overlap, in the order of their keys.
 #[derive(Debug, Default, Clone)]
@@ -38,7 +41,9 @@ impl List {
         let prefix: Box<[u8]> = match (runs.first(), runs.last()) {
             (Some(first), Some(last)) => {
                 let common = search::common(&first.first.bytes, &last.first.bytes);
-                first.first.bytes[..common].into()
+                // A fence that is cut goes on: its head is to be whole, and where heads are equal, whole keys decide.
+                let whole = if runs.iter().any(|run| run.first.cut) { FENCE_BYTES - HEAD_BYTES } else { common };
+                first.first.bytes[..common.min(whole)].into()
             }
             _ => Box::default(),
         };

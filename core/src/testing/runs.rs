@@ -2,9 +2,11 @@
 
 use crate::error::Result;
 use crate::file::page::PageNo;
+use crate::sorted::batch::Batch;
 use crate::sorted::cell::Cell;
 use crate::sorted::filter::FilterHash;
 use crate::sorted::leaf::{Leaf, LeafBuilder, MAX_ORDER};
+use crate::sorted::merge::Wanted;
 use crate::sorted::tail::{Tail, TailParts};
 
 /// A key and its value, or none where it is deleted.
@@ -44,21 +46,35 @@ pub fn leaf_of(entries: &[Entry]) -> (Vec<u8>, usize) {
 }
 
 /// All entries of a leaf of any bytes; the value of a large one is not looked for.
+///
+/// # Panics
+///
+/// If entries are others when many are read at once.
 pub fn read_leaf(bytes: &[u8]) -> Result<Vec<Entry>> {
     let leaf = Leaf::open(bytes, PageNo(9))?;
-    let mut key = Vec::new();
-    (0..leaf.len())
-        .map(|at| {
-            let entry = leaf.entry(at)?;
-            leaf.key(&entry, &mut key);
-            let value = match entry.cell {
-                Cell::Value(value) => Some(value.to_vec()),
-                Cell::Large { page, length } => Some(format!("{page:?} {length}").into_bytes()),
-                Cell::Deleted => None,
-            };
-            Ok((key.clone(), value))
-        })
-        .collect()
+    let (mut key, mut batch) = (Vec::new(), Batch::default());
+    let mut cells = Vec::new();
+    for at in 0..leaf.len() {
+        let entry = leaf.entry(at)?;
+        leaf.key(&entry, &mut key);
+        cells.push((key.clone(), entry.cell));
+    }
+    let wanted = Wanted { skip: 0, end: None, deleted: true, most: usize::MAX, bytes: usize::MAX };
+    let mut at = 0;
+    while at < leaf.len() {
+        let to = leaf.append(at..leaf.len(), &wanted, &mut batch)?;
+        if let Some((key, cell)) = cells.get(to) {
+            batch.push(key, *cell);
+        }
+        at = to + 1;
+    }
+    assert!(batch.iter().eq(cells.iter().map(|(key, cell)| (&key[..], *cell))), "many at once are others");
+    let entry = |(key, cell): (Vec<u8>, Cell<'_>)| match cell {
+        Cell::Value(value) => (key, Some(value.to_vec())),
+        Cell::Large { page, length } => (key, Some(format!("{page:?} {length}").into_bytes())),
+        Cell::Deleted => (key, None),
+    };
+    Ok(cells.into_iter().map(entry).collect())
 }
 
 /// Whether a leaf has the key, and the numbers of entries below it and up to it.

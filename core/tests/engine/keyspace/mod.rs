@@ -139,3 +139,35 @@ fn damage_to_a_run_names_run_page_and_offset() -> Result<()> {
     }
     Ok(())
 }
+
+/// The manifest has only the first 256 bytes of the first and last key of a run.
+#[test]
+fn runs_whose_keys_are_alike_for_longer_than_the_manifest_has_them_are_told_apart() -> Result<()> {
+    let dir = TempDir::new().expect("a directory");
+    let open = || Database::open_with(dir.path().join("app.nyro"), options());
+    let mut db = open()?;
+    let keys = db.keyspace("keys");
+    // One run a checkpoint; none overlaps another, so all come to lie in one level.
+    let name = |n: u8| [&[b'l'; 600][..], &[n]].concat();
+    for n in [50, 10, 90, 30, 70] {
+        keys.put(name(n), [n])?;
+        db.checkpoint()?;
+    }
+    assert_eq!(db.keyspace_stats()?.levels.iter().map(|level| level.runs).collect::<Vec<_>>(), [5]);
+    for reopened in [false, true] {
+        if reopened {
+            db.close()?;
+            db = open()?;
+        }
+        let keys = db.keyspace("keys");
+        for n in 0..100 {
+            let is_there = [50, 10, 90, 30, 70].contains(&n);
+            assert_eq!(keys.get(name(n))?, is_there.then(|| vec![n]), "{n}");
+            let next = keys.range(name(n)..)?.next().transpose()?.map(|(_, value)| value[0]);
+            assert_eq!(next, (n..100).find(|n| n % 20 == 10), "from {n}");
+            let before = keys.range(..name(n))?.next_back().transpose()?.map(|(_, value)| value[0]);
+            assert_eq!(before, (0..n).rev().find(|n| n % 20 == 10), "before {n}");
+        }
+    }
+    db.close()
+}
