@@ -5,6 +5,7 @@ use crate::engine::frame::KeyOp;
 pub use crate::engine::key_cursor::KeyBounds;
 use crate::engine::key_cursor::KeyCursor;
 use crate::engine::state::State;
+use crate::engine::transaction::Transaction as EngineTransaction;
 use crate::engine::trees::Kind;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -13,6 +14,7 @@ use crate::snapshot::Snapshot;
 use crate::sorted::MAX_KEY_BYTES;
 use crate::sync::Arc;
 use crate::transaction::Transaction;
+use std::cell::Cell;
 use std::ops::{Bound, RangeBounds};
 
 /// Longest key of a keyspace, in bytes.
@@ -453,11 +455,13 @@ impl std::iter::FusedIterator for KeyspaceRange {}
 pub struct TransactionKeyspace<'t, 'e> {
     tx: &'t Transaction<'e>,
     name: String,
+    /// The tree that the name meant last, after so many changes of the catalog.
+    resolved: Cell<Option<(u32, u32)>>,
 }
 
 impl<'t, 'e> TransactionKeyspace<'t, 'e> {
     pub(crate) fn new(tx: &'t Transaction<'e>, name: &str) -> TransactionKeyspace<'t, 'e> {
-        TransactionKeyspace { tx, name: name.to_owned() }
+        TransactionKeyspace { tx, name: name.to_owned(), resolved: Cell::new(None) }
     }
 
     /// The keyspace's name.
@@ -465,13 +469,30 @@ impl<'t, 'e> TransactionKeyspace<'t, 'e> {
         &self.name
     }
 
+    /// The tree of the name, out of the cache or as `find` says.
+    fn resolve(
+        &self,
+        inner: &mut EngineTransaction<'_>,
+        find: impl FnOnce(&mut EngineTransaction<'_>) -> Result<Option<u32>>,
+    ) -> Result<Option<u32>> {
+        match self.resolved.get() {
+            Some((tree, changes)) if changes == inner.catalog_changes() => Ok(Some(tree)),
+            _ => {
+                let tree = find(inner)?;
+                self.resolved.set(tree.map(|tree| (tree, inner.catalog_changes())));
+                Ok(tree)
+            }
+        }
+    }
+
     fn tree(&self) -> Result<Option<u32>> {
-        self.tx.inner().borrow_mut().resolve_keyspace(&self.name)
+        self.resolve(&mut self.tx.inner().borrow_mut(), |inner| inner.resolve_keyspace(&self.name))
     }
 
     fn change(&self, op: KeyOp<'_>) -> Result<()> {
         let mut inner = self.tx.inner().borrow_mut();
-        let tree = inner.resolve_or_create_keyspace(&self.name)?;
+        let made = |inner: &mut EngineTransaction<'_>| inner.resolve_or_create_keyspace(&self.name).map(Some);
+        let Some(tree) = self.resolve(&mut inner, made)? else { unreachable!("it is made if there is none") };
         inner.change_keys(tree, op)
     }
 

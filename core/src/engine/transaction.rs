@@ -24,7 +24,7 @@ use crate::file::page::PageNo;
 use crate::hash::KeyHash;
 use crate::plant::{planted, Bug};
 use crate::record::key;
-use crate::sorted::memtable::WARM;
+use crate::sorted::memtable::{Near, WARM};
 use crate::sync::Ordering;
 use std::cell::RefCell;
 
@@ -47,7 +47,8 @@ pub struct Transaction<'e> {
     first_ordinal: u64,
     dropped: Vec<u32>,
     next_tree: u32,
-    catalog_changed: bool,
+    /// How often the catalog was changed.
+    catalog_changes: u32,
     _held: Held,
 }
 
@@ -100,7 +101,7 @@ impl Engine {
             first_ordinal,
             dropped: Vec::new(),
             next_tree,
-            catalog_changed: false,
+            catalog_changes: 0,
             _held: held,
         })
     }
@@ -133,12 +134,17 @@ impl<'e> Transaction<'e> {
     pub fn resolve_cached(&self, version: u64, tree: u32) -> Option<u32> {
         // The catalog changes only under the writer lock, which this transaction holds.
         let current = self.engine.catalog_version.load(Ordering::Acquire);
-        (!self.catalog_changed && current & 0xffff_ffff == version).then_some(tree)
+        (self.catalog_changes == 0 && current & 0xffff_ffff == version).then_some(tree)
     }
 
     /// The version of the catalog, if this transaction has not changed it.
     pub fn catalog_version(&self) -> Option<u64> {
-        (!self.catalog_changed).then(|| self.engine.catalog_version.load(Ordering::Acquire))
+        (self.catalog_changes == 0).then(|| self.engine.catalog_version.load(Ordering::Acquire))
+    }
+
+    /// How often this transaction has changed the catalog: as long as that is the same, a name means the same.
+    pub fn catalog_changes(&self) -> u32 {
+        self.catalog_changes
     }
 
     /// How long its beginning waited for other writers; `None` if there were none.
@@ -151,7 +157,7 @@ impl<'e> Transaction<'e> {
     /// What a name means, if anything.
     fn look_up(&mut self, name: &str) -> Result<Option<(Kind, u32)>> {
         self.engine.check_fork()?;
-        if !self.catalog_changed {
+        if self.catalog_changes == 0 {
             if let Some(named) = self.writer.names.get(name) {
                 return Ok(Some(*named));
             }
@@ -160,7 +166,7 @@ impl<'e> Transaction<'e> {
         let found = self.get(CATALOG, &trees::name_key(name))?;
         let named = found.map(|doc| trees::named_by_document(&doc)).transpose()?;
         // Names that mean nothing are not kept: there is no end to them.
-        if let (Some(named), false) = (named, self.catalog_changed) {
+        if let (Some(named), 0) = (named, self.catalog_changes) {
             self.writer.names.insert(name.to_owned(), named);
         }
         Ok(named)
@@ -208,7 +214,7 @@ impl<'e> Transaction<'e> {
         let key = trees::name_key(name);
         let document = trees::catalog_document(&key, kind, tree);
         self.put(CATALOG, &document, None)?;
-        self.catalog_changed = true;
+        self.catalog_changes += 1;
         Ok(tree)
     }
 
@@ -219,7 +225,7 @@ impl<'e> Transaction<'e> {
         if self.look_up(to)?.is_some() {
             return Err(Error::CollectionExists(to.to_owned()));
         }
-        self.catalog_changed = true;
+        self.catalog_changes += 1;
         self.delete(CATALOG, &trees::name_key(from))?;
         self.put(CATALOG, &trees::catalog_document(&trees::name_key(to), kind, tree), None)
     }
@@ -227,7 +233,7 @@ impl<'e> Transaction<'e> {
     /// Drops a collection with all its documents, or a keyspace with all its keys; false if there is none.
     pub fn drop_named(&mut self, name: &str, kind: Kind) -> Result<bool> {
         let Some(tree) = self.resolve_as(name, kind)? else { return Ok(false) };
-        self.catalog_changed = true;
+        self.catalog_changes += 1;
         self.delete(CATALOG, &trees::name_key(name))?;
         self.changes.forget_tree(tree);
         self.keys.forget_tree(tree);
@@ -486,11 +492,12 @@ impl<'e> Transaction<'e> {
                 keys[count] = op.key();
                 count += 1;
             }
-            if count > 1 {
-                self.writer.state.sorted.active.warm(tree, &keys[..count]);
-            }
-            for (tree, op) in ops.by_ref().take(count) {
-                self.writer.apply_key(context, tree, op, &mut values, commit);
+            let near = match count {
+                0 | 1 => [Near::NOWHERE; WARM],
+                _ => self.writer.state.sorted.active.warm(tree, &keys[..count]),
+            };
+            for ((tree, op), near) in ops.by_ref().take(count).zip(near) {
+                self.writer.apply_key(context, tree, op, &mut values, commit, near);
             }
         }
     }
@@ -532,7 +539,7 @@ impl<'e> Transaction<'e> {
             self.writer.drop_tree(tree);
         }
         self.writer.next_tree = self.next_tree;
-        if self.catalog_changed {
+        if self.catalog_changes > 0 {
             self.writer.names.clear();
             self.engine.catalog_commit.store(commit, Ordering::Release);
             self.engine.catalog_version.fetch_add(1, Ordering::AcqRel);

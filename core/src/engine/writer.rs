@@ -27,7 +27,7 @@ use crate::record::block::{self, ClosedBlock, OpenBlock};
 use crate::record::extent::{self, HeapExtent};
 use crate::record::key;
 use crate::sorted::cell::Cell;
-use crate::sorted::memtable::Range;
+use crate::sorted::memtable::{Near, Range};
 use crate::sorted::MAX_INLINE_BYTES;
 use crate::sync::{Arc, Mutex};
 use std::collections::HashMap;
@@ -243,7 +243,7 @@ impl Writer {
     }
 
     /// Makes a change of a keyspace visible to commit `commit` and later. Cannot fail. `values`: the extents of large
-    /// values, in the order of their changes.
+    /// values, in the order of their changes. `near`: see [`put_near`](crate::sorted::memtable::Memtable::put_near).
     pub fn apply_key(
         &mut self,
         context: Context<'_>,
@@ -251,6 +251,7 @@ impl Writer {
         op: KeyOp<'_>,
         values: &mut dyn Iterator<Item = PageNo>,
         commit: u64,
+        near: Near,
     ) {
         let keys = &self.state.sorted.active;
         match op {
@@ -260,9 +261,9 @@ impl Writer {
                     Some(page) => Cell::Large { page, length: value.len() as u32 },
                     None => Cell::Value(value),
                 };
-                keys.put(tree, key, cell, commit);
+                keys.put_near(tree, key, cell, commit, near);
             }
-            KeyOp::Delete(key) => keys.put(tree, key, Cell::Deleted, commit),
+            KeyOp::Delete(key) => keys.put_near(tree, key, Cell::Deleted, commit, near),
             KeyOp::DeleteRange(start, end) => keys.delete_range(tree, Range { start, end }, commit),
         }
     }
@@ -414,7 +415,7 @@ impl Writer {
             frame::Op::Key { tree, op } => {
                 self.saw_tree(tree);
                 let mut placed = self.place_value(context, tree, op)?.into_iter();
-                self.apply_key(context, tree, op, &mut placed, commit);
+                self.apply_key(context, tree, op, &mut placed, commit, Near::NOWHERE);
                 return Ok(());
             }
             frame::Op::DropTree { tree } => {

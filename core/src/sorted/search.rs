@@ -55,6 +55,39 @@ fn among_equals(
 }
 
 /// Bytes that two keys have in front in common.
+#[inline]
 pub fn common(a: &[u8], b: &[u8]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+    let mut words = a.chunks_exact(8).zip(b.chunks_exact(8));
+    let word = |bytes: &[u8]| u64::from_le_bytes(*bytes.first_chunk().unwrap_or(&[0; 8]));
+    let mut at = 0;
+    for (a, b) in &mut words {
+        let differ = word(a) ^ word(b);
+        if differ != 0 {
+            return at + (differ.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at + a[at..].iter().zip(&b[at..]).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Rng;
+
+    #[test]
+    fn what_keys_have_in_common_is_what_their_bytes_have() {
+        let mut rng = Rng::new(4);
+        for _ in 0..5000 {
+            let a: Vec<u8> = (0..rng.below(40)).map(|_| rng.below(2) as u8 * 255).collect();
+            let mut b = a.clone();
+            b.truncate(rng.below(41) as usize);
+            if rng.below(2) == 0 && !b.is_empty() {
+                let at = rng.below(b.len() as u64) as usize;
+                b[at] ^= 1 << rng.below(8);
+            }
+            let expected = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+            assert_eq!((common(&a, &b), common(&b, &a)), (expected, expected), "{a:?} {b:?}");
+        }
+    }
 }

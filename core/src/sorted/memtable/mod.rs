@@ -21,7 +21,7 @@ use crate::file::page::{get_u32, get_u48, put_u32, put_u48, PageNo};
 use crate::memory::Pool;
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering};
 use arena::{Arena, Entry, Handle};
-pub use tree::{head_of, WARM};
+pub use tree::{head_of, Near, WARM};
 use tree::{Cursor, Nodes, Parts, Tree};
 
 const VALUE: u8 = 0;
@@ -170,12 +170,18 @@ impl Memtable {
     // ---- the writer ----------------------------------------------------------------------------
 
     /// A new version of a key. Only the single writer calls this.
+    #[cfg(test)]
     pub fn put(&self, tree: u32, key: &[u8], cell: Cell<'_>, commit: u64) {
-        let part = self.part_or_make(tree);
-        self.put_in(part, key, cell, commit);
+        self.put_near(tree, key, cell, commit, Near::NOWHERE);
     }
 
-    fn put_in(&self, part: &Part, key: &[u8], cell: Cell<'_>, commit: u64) {
+    /// A new version of a key, whose place [`Memtable::warm`] may have found. Only the single writer calls this.
+    pub fn put_near(&self, tree: u32, key: &[u8], cell: Cell<'_>, commit: u64, near: Near) {
+        let part = self.part_or_make(tree);
+        self.put_in(part, key, cell, commit, near);
+    }
+
+    fn put_in(&self, part: &Part, key: &[u8], cell: Cell<'_>, commit: u64, near: Near) {
         let mut large = [0; LARGE_BYTES];
         let (kind, value) = match cell {
             Cell::Value(value) => (VALUE, value),
@@ -186,15 +192,17 @@ impl Memtable {
                 (LARGE, &large[..])
             }
         };
-        if self.handles().put(&part.points, Entry { commit, older: 0, kind, key, value }) {
+        if self.handles().put(&part.points, Entry { commit, older: 0, kind, key, value }, near) {
             part.keys.store(part.keys.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
     }
 
-    /// Says which keys are put next, up to [`WARM`] of them: puts are faster after it. Only the single writer calls this.
-    pub fn warm(&self, tree: u32, keys: &[&[u8]]) {
-        if let Some(part) = self.part(tree) {
-            self.handles().warm(&part.points, keys);
+    /// Finds the places of keys that are put next, up to [`WARM`] of them, all at the same time. Only the single writer
+    /// calls this.
+    pub fn warm(&self, tree: u32, keys: &[&[u8]]) -> [Near; WARM] {
+        match self.part(tree) {
+            Some(part) => self.handles().warm(&part.points, keys),
+            None => [Near::NOWHERE; WARM],
         }
     }
 
@@ -209,7 +217,7 @@ impl Memtable {
                 break;
             }
             if entry.kind != DELETED {
-                self.put_in(part, entry.key, Cell::Deleted, commit);
+                self.put_in(part, entry.key, Cell::Deleted, commit, Near::NOWHERE);
             }
         }
         // What no range before covers.
@@ -240,7 +248,7 @@ impl Memtable {
         for (start, end) in gaps {
             let kind = if end.is_none() { UNBOUNDED } else { 0 };
             let value = end.as_deref().unwrap_or_default();
-            parts.put(&part.ranges, Entry { commit, older: 0, kind, key: &start, value });
+            parts.put(&part.ranges, Entry { commit, older: 0, kind, key: &start, value }, Near::NOWHERE);
         }
         part.has_ranges.store(1, Ordering::Release);
     }

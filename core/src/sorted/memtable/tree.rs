@@ -60,6 +60,15 @@ const CHUNKS: usize = 26;
 /// The number of a node; 0 is none.
 type NodeNo = u32;
 
+/// A leaf where a key is, or that is left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Near(NodeNo);
+
+impl Near {
+    /// It is not known.
+    pub const NOWHERE: Near = Near(0);
+}
+
 /// The nodes of all trees of a memtable.
 #[derive(Debug)]
 pub struct Nodes {
@@ -326,8 +335,13 @@ impl<'m> Parts<'m> {
     /// The leaf where the key is or would be; `strictly`: where a key just below it would be. `each` is told the nodes
     /// above.
     #[inline]
-    fn find_leaf(self, tree: &Tree, sought: Sought<'_>, strictly: bool, mut each: impl FnMut(NodeNo)) -> NodeNo {
-        let mut number = tree.root.load(Ordering::Acquire);
+    fn find_leaf(self, tree: &Tree, sought: Sought<'_>, strictly: bool, each: impl FnMut(NodeNo)) -> NodeNo {
+        self.go_on(tree.root.load(Ordering::Acquire), sought, strictly, each)
+    }
+
+    /// [`Parts::find_leaf`] from a node on the way.
+    #[inline]
+    fn go_on(self, mut number: NodeNo, sought: Sought<'_>, strictly: bool, mut each: impl FnMut(NodeNo)) -> NodeNo {
         loop {
             match self.step(self.nodes.node(number), sought, strictly) {
                 Way::Right(next) => number = next,
@@ -340,25 +354,27 @@ impl<'m> Parts<'m> {
         }
     }
 
-    /// Brings into the cache what puts of these keys will read, all of their ways at the same time.
-    pub fn warm(self, tree: &Tree, keys: &[&[u8]]) {
+    /// Brings into the cache what puts of these keys will read, all of their ways at the same time; gives the leaves.
+    pub fn warm(self, tree: &Tree, keys: &[&[u8]]) -> [Near; WARM] {
         let root = tree.root.load(Ordering::Acquire);
-        let mut at = [root; WARM];
+        let mut found = [Near(root); WARM];
+        let mut here = [false; WARM];
         let mut under_way = true;
         while under_way {
             under_way = false;
-            for (key, at) in keys.iter().zip(&mut at).filter(|(_, at)| **at != 0) {
+            for (key, (at, here)) in keys.iter().zip(found.iter_mut().zip(&mut here)).filter(|(_, (_, here))| !**here) {
                 let sought = Sought { key, head: head_of(key) };
-                *at = match self.step(self.nodes.node(*at), sought, false) {
-                    Way::Right(next) | Way::Down(next) => next,
-                    Way::Here => 0,
-                };
-                if *at != 0 {
-                    under_way = true;
-                    self.nodes.node(*at).prefetch();
+                match self.step(self.nodes.node(at.0), sought, false) {
+                    Way::Right(next) | Way::Down(next) => {
+                        at.0 = next;
+                        under_way = true;
+                        self.nodes.node(next).prefetch();
+                    }
+                    Way::Here => *here = true,
                 }
             }
         }
+        found
     }
 
     /// The newest version of the entry with this key.
@@ -379,15 +395,15 @@ impl<'m> Parts<'m> {
         }
     }
 
-    /// Adds a version of a key. Only the single writer calls this.
-    pub fn put(self, tree: &Tree, entry: Entry<'_>) -> bool {
+    /// Adds a version of a key; true if it is a new one. `near`: what [`Parts::warm`] gave for the key. Only the single
+    /// writer calls this.
+    pub fn put(self, tree: &Tree, entry: Entry<'_>, near: Near) -> bool {
         let sought = Sought { key: entry.key, head: head_of(entry.key) };
-        let mut path = [0; 16];
-        let mut depth = 0;
-        let leaf = self.find_leaf(tree, sought, false, |node| {
-            path[depth] = node;
-            depth += 1;
-        });
+        // Leaves are split, and nothing of them ever moves to the left.
+        let leaf = match near {
+            Near::NOWHERE => self.find_leaf(tree, sought, false, |_| {}),
+            Near(leaf) => self.go_on(leaf, sought, false, |_| {}),
+        };
         let node = self.nodes.node(leaf);
         let order = node.order();
         let at = self.count_below(node, order, sought, true);
@@ -398,6 +414,15 @@ impl<'m> Parts<'m> {
             return false;
         }
         let handle = self.arena.put(Entry { older: 0, ..entry });
+        if order.len() < ITEMS {
+            self.fill(node, order, at, sought.head, handle);
+            return true;
+        }
+        let (mut path, mut depth) = ([0; 16], 0);
+        self.find_leaf(tree, sought, false, |node| {
+            path[depth] = node;
+            depth += 1;
+        });
         self.insert(tree, &path[..depth], leaf, at, sought.head, handle);
         true
     }
