@@ -155,9 +155,9 @@ type KeyspaceStats struct {
 	Levels []LevelStats `nyro:"levels"`
 	// MemtableBytes: bytes in memory that are not in the file yet.
 	MemtableBytes uint64 `nyro:"memtable_bytes"`
-	// FlushedBytes: bytes of keys and values that checkpoints took from memory, since opening. Values in extents of their own are not counted here, nor in RunBytesWritten: they are written once.
+	// FlushedBytes: bytes of keys and values that checkpoints took from memory, since the file was made. Values in extents of their own are not counted here, nor in RunBytesWritten: they are written once.
 	FlushedBytes uint64 `nyro:"flushed_bytes"`
-	// RunBytesWritten: bytes of runs that checkpoints wrote, flushed and merged, since opening.
+	// RunBytesWritten: bytes of runs that checkpoints wrote, flushed and merged, since the file was made.
 	RunBytesWritten uint64 `nyro:"run_bytes_written"`
 	// ReadAmplification: places that may have a key, of which a get looks into one after the other until one has it.
 	ReadAmplification uint64 `nyro:"read_amplification"`

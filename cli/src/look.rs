@@ -159,6 +159,7 @@ fn meta_page(sheet: &mut Sheet, meta: &MetaReport) {
     sheet.field("tree_table_page", meta.tree_table_page).field("tree_table_level", meta.tree_table_level);
     sheet.field("manifest_page", meta.manifest_page).field("manifest_level", meta.manifest_level);
     sheet.field("next_run", meta.next_run);
+    sheet.field("flushed_bytes", meta.flushed_bytes).field("run_bytes", meta.run_bytes);
     sheet.field("space_page", meta.space_page).field("space_height", meta.space_height);
     sheet.field("block_pages", meta.block_pages).field("block_live_bytes", meta.block_live_bytes);
 }

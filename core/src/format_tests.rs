@@ -266,6 +266,8 @@ fn sample_meta() -> Meta {
         block_live_bytes: 60_000,
         manifest: TreeRoot { page: PageNo(27), level: 0 },
         next_run: 9,
+        flushed_bytes: 1000,
+        run_bytes: 3000,
         backups: sample_backups(),
     }
 }

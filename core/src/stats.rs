@@ -212,10 +212,10 @@ pub struct KeyspaceStats {
     pub levels: Vec<LevelStats>,
     /// Bytes in memory that are not in the file yet.
     pub memtable_bytes: u64,
-    /// Bytes of keys and values that checkpoints took from memory, since opening. Values in extents of their own are
+    /// Bytes of keys and values that checkpoints took from memory, since the file was made. Values in extents of their own are
     /// not counted here, nor in `run_bytes_written`: they are written once.
     pub flushed_bytes: u64,
-    /// Bytes of runs that checkpoints wrote, flushed and merged, since opening.
+    /// Bytes of runs that checkpoints wrote, flushed and merged, since the file was made.
     pub run_bytes_written: u64,
     /// Places that may have a key, of which a get looks into one after the other until one has it: what is in memory,
     /// the sets of level 0, the levels below. The filters let it skip nearly all that have not.
@@ -245,7 +245,7 @@ pub struct LevelStats {
 }
 
 impl KeyspaceStats {
-    /// Bytes of runs written for each byte of keys and values, since opening; the log is not counted. `None` while
+    /// Bytes of runs written for each byte of keys and values, since the file was made; the log is not counted. `None` while
     /// nothing was flushed.
     pub fn write_amplification(&self) -> Option<f64> {
         (self.flushed_bytes > 0).then(|| self.run_bytes_written as f64 / self.flushed_bytes as f64)
@@ -278,12 +278,11 @@ impl KeyspaceStats {
         }
         let memtables = || [Some(&state.sorted.active), state.sorted.frozen.as_ref()].into_iter().flatten();
         let in_memory = memtables().filter(|memtable| !memtable.is_empty()).count() as u64;
-        let get = |counter: &crate::sync::AtomicU64| counter.load(Ordering::Relaxed);
         Ok(KeyspaceStats {
             levels: stats,
             memtable_bytes: memtables().map(|memtable| memtable.bytes()).sum(),
-            flushed_bytes: get(&engine.counters.flushed_bytes),
-            run_bytes_written: get(&engine.counters.run_bytes_written),
+            flushed_bytes: state.meta.flushed_bytes,
+            run_bytes_written: state.meta.run_bytes,
             read_amplification: in_memory + lists,
         })
     }

@@ -367,6 +367,8 @@ impl Engine {
             block_live_bytes: blocks.live_bytes,
             manifest: outcome.manifest.0,
             next_run: outcome.manifest.1,
+            flushed_bytes: old.flushed_bytes.saturating_add(outcome.flushed_bytes),
+            run_bytes: old.run_bytes.saturating_add(outcome.run_bytes),
             ..old.clone()
         };
         Ok((meta, outcome))
@@ -411,7 +413,6 @@ impl Engine {
         let Done { meta, outcome, retired } = done;
         let Outcome { adopted, discarded, reclaimed, dropped_left, levels, runs_left, run_bytes, .. } = outcome;
         self.counters.run_bytes_written.fetch_add(run_bytes, Ordering::Relaxed);
-        self.counters.flushed_bytes.fetch_add(outcome.flushed_bytes, Ordering::Relaxed);
         let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
         self.reclaim.lock().runs = runs_left;
         self.note_reclaimed(&reclaimed, dropped_left, written, &meta, order);

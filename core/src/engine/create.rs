@@ -180,6 +180,8 @@ fn first_meta(env: &dyn Env, config: &Config) -> Meta {
         block_live_bytes: 0,
         manifest: TreeRoot::default(),
         next_run: 1,
+        flushed_bytes: 0,
+        run_bytes: 0,
         backups: Backups::default(),
     }
 }

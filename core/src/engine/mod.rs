@@ -141,7 +141,6 @@ pub struct Counters {
     pub(crate) punched_bytes: AtomicU64,
     pub(crate) block_bytes_written: AtomicU64,
     pub(crate) run_bytes_written: AtomicU64,
-    pub(crate) flushed_bytes: AtomicU64,
 }
 
 /// One open database.

@@ -53,7 +53,9 @@ const BLOCK_PAGES_AT: usize = SPACE_AT + SpaceRoot::BYTES;
 const BLOCK_LIVE_BYTES_AT: usize = BLOCK_PAGES_AT + 8;
 const MANIFEST_AT: usize = BLOCK_LIVE_BYTES_AT + 8;
 const NEXT_RUN_AT: usize = MANIFEST_AT + TreeRoot::BYTES;
-const END: usize = NEXT_RUN_AT + 8;
+const FLUSHED_BYTES_AT: usize = NEXT_RUN_AT + 8;
+const RUN_BYTES_AT: usize = FLUSHED_BYTES_AT + 8;
+const END: usize = RUN_BYTES_AT + 8;
 /// At the end of the page, so that there is room to grow for what stands before.
 const BACKUPS_AT: usize = CHECKSUM_AT - Backups::BYTES;
 const CHECKSUM_AT: usize = PAGE_BYTES - 8;
@@ -88,6 +90,8 @@ pub(crate) const LAYOUT: crate::format_tests::Layout = &[
     ("block live bytes", BLOCK_LIVE_BYTES_AT),
     ("manifest", MANIFEST_AT),
     ("next run", NEXT_RUN_AT),
+    ("flushed bytes", FLUSHED_BYTES_AT),
+    ("run bytes", RUN_BYTES_AT),
     ("zero", END),
     ("backups", BACKUPS_AT),
     ("checksum", CHECKSUM_AT),
@@ -139,6 +143,10 @@ pub struct Meta {
     pub manifest: TreeRoot,
     /// For the next run.
     pub next_run: u64,
+    /// Bytes of keys and values that were flushed to runs, ever.
+    pub flushed_bytes: u64,
+    /// Bytes of runs that were written, ever.
+    pub run_bytes: u64,
     /// The last named backups.
     pub backups: Backups,
 }
@@ -182,6 +190,8 @@ impl Meta {
         put_u64(b, BLOCK_LIVE_BYTES_AT, self.block_live_bytes);
         self.manifest.encode(&mut b[MANIFEST_AT..NEXT_RUN_AT]);
         put_u64(b, NEXT_RUN_AT, self.next_run);
+        put_u64(b, FLUSHED_BYTES_AT, self.flushed_bytes);
+        put_u64(b, RUN_BYTES_AT, self.run_bytes);
         self.backups.encode(&mut b[BACKUPS_AT..CHECKSUM_AT]);
         let sum = xxh3_64(covered(b));
         put_u64(b, CHECKSUM_AT, sum);
@@ -232,6 +242,8 @@ impl Meta {
             block_live_bytes: get_u64(b, BLOCK_LIVE_BYTES_AT),
             manifest: TreeRoot::decode(&b[MANIFEST_AT..NEXT_RUN_AT]),
             next_run: get_u64(b, NEXT_RUN_AT),
+            flushed_bytes: get_u64(b, FLUSHED_BYTES_AT),
+            run_bytes: get_u64(b, RUN_BYTES_AT),
             backups: Backups::decode(&b[BACKUPS_AT..CHECKSUM_AT]).map_err(|at| {
                 let at = (BACKUPS_AT + at) as u32;
                 MetaError::Bad(Error::corrupt("meta page (name of a backup)", page, at, 0, 0))
@@ -348,6 +360,8 @@ mod tests {
             block_live_bytes: 11,
             manifest: TreeRoot::default(),
             next_run: 12,
+            flushed_bytes: 13,
+            run_bytes: 14,
             backups: Backups::default(),
         }
     }

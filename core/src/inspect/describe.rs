@@ -147,6 +147,10 @@ pub struct MetaReport {
     pub manifest_level: u8,
     /// For the next run.
     pub next_run: u64,
+    /// Bytes of keys and values that were flushed to runs, ever.
+    pub flushed_bytes: u64,
+    /// Bytes of runs that were written, ever.
+    pub run_bytes: u64,
     /// Root page of the free space, 0 for none.
     pub space_page: u64,
     /// Height of its tree.

@@ -171,6 +171,8 @@ impl File {
             manifest_page: meta.manifest.page.0,
             manifest_level: meta.manifest.level,
             next_run: meta.next_run,
+            flushed_bytes: meta.flushed_bytes,
+            run_bytes: meta.run_bytes,
             space_page: meta.space.page.0,
             space_height: meta.space.height,
             block_pages: meta.block_pages,

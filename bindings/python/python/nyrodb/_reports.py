@@ -294,10 +294,10 @@ class KeyspaceStats:
     memtable_bytes: int
     """Bytes in memory that are not in the file yet."""
     flushed_bytes: int
-    """Bytes of keys and values that checkpoints took from memory, since opening. Values in extents of their own are not
-    counted here, nor in ``run_bytes_written``: they are written once."""
+    """Bytes of keys and values that checkpoints took from memory, since the file was made. Values in extents of
+    their own are not counted here, nor in ``run_bytes_written``: they are written once."""
     run_bytes_written: int
-    """Bytes of runs that checkpoints wrote, flushed and merged, since opening."""
+    """Bytes of runs that checkpoints wrote, flushed and merged, since the file was made."""
     read_amplification: int
     """Places that may have a key, of which a get looks into one after the other until one has it."""
 
