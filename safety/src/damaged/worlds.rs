@@ -609,8 +609,21 @@ fn keys(seed: u64) -> Builder {
             b.keep();
         }
     }
-    for turn in 0..2 {
-        round(&mut b, "keys", 12, turn);
+    // Too little to go down, once the level below has something.
+    for turn in 0..8 {
+        let sets = |b: &Builder| {
+            b.db.keyspace_stats().expect("figures").levels.first().map_or(0, |level| {
+                if level.level == 0 {
+                    level.sets
+                } else {
+                    0
+                }
+            })
+        };
+        if turn >= 2 && sets(&b) >= 2 {
+            break;
+        }
+        round(&mut b, "keys", if turn == 0 { 60 } else { 3 }, 0);
         let (first, second) = (b.rng.below(400), b.rng.below(400));
         b.change("keys", &[some_range(first, 2), some_range(second, 1)]);
         b.change("more keys", &[some_range(second, 2), KeyChange::Delete(key(first))]);
