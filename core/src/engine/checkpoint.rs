@@ -252,7 +252,10 @@ impl Engine {
         active.set_base(writer.tip);
         let meta = writer.state.meta.clone();
         let keys = writer.state.sorted.active.clone();
-        let sorted = writer.state.sorted.with_memtables(Arc::new(Memtable::new(&self.pool)), Some(keys.clone()));
+        let sorted = writer
+            .state
+            .sorted
+            .with_memtables(Arc::new(Memtable::new(&self.pool, self.config.memtable_bytes)), Some(keys.clone()));
         let state = State::new(writer.state.number + 1, meta, Some(frozen.clone()), Arc::new(active), sorted);
         let moved = writer.state.moves.active.clone();
         let state = state.with_moves(Moves { active: None, frozen: moved.clone() });

@@ -142,6 +142,11 @@ impl Keys {
         self.given
     }
 
+    /// True if it deletes ranges.
+    pub fn has_ranges(&self) -> bool {
+        self.list.iter().any(|item| matches!(item.kind, Kind::Range | Kind::OpenRange))
+    }
+
     /// Bytes that one more takes.
     #[inline]
     pub fn bytes_of(op: KeyOp<'_>) -> usize {

@@ -105,6 +105,8 @@ pub struct Config {
     pub reclaim_bytes: u64,
     /// The sizes that shape the sorted index.
     pub shape: crate::sorted::compact::Shape,
+    /// What a memtable takes at the most.
+    pub memtable_bytes: u64,
     /// Pages of dropped collections that one checkpoint frees.
     pub slice_pages: u64,
     /// Nothing is ever written.

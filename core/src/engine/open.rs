@@ -108,7 +108,7 @@ impl Engine {
         let meter = Meter::new(config.durability == Durability::Sync && config.durable());
         let checkpointed_at = AtomicU64::new(place.env.monotonic().as_micros() as u64);
         let room = Room { most: pace::entries_between_checkpoints(&config), ..Room::default() };
-        let sorted = Sorted::new(Arc::new(Memtable::new(&pool)));
+        let sorted = Sorted::new(Arc::new(Memtable::new(&pool, config.memtable_bytes)));
         let active = Arc::new(Delta::new(&pool, meta.commit, room));
         let state = Arc::new(State::new(1, meta.clone(), None, active, sorted));
         let published = Arc::new(Published::new(state.clone(), meta.commit));

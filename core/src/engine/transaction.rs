@@ -416,7 +416,8 @@ impl<'e> Transaction<'e> {
             return Ok(self.nothing());
         }
         engine.check_latch()?;
-        if !self.keys.is_empty() && !self.writer.state.sorted.active.has_room(self.keys.bytes()) {
+        let (bytes, ranges) = (self.keys.bytes(), self.keys.has_ranges());
+        if !self.keys.is_empty() && !self.writer.state.sorted.active.has_room(bytes, ranges) {
             return Err(Error::MemtableFull);
         }
         engine.begin_log(&mut self.writer)?;

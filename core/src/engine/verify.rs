@@ -366,7 +366,7 @@ impl Engine {
     fn verify_catalog_of_roots(&self, state: &State, entries: &BTreeMap<u32, TreeEntry>) -> Result<()> {
         let commit = state.meta.commit;
         let active = Arc::new(Delta::new(&self.pool, commit, Room::default()));
-        let sorted = Sorted::new(Arc::new(Memtable::new(&self.pool)));
+        let sorted = Sorted::new(Arc::new(Memtable::new(&self.pool, self.config.memtable_bytes)));
         let roots = State::new(0, state.meta.clone(), None, active, sorted);
         let named: BTreeSet<u32> = catalog(&roots, &self.pages, commit)?.into_values().map(|(_, tree)| tree).collect();
         match entries.keys().find(|tree| **tree != CATALOG && !named.contains(tree)) {

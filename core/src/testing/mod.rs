@@ -54,6 +54,8 @@ pub struct TestConfig {
     /// Pages of a run, and bytes from which on a level has another above it: small, so that little data makes several
     /// levels.
     pub shape: (u32, u64),
+    /// What a memtable takes at the most, in bytes.
+    pub memtable_bytes: u64,
 }
 
 impl Default for TestConfig {
@@ -65,6 +67,7 @@ impl Default for TestConfig {
             reclaim_bytes: 4096,
             slice_pages: 6,
             shape: (4, 24 << 10),
+            memtable_bytes: u64::MAX,
         }
     }
 }
@@ -92,6 +95,7 @@ pub fn open(
     engine.slice_pages = config.slice_pages;
     engine.shape =
         crate::sorted::compact::Shape { run_pages: config.shape.0, base_bytes: config.shape.1, ..engine.shape };
+    engine.memtable_bytes = config.memtable_bytes;
     let place = crate::engine::open::Place { disk, env, name: name.to_owned(), hook: None };
     Ok(crate::Database::over(crate::engine::Engine::open(place, engine)?, config.options.clone()))
 }

@@ -22,8 +22,9 @@ const KEY_BYTES_AT: usize = 16;
 const KIND_AT: usize = 18;
 const HEAD_BYTES: usize = 24;
 
-/// Handles stay below this one: 24 GiB.
-const MOST_UNITS: u32 = 3 << 30;
+/// Bytes that may be given out, so that handles have room: 24 GiB.
+pub const MOST_BYTES: u64 = 24 << 30;
+const _: () = assert!(MOST_BYTES / UNIT_BYTES as u64 <= 3 << 30);
 
 /// The place of an entry; 0 is none.
 pub type Handle = u32;
@@ -32,6 +33,7 @@ pub type Handle = u32;
 #[derive(Debug)]
 pub struct Arena {
     pool: Pool,
+    most_bytes: u64,
     chunks: [OnceLock<Memory>; CHUNKS],
     /// The first free unit. Only the writer looks at it.
     next: AtomicU32,
@@ -64,14 +66,16 @@ pub fn entry_bytes(key: usize, value: usize) -> usize {
 }
 
 impl Arena {
-    pub fn new(pool: &Pool) -> Arena {
-        Arena { pool: pool.clone(), chunks: [const { OnceLock::new() }; CHUNKS], next: AtomicU32::new(1) }
+    /// An empty one that gives out so many bytes, [`MOST_BYTES`] at most.
+    pub fn new(pool: &Pool, most_bytes: u64) -> Arena {
+        let most_bytes = most_bytes.min(MOST_BYTES);
+        Arena { pool: pool.clone(), most_bytes, chunks: [const { OnceLock::new() }; CHUNKS], next: AtomicU32::new(1) }
     }
 
     /// False when so many more bytes might not fit.
-    pub fn has_room(&self, bytes: usize) -> bool {
-        let units = u64::from(self.next.load(Ordering::Relaxed)) + 2 * (bytes / UNIT_BYTES) as u64;
-        units < u64::from(MOST_UNITS)
+    pub fn has_room(&self, bytes: u64) -> bool {
+        // As much again may be lost at the ends of chunks.
+        self.bytes().saturating_add(bytes.saturating_mul(2)) < self.most_bytes
     }
 
     /// Bytes given out, the ends of chunks included.
@@ -148,13 +152,13 @@ mod tests {
 
     #[test]
     fn entries_of_all_sizes_read_back_over_the_ends_of_chunks() {
-        let arena = Arena::new(&Pool::new(0));
+        let arena = Arena::new(&Pool::new(0), MOST_BYTES);
         let key = |n: usize| vec![n as u8; [0, 1, 16, 70, 65_535][n % 5]];
         let value = |n: usize| vec![(n * 7) as u8; [0, 3, 100, 8192][n % 4]];
         let handles: Vec<Handle> = (0..400)
             .map(|n| {
                 let (key, value) = (key(n), value(n));
-                assert!(arena.has_room(key.len() + value.len()));
+                assert!(arena.has_room((key.len() + value.len()) as u64));
                 arena.put(Entry { commit: n as u64, older: n as u32, kind: (n % 3) as u8, key: &key, value: &value })
             })
             .collect();
@@ -163,6 +167,6 @@ mod tests {
             assert_eq!((entry.commit, entry.older, entry.kind), (n as u64, n as u32, (n % 3) as u8));
             assert_eq!((entry.key, entry.value), (&key(n)[..], &value(n)[..]));
         }
-        assert!(!arena.has_room(usize::MAX / 64));
+        assert!(!arena.has_room(u64::MAX / 64));
     }
 }

@@ -20,6 +20,7 @@ use super::cell::Cell;
 use crate::file::page::{get_u32, get_u48, put_u32, put_u48, PageNo};
 use crate::memory::Pool;
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering};
+pub use arena::MOST_BYTES;
 use arena::{Arena, Entry, Handle};
 pub use tree::{head_of, Near, WARM};
 use tree::{Cursor, Nodes, Parts, Tree};
@@ -91,10 +92,10 @@ pub enum Known<'a> {
 }
 
 impl Memtable {
-    /// An empty one.
-    pub fn new(pool: &Pool) -> Memtable {
+    /// An empty one that takes so many bytes, [`MOST_BYTES`] at most.
+    pub fn new(pool: &Pool, most_bytes: u64) -> Memtable {
         Memtable {
-            arena: Arena::new(pool),
+            arena: Arena::new(pool, most_bytes),
             nodes: Nodes::new(pool),
             parts: AtomicPtr::new(std::ptr::null_mut()),
             owned: Mutex::new((Vec::new(), Vec::new())),
@@ -112,9 +113,10 @@ impl Memtable {
         self.arena.bytes() + self.nodes.bytes()
     }
 
-    /// False when a transaction of so many bytes might not fit.
-    pub fn has_room(&self, bytes: usize) -> bool {
-        self.arena.has_room(bytes)
+    /// False when a transaction of so many bytes might not fit. `ranges`: it deletes ranges, so that each key here may get
+    /// a tombstone.
+    pub fn has_room(&self, bytes: usize, ranges: bool) -> bool {
+        self.arena.has_room(bytes as u64 + if ranges { self.arena.bytes() } else { 0 })
     }
 
     fn all(&self) -> &[*const Part] {

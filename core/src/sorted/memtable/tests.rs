@@ -23,7 +23,7 @@ fn at(versions: &[(u64, Option<Vec<u8>>)], commit: u64) -> Option<&Option<Vec<u8
 fn versions_and_ranges_are_as_in_plain_maps_at_every_commit() {
     for seed in 0..20 {
         let mut rng = Rng::new(seed);
-        let table = Memtable::new(&Pool::new(0));
+        let table = Memtable::new(&Pool::new(0), MOST_BYTES);
         assert!(table.is_empty());
         let mut model: BTreeMap<u32, Model> = BTreeMap::new();
         // What lies below: commits from which on a key is covered, for every key that was ever drawn.
@@ -106,7 +106,7 @@ fn versions_and_ranges_are_as_in_plain_maps_at_every_commit() {
 
 #[test]
 fn ascending_keys_fill_their_leaves() {
-    let table = Memtable::new(&Pool::new(0));
+    let table = Memtable::new(&Pool::new(0), MOST_BYTES);
     for n in 0u64..10_000 {
         table.put(1, &n.to_be_bytes(), Cell::Value(b""), 1);
     }
@@ -116,7 +116,7 @@ fn ascending_keys_fill_their_leaves() {
 
 #[test]
 fn readers_beside_the_writer_see_what_was_there_at_their_commit() {
-    let table = Memtable::new(&Pool::new(0));
+    let table = Memtable::new(&Pool::new(0), MOST_BYTES);
     let published = AtomicU64::new(0);
     let (keys, commits) = (3000u64, if cfg!(miri) { 300 } else { 60_000u64 });
     let key_of = |n: u64| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_be_bytes();
@@ -188,7 +188,7 @@ fn memtable_beside_a_skip_list() {
         println!("{count} keys of 16 bytes, values of 100");
         let keys: Vec<Vec<u8>> = (0..count).map(key_of).collect();
         let absent: Vec<Vec<u8>> = (count..2 * count).map(key_of).collect();
-        let table = Memtable::new(&Pool::new(1 << 30));
+        let table = Memtable::new(&Pool::new(1 << 30), MOST_BYTES);
         timed("memtable, put", count, &mut || {
             keys.iter().zip(1..).for_each(|(key, commit)| table.put(1, key, Cell::Value(&[7; 100]), commit));
         });

@@ -3,8 +3,9 @@
 mod figures;
 mod map;
 
-use nyro::testing::TempDir;
+use nyro::testing::{self, Disk, SimDisk, SimEnv, SimOptions, TempDir, TestConfig};
 use nyro::{doc, Database, Document, Durability, Error, Options, Result, MAX_KEYSPACE_KEY_BYTES};
+use std::sync::Arc;
 
 fn options() -> Options {
     Options { durability: Durability::Manual, ..Options::default() }
@@ -169,5 +170,38 @@ fn runs_whose_keys_are_alike_for_longer_than_the_manifest_has_them_are_told_apar
             assert_eq!(before, (0..n).rev().find(|n| n % 20 == 10), "before {n}");
         }
     }
+    db.close()
+}
+
+/// What a memtable has room for ends at 24 GiB; here sooner.
+#[test]
+fn a_memtable_that_is_full_refuses_and_takes_more_after_a_checkpoint() -> Result<()> {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(SimOptions::default()));
+    let config = TestConfig { options: options(), memtable_bytes: 1 << 20, ..TestConfig::default() };
+    let open = || testing::open(disk.clone(), Arc::new(SimEnv::new(1)), "app.nyro", &config);
+    let db = open()?;
+    let keys = db.keyspace("keys");
+    let (mut n, mut refused) = (0u32, 0);
+    while n < 40_000 {
+        match keys.batch(|k| (n..n + 100).try_for_each(|n| k.put(n.to_be_bytes(), [7; 100]))) {
+            Ok(()) => n += 100,
+            Err(e) => {
+                assert_eq!(e.code(), Error::MemtableFull.code(), "{e}");
+                assert_eq!(keys.get(n.to_be_bytes())?, None);
+                // A range may need a tombstone for each key, and is refused sooner.
+                let range = keys.delete_range(0u32.to_be_bytes()..1u32.to_be_bytes());
+                assert_eq!(range.map_err(|e| e.code()), Err(Error::MemtableFull.code()));
+                db.checkpoint()?;
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused >= 3, "{refused}");
+    db.checkpoint()?;
+    keys.delete_range(0u32.to_be_bytes()..10u32.to_be_bytes())?;
+    db.close()?;
+    let db = open()?;
+    assert_eq!(db.keyspace("keys").iter()?.count(), 39_990);
+    db.verify()?;
     db.close()
 }
