@@ -101,7 +101,7 @@ fn is_empty(bounds: &KeyBounds) -> bool {
 }
 
 /// The first key above all that begin with a prefix; none if there is no such key.
-fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let kept = prefix.iter().rposition(|byte| *byte < 0xff)?;
     let mut after = prefix[..=kept].to_vec();
     after[kept] += 1;
