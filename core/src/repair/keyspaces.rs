@@ -112,14 +112,20 @@ impl<'r, 'c, 'e> Keyspaces<'r, 'c, 'e> {
     pub(super) fn copy(mut self) -> Result<()> {
         let structure = self.structure;
         for found in &structure.found_leaves {
+            self.target.next_layer();
             self.found_leaf(*found)?;
         }
         let mut runs: Vec<&Run> = structure.runs.iter().collect();
         runs.sort_by(|a, b| age_of(a).cmp(&age_of(b)).then_with(|| a.first.bytes.cmp(&b.first.bytes)));
+        let mut age = None;
         for run in runs {
+            if age.replace(age_of(run)) != Some(age_of(run)) {
+                self.target.next_layer();
+            }
             self.run(run)?;
         }
         if !structure.manifest_complete {
+            self.target.next_layer();
             self.mark(ANY);
         }
         let is_damaged = self.is_damaged;
@@ -139,7 +145,7 @@ impl<'r, 'c, 'e> Keyspaces<'r, 'c, 'e> {
         self.is_damaged = true;
         for (_, keyspace) in self.target.keyspaces_among(first, last) {
             keyspace.complete = false;
-            keyspace.outdated |= keyspace.given > 0;
+            keyspace.outdated |= keyspace.has_older;
         }
     }
 
@@ -425,9 +431,9 @@ impl<'r, 'c, 'e> Keyspaces<'r, 'c, 'e> {
         Ok(())
     }
 
-    /// Deletes a key, if anything was put before.
+    /// Deletes a key, if there is anything older.
     fn delete(&mut self, tree: u32, key: &[u8]) -> Result<()> {
-        if self.target.trees.get(&tree).is_some_and(|keyspace| keyspace.given > 0) {
+        if self.target.trees.get(&tree).is_some_and(|keyspace| keyspace.has_older) {
             self.target.change_keys(tree, KeyOp::Delete(key))?;
         }
         Ok(())
@@ -459,10 +465,10 @@ impl<'r, 'c, 'e> Keyspaces<'r, 'c, 'e> {
         Ok((extent.document().to_vec(), is_checked))
     }
 
-    /// Deletes a range of whole keys in the keyspaces that were given anything.
+    /// Deletes a range of whole keys in the keyspaces that have anything older.
     fn delete_range(&mut self, start: &[u8], end: &[u8]) -> Result<()> {
         let (first, last) = (tree_of(start), tree_of(end));
-        let with_keys = self.target.keyspaces_among(first, last).filter(|(_, keyspace)| keyspace.given > 0);
+        let with_keys = self.target.keyspaces_among(first, last).filter(|(_, keyspace)| keyspace.has_older);
         let trees: Vec<u32> = with_keys.map(|(tree, _)| tree).collect();
         for tree in trees {
             // Where a range begins or ends in another tree, all of this one on that side is in it.

@@ -43,7 +43,9 @@ pub(super) struct NewTree {
     pub(super) missing: Option<u64>,
     pub(super) complete: bool,
     /// Of a keyspace: values given to it so far.
-    pub(super) given: u64,
+    given: u64,
+    /// Of a keyspace: it was given values that are older than those that come now.
+    pub(super) has_older: bool,
     /// Of a keyspace: something newer than what it was given is lost.
     pub(super) outdated: bool,
 }
@@ -159,6 +161,7 @@ impl<'e> Target<'e> {
             missing: None,
             complete: true,
             given: 0,
+            has_older: false,
             outdated: false,
         };
         self.trees.insert(old, new);
@@ -192,6 +195,11 @@ impl<'e> Target<'e> {
     pub(super) fn keyspaces_among(&mut self, first: u32, last: u32) -> impl Iterator<Item = (u32, &mut NewTree)> {
         let trees = self.trees.range_mut(first..=last.max(first)).map(|(number, tree)| (*number, tree));
         trees.filter(move |(number, tree)| tree.kind == Kind::Keyspace && *number <= last)
+    }
+
+    /// What comes from now on is newer than what came before.
+    pub(super) fn next_layer(&mut self) {
+        self.trees.values_mut().for_each(|tree| tree.has_older = tree.given > 0);
     }
 
     /// Changes keys of a keyspace. False, and nothing done, if the tree is of a collection.
