@@ -231,7 +231,7 @@ impl<'r, 'c, 'e> Keyspaces<'r, 'c, 'e> {
     fn read_tail<'b>(&self, run: &Run, bytes: &'b mut Vec<u8>) -> Result<Tail<'b>> {
         let page = run.tail_page();
         let extent = self.basis.copies.extent_copy(page)?;
-        if extent.tree != 0 || extent.pages != run.tail_pages.into() {
+        if extent.tree != 0 || extent.pages != u64::from(run.tail_pages) {
             return Err(Error::corrupt("tail of a run (pages)", page.0, 0, run.tail_pages.into(), extent.pages));
         }
         *bytes = extent.document().to_vec();
@@ -256,7 +256,7 @@ impl<'r, 'c, 'e> Keyspaces<'r, 'c, 'e> {
             let page = PageNo(run.page.0 + place);
             let (mut span, mut first) = (span, None);
             let read = separator(at).and_then(|low| Ok((low, separator(at + 1)?))).and_then(|(low, high)| {
-                if place >= next || next > run.leaf_pages.into() {
+                if place >= next || next > u64::from(run.leaf_pages) {
                     return Err(Error::corrupt("tail of a run (place of a leaf)", page.0, 0, next, place));
                 }
                 span.0 = span.0.max(low.as_deref().map_or(0, tree_of));
@@ -279,7 +279,7 @@ impl<'r, 'c, 'e> Keyspaces<'r, 'c, 'e> {
     /// a whole one begins.
     fn leaves_by_headers(&mut self, run: &Run, span: Span) -> Result<()> {
         let (mut place, mut is_lost) = (0, false);
-        while place < run.leaf_pages.into() {
+        while place < u64::from(run.leaf_pages) {
             self.step()?;
             let page = PageNo(run.page.0 + place);
             if page.0 >= self.basis.copies.pages() {
@@ -293,7 +293,7 @@ impl<'r, 'c, 'e> Keyspaces<'r, 'c, 'e> {
             let unit = self.basis.copies.expect(page, PageKind::RunLeaf);
             let length = unit.as_ref().map_or(1, |unit| 1 << unit.header.order);
             match unit {
-                Ok(unit) if place + length <= run.leaf_pages.into() => {
+                Ok(unit) if place + length <= u64::from(run.leaf_pages) => {
                     is_lost = false;
                     let below = self.leaf(&unit, page, None, Trust { is_checked: true, is_found: false });
                     self.note(run, page, span, below)?;

@@ -51,7 +51,8 @@ fn damage(world: &World, files: &mut Files, damaged: &mut BTreeSet<usize>, rng: 
         true => rng.below(pages as u64) as usize,
         false => {
             let class = rng.pick(&world.classes);
-            *rng.pick(class)
+            // The file may have been cut.
+            *rng.pick(class) % pages
         }
     };
     damaged.insert(page);
