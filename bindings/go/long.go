@@ -193,6 +193,8 @@ type RepairReport struct {
 	IsComplete bool `nyro:"is_complete"`
 	// Documents is how many were saved.
 	Documents uint64 `nyro:"documents"`
+	// Keys is how many keys of keyspaces were saved.
+	Keys uint64 `nyro:"keys"`
 	// LostTotal is how many places of the file could not be read.
 	LostTotal uint64 `nyro:"lost_total"`
 	// Fields is the whole report, by the names it has in the documentation of the engine.

@@ -120,18 +120,32 @@ fn repair_json(report: &RepairReport) -> Value {
             "complete": c.complete, "uncertain": c.uncertain, "unchecked": c.unchecked,
         })
     });
+    let keyspaces = report.keyspaces.iter().map(|k| {
+        json!({
+            "name": k.name, "named": k.named, "keys": k.keys, "complete": k.complete, "outdated": k.outdated,
+            "uncertain": k.uncertain, "unchecked": k.unchecked,
+        })
+    });
     let lost = report.lost.iter().map(|l| {
         json!({
-            "page": l.page, "offset": l.offset, "what": l.what, "collection": l.collection, "documents": l.documents,
-            "reason": l.reason.to_string(),
+            "page": l.page, "offset": l.offset, "what": l.what, "collection": l.collection, "keyspace": l.keyspace,
+            "documents": l.documents, "reason": l.reason.to_string(),
         })
     });
     json!({
         "complete": report.is_complete(), "basis": basis(report.basis), "file_pages": report.file_pages,
         "searched": report.searched, "documents": report.documents, "log": log(&report.log),
-        "collections": collections.collect::<Vec<_>>(), "lost_total": report.lost_total,
+        "collections": collections.collect::<Vec<_>>(), "keys": report.keys,
+        "keyspaces": keyspaces.collect::<Vec<_>>(), "lost_total": report.lost_total,
         "lost": lost.collect::<Vec<_>>(),
     })
+}
+
+fn in_brackets(notes: &[String]) -> String {
+    if notes.is_empty() {
+        return String::new();
+    }
+    format!("  ({})", notes.join("; "))
 }
 
 fn repair_text(report: &RepairReport) -> String {
@@ -151,11 +165,30 @@ fn repair_text(report: &RepairReport) -> String {
         if c.unchecked > 0 {
             notes.push(format!("{} without a checksum that vouches for them", grouped(c.unchecked)));
         }
-        let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join("; ")) };
-        text.push_str(&format!("{:>11}  {}{notes}\n", grouped(c.documents), c.name));
+        text.push_str(&format!("{:>11}  {}{}\n", grouped(c.documents), c.name, in_brackets(&notes)));
+    }
+    if !report.keyspaces.is_empty() {
+        text.push_str(&format!("keys       {}\n", grouped(report.keys)));
+    }
+    for k in &report.keyspaces {
+        let mut notes = Vec::new();
+        if !k.complete {
+            notes.push("some may be missing".to_owned());
+        }
+        if k.outdated {
+            notes.push("older values and deleted keys may have come back".to_owned());
+        }
+        if k.uncertain > 0 {
+            notes.push(format!("{} that may be older ones", grouped(k.uncertain)));
+        }
+        if k.unchecked > 0 {
+            notes.push(format!("{} without a checksum that vouches for them", grouped(k.unchecked)));
+        }
+        text.push_str(&format!("{:>11}  {}{}\n", grouped(k.keys), k.name, in_brackets(&notes)));
     }
     for loss in report.lost.iter().take(LOSSES_SHOWN) {
-        let of = loss.collection.as_ref().map_or(String::new(), |name| format!(" of {name}"));
+        let of =
+            loss.collection.as_ref().or(loss.keyspace.as_ref()).map_or(String::new(), |name| format!(" of {name}"));
         let documents = loss.documents.map_or(String::new(), |n| format!(", {}", count(n, "document", "documents")));
         text.push_str(&format!("lost: {}{of} at page {}{documents}: {}\n", loss.what, loss.page, loss.reason));
     }

@@ -890,6 +890,40 @@ mod maintain {
     }
 
     #[test]
+    fn repair_saves_keyspaces_and_says_where_values_may_be_older() {
+        let folder = Folder::new();
+        let (db, new) = (folder.path("keys.nyro"), folder.path("new.nyro"));
+        for n in 0..30 {
+            nyro(&["kv", "put", &db, "scores", &format!("key {n}"), "some value"]).ok();
+        }
+        let said = parse(&nyro(&["repair", "--json", &db, &new]).ok());
+        let scores = &said["keyspaces"][0];
+        assert_eq!((&said["keys"], &scores["name"], &scores["keys"]), (&json!(30), &json!("scores"), &json!(30)));
+        assert_eq!((&scores["complete"], &scores["outdated"]), (&json!(true), &json!(false)));
+        assert_eq!(nyro(&["kv", "export", &new, "scores"]).ok(), nyro(&["kv", "export", &db, "scores"]).ok());
+        assert!(nyro(&["repair", "--overwrite", &db, &new]).ok().contains("keys       30\n         30  scores\n"));
+
+        let mut bytes = fs::read(&db).expect("the file");
+        let pages = bytes.len() as u64 / 4096;
+        let is_leaf = |page: &u64| {
+            let page = parse(&nyro(&["page", &db, &page.to_string(), "--json"]).ok());
+            page["kind"] == "leaf of a run" && page["page_use"] == "used"
+        };
+        let leaves: Vec<u64> = (2..pages).filter(is_leaf).collect();
+        assert!(!leaves.is_empty());
+        for leaf in &leaves {
+            bytes[*leaf as usize * 4096 + 100] ^= 1;
+        }
+        fs::write(&db, &bytes).expect("the file can be written");
+        let run = nyro(&["repair", "--overwrite", &db, &new]).ends(4).says("not all could be saved");
+        assert!(run.out.contains("scores  (some may be missing"), "{run:?}");
+        assert!(run.out.contains(&format!("lost: leaf of a run of scores at page {}", leaves[0])), "{run:?}");
+        let run = nyro(&["repair", "--json", "--overwrite", &db, &new]).ends(4);
+        let said = parse(&run.out);
+        assert_eq!((&said["lost"][0]["keyspace"], &said["lost"][0]["collection"]), (&json!("scores"), &json!(null)));
+    }
+
+    #[test]
     fn ctrl_c_stops_a_long_call_with_exit_code_1_and_leaves_nothing_behind() {
         let folder = Folder::new();
         let dir = folder.path("");

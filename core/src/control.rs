@@ -25,7 +25,7 @@ pub struct Progress {
     pub done: u64,
     /// How much there is to do, 0 where that is not known. It may change while the phase goes on.
     pub total: u64,
-    /// What is counted: `"pages"`, `"bytes"`, `"documents"`.
+    /// What is counted: `"pages"`, `"bytes"`, `"documents"`, `"keys"`.
     pub unit: &'static str,
 }
 

@@ -103,7 +103,7 @@ fn is_empty(bounds: &KeyBounds) -> bool {
 }
 
 /// The first key above all that begin with a prefix; none if there is no such key.
-fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let kept = prefix.iter().rposition(|byte| *byte < 0xff)?;
     let mut after = prefix[..=kept].to_vec();
     after[kept] += 1;
@@ -124,17 +124,23 @@ pub fn prefix_bounds(prefix: &[u8]) -> Result<KeyBounds> {
     Ok((Bound::Included(prefix.to_vec()), end))
 }
 
-/// The bounds as a start that is in the range, and an end that is not; `None` for no key at all. The key just above
-/// another is that one with a zero byte more.
+/// The first key above another: that one with a zero byte more, as long as it may be longer. None if there is no such key.
+fn above(key: &[u8]) -> Option<Vec<u8>> {
+    match key.len() < MAX_KEY_BYTES {
+        true => Some([key, &[0]].concat()),
+        false => after_prefix(key),
+    }
+}
+
+/// The bounds as a start that is in the range, and an end that is not; both are keys. `None` for no key at all.
 fn half_open((start, end): &KeyBounds) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-    let above = |key: &Vec<u8>| [&key[..], &[0]].concat();
     let start = match start {
         Bound::Included(key) => key.clone(),
-        Bound::Excluded(key) => above(key),
+        Bound::Excluded(key) => above(key)?,
         Bound::Unbounded => Vec::new(),
     };
     let end = match end {
-        Bound::Included(key) => Some(above(key)),
+        Bound::Included(key) => above(key),
         Bound::Excluded(key) => Some(key.clone()),
         Bound::Unbounded => None,
     };

@@ -98,7 +98,9 @@ pub use meter::Latency;
 #[cfg(not(loom))]
 pub use options::{Options, ReadMode};
 #[cfg(not(loom))]
-pub use repair::{repair, Loss, RepairBasis, RepairOptions, RepairReport, RepairedCollection, RepairedLog};
+pub use repair::{
+    repair, Loss, RepairBasis, RepairOptions, RepairReport, RepairedCollection, RepairedKeyspace, RepairedLog,
+};
 #[cfg(not(loom))]
 pub use snapshot::{OwnedSnapshotCollection, Scan, Snapshot, SnapshotCollection};
 #[cfg(not(loom))]

@@ -43,17 +43,19 @@ pub enum Mark {
     Refused,
     WorkedOn,
     Saved,
+    KeysSaved,
     Lost,
     Deep,
 }
 
-const MARKS: [(Mark, &str); 8] = [
+const MARKS: [(Mark, &str); 9] = [
     (Mark::Reported, "damage reported"),
     (Mark::Whole, "answers whole"),
     (Mark::OlderState, "older states"),
     (Mark::Refused, "opens refused"),
     (Mark::WorkedOn, "worked on"),
     (Mark::Saved, "documents saved"),
+    (Mark::KeysSaved, "keys saved"),
     (Mark::Lost, "documents lost and told"),
     (Mark::Deep, "inputs that were taken"),
 ];

@@ -25,6 +25,7 @@ use crate::hash::KeyHash;
 use crate::plant::{planted, Bug};
 use crate::record::key;
 use crate::sorted::memtable::{Near, WARM};
+use crate::sorted::MAX_KEY_BYTES;
 use crate::sync::Ordering;
 use std::cell::RefCell;
 
@@ -252,9 +253,16 @@ impl<'e> Transaction<'e> {
 
     // ---- keys of keyspaces ---------------------------------------------------------------------
 
-    /// Puts or deletes keys. Error: `TransactionTooLarge`.
+    /// Puts or deletes keys. Errors: `TransactionTooLarge`; `KeyTooLarge`, for what replay would not take.
     pub fn change_keys(&mut self, tree: u32, op: KeyOp<'_>) -> Result<()> {
         self.engine.check_fork()?;
+        let longest = match op {
+            KeyOp::DeleteRange(start, Some(end)) => start.len().max(end.len()),
+            op => op.key().len(),
+        };
+        if longest > MAX_KEY_BYTES {
+            return Err(Error::KeyTooLarge { bytes: longest as u64, limit: MAX_KEY_BYTES as u64 });
+        }
         let size = (self.changes.bytes() + self.keys.bytes() + Keys::bytes_of(op)) as u64;
         let limit = self.engine.config.max_transaction_bytes;
         if size > limit {

@@ -1,11 +1,12 @@
-//! Repair: a new database with every document of a damaged file that can still be read.
+//! Repair: a new database with every document and every key of a damaged file that can still be read.
 //!
 //! ```text
 //!   damaged file (read only, shared lock)                             new file
 //!     basis       a meta page, or what is left of one
-//!     structure   tree table, directories --> blocks
+//!     structure   tree table, directories --> blocks; manifest --> runs
 //!                 where they are damaged: all pages searched
 //!     records     of each tree in the order of their ordinals ------> puts, in batches
+//!     keyspaces   of each run, the oldest first --------------------> puts, deletes, in batches
 //!     tail        the log, as far as it can be read ----------------> puts, deletes, names
 //!                                                                     checkpoint, closed, renamed
 //! ```
@@ -14,6 +15,7 @@
 //! inserting, and nothing of the damaged structures comes over. It grows under a temporary name.
 
 pub(crate) mod basis;
+mod keyspaces;
 mod losses;
 mod records;
 mod report;
@@ -21,20 +23,21 @@ mod structure;
 mod tail;
 mod target;
 
-pub use report::{Loss, RepairBasis, RepairOptions, RepairReport, RepairedCollection, RepairedLog};
+pub use report::{Loss, RepairBasis, RepairOptions, RepairReport, RepairedCollection, RepairedKeyspace, RepairedLog};
 
 use crate::control::Control;
 use crate::engine::open::Place;
-use crate::engine::trees::{self, CATALOG};
+use crate::engine::trees::{self, Kind, CATALOG};
 use crate::engine::{Config, Durability, Engine};
 use crate::env::{Env, SystemEnv};
 use crate::error::{Error, Result};
 use crate::file::disk::{Disk, DiskFile, LockError};
 use crate::file::os::OsDisk;
-use crate::file::page::PAGE_BYTES;
+use crate::file::page::{PageNo, PAGE_BYTES};
 use crate::file::read_only::ReadOnlyDisk;
 use crate::options::{Options, LARGEST_DOCUMENT_BYTES};
 use basis::Basis;
+use keyspaces::Keyspaces;
 use losses::{Losses, Lost};
 use records::Records;
 use std::collections::BTreeMap;
@@ -63,11 +66,12 @@ pub(crate) struct Limits {
 /// temporary name beside `new`, gets its own at the end, and is durable then. Blocks for reading all of the old file and
 /// writing all of the new one.
 ///
-/// A file that was closed and is whole is copied exactly: all collections, all documents, nothing else, and ids
-/// that were assigned before are not assigned again. The order of a scan stays. Where blocks, or the list of a
+/// A file that was closed and is whole is copied exactly: all collections, all documents, all keyspaces, all keys,
+/// nothing else, and ids that were assigned before are not assigned again. The order of a scan stays. Where blocks, or the list of a
 /// collection's blocks, are damaged, what was there is missing; where the list is damaged the blocks that it
-/// named are searched for, and documents that had been deleted or replaced may come back. [`RepairReport`] tells
-/// all of that.
+/// named are searched for, and documents that had been deleted or replaced may come back. Of keyspaces the newest
+/// value that can be read counts: where a newer one is lost, an older one may come back, or a key that had been deleted.
+/// [`RepairReport`] tells all of that.
 ///
 /// Errors: `NoSuchFile`; `Locked` if the damaged file is open for writing, or the new one is open;
 /// `InvalidArgument` if there is a file at `new` and `overwrite` is off, or both paths are the same;
@@ -288,8 +292,8 @@ fn fill(
     let mut target = Target::new(engine);
     let (mut done, total) = (0, structure.trees.values().filter_map(|tree| tree.entry.as_ref()).map(|e| e.live).sum());
     let names = read_catalog(&mut basis, &structure, limits, &mut lost, control)?;
-    for (tree, name) in &names.names {
-        target.name(*tree, name)?;
+    for (tree, (kind, name)) in &names.names {
+        target.name(*tree, name, *kind)?;
     }
     for tree in structure.collections() {
         let (entry, complete) = structure.tree(tree);
@@ -297,6 +301,11 @@ fn fill(
         let in_table = structure.trees.contains_key(&tree);
         // A whole catalog names all collections: another tree is one that was dropped.
         if structure.is_dropped(tree) || (names.complete && !in_table && !names.names.contains_key(&tree)) {
+            continue;
+        }
+        if matches!(names.names.get(&tree), Some((Kind::Keyspace, _))) {
+            let e = Error::corrupt("tree table (a keyspace)", tree.into(), 0, 0, 1);
+            lost.add(Some(tree), PageNo::NONE, "documents of a keyspace", None, e);
             continue;
         }
         let records = Records {
@@ -319,22 +328,23 @@ fn fill(
         })?;
         target.saw_id(tree, max_id);
         target.flush()?;
-        let counted = target.collections.get(&tree).map(|c| target.count(c)).transpose()?;
+        let counted = target.trees.get(&tree).map(|c| target.count(c)).transpose()?;
         if let (Some(counted), Ok(Some(collection))) = (counted, target.collection(tree)) {
             collection.expected = expected;
             collection.missing = expected.map(|expected| expected.saturating_sub(counted));
             collection.complete = complete;
         }
     }
-    for (tree, collection) in &mut target.collections {
+    for (tree, collection) in target.trees.iter_mut().filter(|(_, new)| new.kind == Kind::Collection) {
         if !structure.trees.contains_key(tree) {
             collection.complete &= structure.table_complete;
         }
     }
+    Keyspaces::new((&basis, &structure, limits), &mut target, &mut lost, control, names.complete).copy()?;
     let log = tail::replay(damaged.log, damaged.name, &basis, limits, &mut target, &mut lost, control)?;
     target.flush()?;
     target.settle_ids()?;
-    finish(&basis, &structure, &target, lost, file_pages, log)
+    finish(&basis, &structure, &target, lost, file_pages, log, control)
 }
 
 fn finish(
@@ -344,9 +354,22 @@ fn finish(
     lost: Losses,
     file_pages: u64,
     log: RepairedLog,
+    control: &mut Control<'_>,
 ) -> Result<RepairReport> {
-    let mut collections = Vec::new();
-    for (tree, c) in &target.collections {
+    let (mut collections, mut keyspaces, mut keys) = (Vec::new(), Vec::new(), 0);
+    for (tree, c) in &target.trees {
+        if c.kind == Kind::Keyspace {
+            keyspaces.push(RepairedKeyspace {
+                name: c.name.clone(),
+                named: c.named,
+                keys: target.count_keys(c, &mut keys, control)?,
+                complete: c.complete && !lost.trees.contains(tree),
+                outdated: c.outdated,
+                uncertain: c.uncertain,
+                unchecked: c.unchecked,
+            });
+            continue;
+        }
         collections.push(RepairedCollection {
             name: c.name.clone(),
             named: c.named,
@@ -359,9 +382,11 @@ fn finish(
         });
     }
     collections.sort_by(|a, b| a.name.cmp(&b.name));
-    let name_of = |tree: u32| match (tree, target.collections.get(&tree)) {
+    keyspaces.sort_by(|a, b| a.name.cmp(&b.name));
+    let keyspace_of = |tree: u32| target.trees.get(&tree).filter(|tree| tree.kind == Kind::Keyspace);
+    let name_of = |tree: u32| match (tree, target.trees.get(&tree)) {
         (CATALOG, _) => None,
-        (_, Some(collection)) => Some(collection.name.clone()),
+        (_, Some(tree)) => Some(tree.name.clone()).filter(|_| tree.kind == Kind::Collection),
         _ => Some(format!("recovered-{tree}")),
     };
     let loss = |lost: Lost| Loss {
@@ -369,6 +394,7 @@ fn finish(
         offset: lost.offset,
         what: lost.what,
         collection: lost.tree.and_then(name_of),
+        keyspace: lost.tree.and_then(keyspace_of).map(|keyspace| keyspace.name.clone()),
         documents: lost.documents,
         reason: lost.reason,
     };
@@ -378,6 +404,8 @@ fn finish(
         searched: structure.searched,
         documents: collections.iter().map(|c| c.documents).sum(),
         collections,
+        keys,
+        keyspaces,
         lost_total: lost.total,
         lost: lost.list.into_iter().map(loss).collect(),
         log,
@@ -386,16 +414,9 @@ fn finish(
 
 /// The names that the catalog gives.
 struct Names {
-    names: BTreeMap<u32, String>,
+    names: BTreeMap<u32, (Kind, String)>,
     /// There are no others.
     complete: bool,
-}
-
-/// Why a keyspace is not in the repaired file.
-pub(crate) fn keyspace_left() -> Error {
-    Error::InvalidArgument(
-        "repair does not save keyspaces yet; `nyro kv export` gives what can still be read".to_owned(),
-    )
 }
 
 fn read_catalog(
@@ -406,7 +427,7 @@ fn read_catalog(
     control: &mut Control<'_>,
 ) -> Result<Names> {
     // In the order of the ordinals, so that the last name of a collection, and the last collection of a name, stay.
-    let mut by_tree: BTreeMap<u32, String> = BTreeMap::new();
+    let mut by_tree: BTreeMap<u32, (Kind, String)> = BTreeMap::new();
     let mut by_name: BTreeMap<String, u32> = BTreeMap::new();
     let mut uncertain = false;
     let records = Records { basis, structure, tree: CATALOG, limits, lost, control, done: &mut 0, total: 0 };
@@ -414,23 +435,26 @@ fn read_catalog(
         uncertain |= given.is_uncertain;
         let name = crate::record::key::key_of(given.document).and_then(trees::name_of_key);
         match (name, trees::named_by_document(given.document)) {
-            (Some(_), Ok((trees::Kind::Keyspace, tree))) => {
-                let (page, at) = (given.address.page().0, given.address.slot().into());
-                lost.add_at(Some(tree), page, at, "keyspace (its keys are not repaired)", None, keyspace_left());
-            }
-            (Some(name), Ok((_, tree))) if tree != CATALOG && trees::check_name(name).is_ok() => {
-                by_tree.insert(tree, name.to_owned());
+            (Some(name), Ok((kind, tree))) if tree != CATALOG && trees::check_name(name).is_ok() => {
+                by_tree.insert(tree, (kind, name.to_owned()));
                 by_name.insert(name.to_owned(), tree);
             }
             (_, tree) => {
                 let bad = Error::corrupt("catalog (name)", given.address.page().0, given.address.slot().into(), 0, 0);
                 let (page, at) = (given.address.page().0, given.address.slot().into());
-                lost.add_at(Some(CATALOG), page, at, "name of a collection", None, tree.err().unwrap_or(bad));
+                lost.add_at(
+                    Some(CATALOG),
+                    page,
+                    at,
+                    "name of a collection or keyspace",
+                    None,
+                    tree.err().unwrap_or(bad),
+                );
             }
         }
         Ok(())
     })?;
-    by_tree.retain(|tree, name| by_name.get(name) == Some(tree) && !structure.is_dropped(*tree));
+    by_tree.retain(|tree, (_, name)| by_name.get(name) == Some(tree) && !structure.is_dropped(*tree));
     let complete = structure.tree(CATALOG).1 && !uncertain && !lost.trees.contains(&CATALOG);
     Ok(Names { names: by_tree, complete })
 }

@@ -13,13 +13,13 @@ use serde::Serialize;
 pub struct RepairOptions {
     /// Replace the file at the new path, if there is one. Default: false.
     pub overwrite: bool,
-    /// Also take documents that no checksum vouches for, if they are well-formed: from a block or extent with a
-    /// wrong checksum, and, where no meta page tells the file's identity, from all of them. Some of their bytes
+    /// Also take documents, and keys of keyspaces, that no checksum vouches for, if they are well-formed: from a block,
+    /// a leaf of a run or an extent with a wrong checksum, and, where no meta page tells the file's identity, from all of them. Some of their bytes
     /// may be wrong. Default: false.
     pub trust_unchecked: bool,
     /// Memory for what is not in the new file yet, in bytes. Default: 128 MiB; at least 64 KiB. Besides it a
-    /// repair takes 24 bytes for each record block of the largest collection, a bit for each page of the file, and
-    /// a few MiB.
+    /// repair takes 24 bytes for each record block of the largest collection, some 200 bytes for each run of keyspaces
+    /// (a MiB of keys), two bits for each page of the file, and a few MiB.
     pub cache_bytes: u64,
 }
 
@@ -40,12 +40,16 @@ pub struct RepairReport {
     pub basis: RepairBasis,
     /// Pages of the damaged file.
     pub file_pages: u64,
-    /// All pages were searched for blocks, as the way to some of them was damaged.
+    /// All pages were searched for blocks and leaves of runs, as the way to some of them was damaged.
     pub searched: bool,
     /// Documents in the new file.
     pub documents: u64,
     /// The collections of the new file, by name.
     pub collections: Vec<RepairedCollection>,
+    /// Keys of keyspaces in the new file.
+    pub keys: u64,
+    /// The keyspaces of the new file, by name.
+    pub keyspaces: Vec<RepairedKeyspace>,
     /// What could not be saved: the first 1 000 places.
     pub lost: Vec<Loss>,
     /// How many places there were.
@@ -55,11 +59,13 @@ pub struct RepairReport {
 }
 
 impl RepairReport {
-    /// True if all is in the new file, and nothing that should not be: nothing was lost, no document may have
+    /// True if all is in the new file, and nothing that should not be: nothing was lost, no document or key may have
     /// come back, and the log was not needed or replayed to its end.
     pub fn is_complete(&self) -> bool {
         let log = matches!(self.log, RepairedLog::NotNeeded | RepairedLog::Replayed { .. });
-        self.lost_total == 0 && log && self.collections.iter().all(|c| c.complete && c.uncertain + c.unchecked == 0)
+        let collections = self.collections.iter().all(|c| c.complete && c.uncertain + c.unchecked == 0);
+        let keyspaces = self.keyspaces.iter().all(|k| k.complete && !k.outdated && k.uncertain + k.unchecked == 0);
+        self.lost_total == 0 && log && collections && keyspaces
     }
 }
 
@@ -102,6 +108,28 @@ pub struct RepairedCollection {
     pub unchecked: u64,
 }
 
+/// A keyspace of the new file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RepairedKeyspace {
+    /// Its name.
+    pub name: String,
+    /// False if the name was lost, and `name` is `recovered-` and the number of the keyspace.
+    pub named: bool,
+    /// Its keys in the new file.
+    pub keys: u64,
+    /// All that may have had keys of it could be read. How many keys are missing where not is not known.
+    pub complete: bool,
+    /// Something could not be read that was newer than some of what was saved: values may be older ones, and keys
+    /// that were deleted may have come back.
+    pub outdated: bool,
+    /// Values from places that nothing names any more, so that it could not be told which of them are older: each may
+    /// have brought a key back, or an older value of one.
+    pub uncertain: u64,
+    /// Changes (values put and keys deleted) taken although no checksum vouches for them.
+    pub unchecked: u64,
+}
+
 /// A place of the damaged file that could not be saved.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -115,7 +143,9 @@ pub struct Loss {
     /// The collection, by its name in the new file, or `recovered-` and its number; none for what belongs to no
     /// collection.
     pub collection: Option<String>,
-    /// Documents lost with it, where that is known.
+    /// The keyspace; none for what belongs to none, or to several.
+    pub keyspace: Option<String>,
+    /// Documents lost with it, where that is known; none for what belongs to keyspaces.
     pub documents: Option<u64>,
     /// Why it can't be read.
     pub reason: Error,

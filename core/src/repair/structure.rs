@@ -1,11 +1,14 @@
-//! What the structures of the file still say: which collections there are, and where their blocks are.
+//! What the structures of the file still say: which collections there are, and where their blocks are; which runs
+//! there are of keyspaces.
 //!
 //! ```text
 //!   meta --> tree table --> entry of each tree --> block directory --> blocks, with their live records
 //!                 |                                       |
 //!                 unreadable: any tree may be missing     unreadable: the tree is incomplete
 //!                                         \               /
-//!                                          search of all pages for blocks of such trees
+//!                                          search of all pages for blocks of such trees, leaves of such runs
+//!                                         /
+//!   meta --> manifest --> runs     unreadable: any run may be missing
 //! ```
 
 use super::basis::{looks_like_unit, page_of, read_stride, Basis, PageSet, Used, STRIDE_PAGES};
@@ -13,13 +16,15 @@ use super::losses::Losses;
 use crate::control::{Control, Progress};
 use crate::engine::trees::{TreeEntry, CATALOG, DROPPED};
 use crate::error::{Error, Result};
-use crate::file::meta::META_PAGES;
+use crate::file::copies::UnitCopy;
+use crate::file::meta::{Meta, META_PAGES};
 use crate::file::page::{PageKind, PageNo, PAGE_BYTES};
 use crate::file::pages::BlockMemory;
 use crate::file::tree::salvage::{salvage, Met};
 use crate::file::tree::TreeRoot;
 use crate::record::block;
 use crate::record::directory::Entry;
+use crate::sorted::run::Run;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A tree as the tree table has it.
@@ -39,6 +44,14 @@ pub(super) struct FoundBlock {
     pub(super) page: PageNo,
 }
 
+/// A leaf of a run that the search of all pages found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FoundLeaf {
+    /// The checkpoint that wrote it.
+    pub(super) generation: u64,
+    pub(super) page: PageNo,
+}
+
 /// See the module's text.
 pub(super) struct Structure {
     pub(super) trees: BTreeMap<u32, Tree>,
@@ -48,6 +61,12 @@ pub(super) struct Structure {
     reached: PageSet,
     /// Blocks of incomplete trees, sorted.
     pub(super) found: Vec<FoundBlock>,
+    /// The runs that the manifest names, as far as it can be read.
+    pub(super) runs: Vec<Run>,
+    /// The manifest is whole: there are no others.
+    pub(super) manifest_complete: bool,
+    /// Leaves of runs that an incomplete manifest may have named, sorted.
+    pub(super) found_leaves: Vec<FoundLeaf>,
     /// All pages were searched.
     pub(super) searched: bool,
 }
@@ -65,13 +84,18 @@ impl Structure {
             dropped: BTreeSet::new(),
             reached: PageSet::new(basis.copies.pages()),
             found: Vec::new(),
+            runs: Vec::new(),
+            manifest_complete: basis.meta.is_some(),
+            found_leaves: Vec::new(),
             searched: false,
         };
         if let Some(meta) = &basis.meta {
             structure.read_table(basis, &meta.tree_table, lost)?;
             structure.read_directories(basis, lost, control)?;
+            structure.read_manifest(basis, meta, lost)?;
         }
-        if !structure.table_complete || structure.trees.values().any(|tree| !tree.complete) {
+        let complete = structure.table_complete && structure.manifest_complete;
+        if !complete || structure.trees.values().any(|tree| !tree.complete) {
             structure.search(basis, trust_unchecked, lost, control)?;
         }
         Ok(structure)
@@ -129,6 +153,40 @@ impl Structure {
         Ok(())
     }
 
+    fn read_manifest(&mut self, basis: &Basis, meta: &Meta, lost: &mut Losses) -> Result<()> {
+        let root = meta.manifest;
+        if !basis.is_certain() {
+            // Of a damaged meta page this part may be wrong, too: without a run there must never have been one, and the
+            // root must be in use.
+            let used = Used::read(basis, &mut |_, _| {})?;
+            let agrees = if root.page.is_none() { meta.next_run == 1 } else { used.may_be_used(root.page.0) };
+            if !agrees {
+                self.manifest_complete = false;
+                let e = Error::corrupt("meta page (manifest)", 0, 0, meta.next_run, root.page.0);
+                lost.add(None, root.page, "manifest", None, e);
+                return Ok(());
+            }
+        }
+        let mut read = |page, kind| basis.copies.expect(page, kind).map(|unit| unit.bytes);
+        salvage(&mut read, &root, 0, &mut |met| {
+            let (page, what, error) = match met {
+                Met::Damage { page, error } => (page, "manifest", error),
+                Met::Entry { key, value, page } => match Run::decode(value, key) {
+                    Ok(run) => {
+                        let end = (run.page.0.saturating_add(run.leaf_pages.into())).min(basis.copies.pages());
+                        (run.page.0..end).for_each(|page| self.reached.add(page));
+                        self.runs.push(run);
+                        return Ok(());
+                    }
+                    Err(e) => (page, "manifest entry", e),
+                },
+            };
+            self.manifest_complete = false;
+            lost.add(None, page, what, None, error);
+            Ok(())
+        })
+    }
+
     /// True if blocks of the tree may lie where no directory says.
     fn is_wanted(&self, tree: u64) -> bool {
         let Some(number) = u32::try_from(tree).ok().filter(|number| *number != u32::MAX) else { return false };
@@ -159,24 +217,37 @@ impl Structure {
                 if !used.may_be_used(number.0) || self.reached.has(number.0) || !looks_like_unit(bytes, number) {
                     continue;
                 }
-                self.found.extend(self.block_at(basis, number, trust_unchecked, &used, lost));
+                let Ok(unit) = basis.copies.unit_copy(number, 1) else { continue };
+                match unit.header.kind {
+                    PageKind::Block => self.found.extend(self.block_at(unit, number, trust_unchecked, &used, lost)),
+                    PageKind::RunLeaf if !self.manifest_complete => match unit.verdict {
+                        Err(e) if !trust_unchecked => {
+                            // As with blocks.
+                            if used.is_used(number.0) {
+                                lost.add(None, number, "leaf of a run", None, e);
+                            }
+                        }
+                        _ => self.found_leaves.push(FoundLeaf { generation: unit.header.generation, page: number }),
+                    },
+                    _ => {}
+                }
             }
             page += STRIDE_PAGES as u64;
         }
         self.found.sort_unstable();
+        self.found_leaves.sort_unstable();
         Ok(())
     }
 
     fn block_at(
         &self,
-        basis: &Basis,
+        unit: UnitCopy,
         page: PageNo,
         trust_unchecked: bool,
         used: &Used,
         lost: &mut Losses,
     ) -> Option<FoundBlock> {
-        let unit = basis.copies.unit_copy(page, 1).ok()?;
-        if unit.header.kind != PageKind::Block || !self.is_wanted(unit.header.tree) {
+        if !self.is_wanted(unit.header.tree) {
             return None;
         }
         let tree = unit.header.tree as u32;

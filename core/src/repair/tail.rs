@@ -1,7 +1,7 @@
 //! What was committed after the last checkpoint: the log, on top of what the file held.
 //!
 //! ```text
-//!   frame --> checked whole --> collections it drops, names it gives --> its documents, in order
+//!   frame --> checked whole --> collections and keyspaces it drops, names it gives --> its documents and keys, in order
 //! ```
 //!
 //! Frames name trees by the numbers of the old file. Replaying what the file holds already does no harm: the last
@@ -14,7 +14,7 @@ use super::target::Target;
 use super::Limits;
 use crate::control::{Control, Progress};
 use crate::document::canonical::{prepare, Prepared};
-use crate::engine::frame::{Op, Reader};
+use crate::engine::frame::{KeyOp, Op, Reader};
 use crate::engine::trees::{self, CATALOG};
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
@@ -117,7 +117,7 @@ impl Replay<'_, '_> {
 
     fn apply(&mut self, commit: u64, payload: &[u8]) -> Result<()> {
         self.each(commit, payload, &mut |replay, op| match op {
-            Op::DropTree { tree } if tree != CATALOG => replay.target.drop_collection(tree),
+            Op::DropTree { tree } if tree != CATALOG => replay.target.drop_tree(tree),
             _ => Ok(()),
         })?;
         self.each(commit, payload, &mut |replay, op| match op {
@@ -127,6 +127,7 @@ impl Replay<'_, '_> {
         self.each(commit, payload, &mut |replay, op| match op {
             Op::Put { tree, document } if tree != CATALOG => replay.put(commit, tree, document),
             Op::Delete { tree, key } if tree != CATALOG => replay.target.delete(tree, key),
+            Op::Key { tree, op } => replay.change_keys(commit, tree, op),
             _ => Ok(()),
         })?;
         self.commits += 1;
@@ -150,16 +151,26 @@ impl Replay<'_, '_> {
     fn name(&mut self, commit: u64, document: &[u8]) -> Result<()> {
         let name = key::key_of(document).and_then(trees::name_of_key);
         match (name, trees::named_by_document(document)) {
-            (Some(_), Ok((trees::Kind::Keyspace, _))) => Ok(()),
-            (Some(name), Ok((_, tree))) if tree != CATALOG && trees::check_name(name).is_ok() => {
-                self.target.name(tree, name)
-            }
+            (Some(name), Ok((kind, tree)))
+                if tree != CATALOG && trees::check_name(name).is_ok() && self.target.name(tree, name, kind)? => {}
             _ => {
                 let e = crate::engine::frame::damaged(commit, 0);
-                self.lost.add(Some(CATALOG), PageNo(commit), "name of a collection in the log", None, e);
-                Ok(())
+                self.lost.add(Some(CATALOG), PageNo(commit), "name in the log", None, e);
             }
         }
+        Ok(())
+    }
+
+    fn change_keys(&mut self, commit: u64, tree: u32, op: KeyOp<'_>) -> Result<()> {
+        let length = if let KeyOp::Put(_, value) = op { value.len() } else { 0 };
+        let limit = self.limits.document_bytes;
+        let error = match length > limit {
+            true => Error::ValueTooLarge { bytes: length as u64, limit: limit as u64 },
+            false if tree != CATALOG && self.target.change_keys(tree, op)? => return Ok(()),
+            false => crate::engine::frame::damaged(commit, 0),
+        };
+        self.lost.add(Some(tree), PageNo(commit), "key in the log", None, error);
+        Ok(())
     }
 
     fn put(&mut self, commit: u64, tree: u32, document: &[u8]) -> Result<()> {

@@ -1,27 +1,36 @@
-//! The new database: collections by the numbers of the old file, documents in batches.
+//! The new database: collections and keyspaces by the numbers of the old file, documents and keys in batches.
 //!
 //! ```text
-//!   old tree number --> Collection { new tree number, name, counters }        made when its first document comes,
-//!                                                                             or at once where its name is known
+//!   old tree number --> NewTree { kind, new tree number, name, counters }     made when its first document or key
+//!                                                                             comes, or at once where its name is known
 //!   put, delete --> transaction, committed at 1 MiB --> engine --> checkpoints as memory fills
 //! ```
 
+use crate::control::{Control, Progress};
 use crate::document::Id;
+use crate::engine::frame::KeyOp;
+use crate::engine::key_cursor::KeyCursor;
 use crate::engine::transaction::Transaction;
 use crate::engine::trees::Kind;
 use crate::engine::trees::{self, check_name};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::record::key::{key_of, ID_FIELD};
+use crate::sync::Arc;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
 /// A batch is committed when it has so many bytes or changes.
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_CHANGES: usize = 4096;
 
-/// A collection of the new database.
+/// Keys counted between two steps.
+const STEP_KEYS: u64 = 1024;
+
+/// A collection or keyspace of the new database.
 #[derive(Debug)]
-pub(super) struct Collection {
+pub(super) struct NewTree {
+    pub(super) kind: Kind,
     /// Its tree in the new database.
     tree: u32,
     pub(super) name: String,
@@ -33,6 +42,12 @@ pub(super) struct Collection {
     pub(super) expected: Option<u64>,
     pub(super) missing: Option<u64>,
     pub(super) complete: bool,
+    /// Of a keyspace: values given to it so far.
+    given: u64,
+    /// Of a keyspace: it was given values that are older than those that come now.
+    pub(super) has_older: bool,
+    /// Of a keyspace: something newer than what it was given is lost.
+    pub(super) outdated: bool,
 }
 
 /// See the module's text.
@@ -42,7 +57,7 @@ pub(super) struct Target<'e> {
     bytes: usize,
     changes: usize,
     /// By tree number of the old file.
-    pub(super) collections: BTreeMap<u32, Collection>,
+    pub(super) trees: BTreeMap<u32, NewTree>,
     names: HashMap<String, u32>,
     /// Trees of the old file that the log drops.
     gone: BTreeSet<u32>,
@@ -55,7 +70,7 @@ impl<'e> Target<'e> {
             batch: None,
             bytes: 0,
             changes: 0,
-            collections: BTreeMap::new(),
+            trees: BTreeMap::new(),
             names: HashMap::new(),
             gone: BTreeSet::new(),
         }
@@ -95,13 +110,17 @@ impl<'e> Target<'e> {
         name
     }
 
-    /// The collection is there, under this name; who had the name before gets another.
-    pub(super) fn name(&mut self, old: u32, name: &str) -> Result<()> {
+    /// The collection or keyspace is there, under this name; who had the name before gets another. False, and nothing
+    /// done, if the tree is known to be of the other kind.
+    pub(super) fn name(&mut self, old: u32, name: &str, kind: Kind) -> Result<bool> {
         check_name(name)?;
+        if self.trees.get(&old).is_some_and(|tree| tree.kind != kind) {
+            return Ok(false);
+        }
         match self.names.get(name).copied() {
             Some(other) if other == old => {
-                self.collections.entry(old).and_modify(|c| c.named = true);
-                return Ok(());
+                self.trees.entry(old).and_modify(|c| c.named = true);
+                return Ok(true);
             }
             Some(other) => {
                 let spare = self.spare_name(other);
@@ -109,27 +128,29 @@ impl<'e> Target<'e> {
             }
             None => {}
         }
-        match self.collections.contains_key(&old) {
-            true => self.rename(old, name, true),
-            false => self.create(old, name.to_owned(), true),
+        match self.trees.contains_key(&old) {
+            true => self.rename(old, name, true)?,
+            false => self.create(old, name.to_owned(), true, kind)?,
         }
+        Ok(true)
     }
 
     fn rename(&mut self, old: u32, to: &str, named: bool) -> Result<()> {
-        let Some(from) = self.collections.get(&old).map(|c| c.name.clone()) else { return Ok(()) };
-        self.batch(to.len())?.rename(&from, to, Kind::Collection)?;
+        let Some((from, kind)) = self.trees.get(&old).map(|c| (c.name.clone(), c.kind)) else { return Ok(()) };
+        self.batch(to.len())?.rename(&from, to, kind)?;
         self.names.remove(&from);
         self.names.insert(to.to_owned(), old);
-        if let Some(collection) = self.collections.get_mut(&old) {
-            (collection.name, collection.named) = (to.to_owned(), named);
+        if let Some(tree) = self.trees.get_mut(&old) {
+            (tree.name, tree.named) = (to.to_owned(), named);
         }
         Ok(())
     }
 
-    fn create(&mut self, old: u32, name: String, named: bool) -> Result<()> {
-        let tree = self.batch(name.len())?.create(&name, Kind::Collection)?;
+    fn create(&mut self, old: u32, name: String, named: bool, kind: Kind) -> Result<()> {
+        let tree = self.batch(name.len())?.create(&name, kind)?;
         self.names.insert(name.clone(), old);
-        let collection = Collection {
+        let new = NewTree {
+            kind,
             tree,
             name,
             named,
@@ -139,21 +160,63 @@ impl<'e> Target<'e> {
             expected: None,
             missing: None,
             complete: true,
+            given: 0,
+            has_older: false,
+            outdated: false,
         };
-        self.collections.insert(old, collection);
+        self.trees.insert(old, new);
         Ok(())
     }
 
-    /// The collection for a tree of the old file; made if there is none. None for one that was dropped.
-    pub(super) fn collection(&mut self, old: u32) -> Result<Option<&mut Collection>> {
+    /// What a tree of the old file is here; made if there is nothing yet. None for one that was dropped, or that is of
+    /// the other kind.
+    fn tree(&mut self, old: u32, kind: Kind) -> Result<Option<&mut NewTree>> {
         if self.gone.contains(&old) {
             return Ok(None);
         }
-        if !self.collections.contains_key(&old) {
+        if !self.trees.contains_key(&old) {
             let name = self.spare_name(old);
-            self.create(old, name, false)?;
+            self.create(old, name, false, kind)?;
         }
-        Ok(self.collections.get_mut(&old))
+        Ok(self.trees.get_mut(&old).filter(|tree| tree.kind == kind))
+    }
+
+    /// The collection for a tree of the old file, as [`Target::tree`] has it.
+    pub(super) fn collection(&mut self, old: u32) -> Result<Option<&mut NewTree>> {
+        self.tree(old, Kind::Collection)
+    }
+
+    /// The keyspace for a tree of the old file, as [`Target::tree`] has it.
+    pub(super) fn keyspace(&mut self, old: u32) -> Result<Option<&mut NewTree>> {
+        self.tree(old, Kind::Keyspace)
+    }
+
+    /// Keyspaces whose numbers in the old file are from `first` to `last`.
+    pub(super) fn keyspaces_among(&mut self, first: u32, last: u32) -> impl Iterator<Item = (u32, &mut NewTree)> {
+        let trees = self.trees.range_mut(first..=last.max(first)).map(|(number, tree)| (*number, tree));
+        trees.filter(move |(number, tree)| tree.kind == Kind::Keyspace && *number <= last)
+    }
+
+    /// What comes from now on is newer than what came before.
+    pub(super) fn next_layer(&mut self) {
+        self.trees.values_mut().for_each(|tree| tree.has_older = tree.given > 0);
+    }
+
+    /// Changes keys of a keyspace. False, and nothing done, if the tree is of a collection.
+    pub(super) fn change_keys(&mut self, old: u32, op: KeyOp<'_>) -> Result<bool> {
+        if self.gone.contains(&old) {
+            return Ok(true);
+        }
+        let Some(keyspace) = self.keyspace(old)? else { return Ok(false) };
+        keyspace.given += u64::from(matches!(op, KeyOp::Put(..)));
+        let tree = keyspace.tree;
+        let bytes = match op {
+            KeyOp::Put(key, value) => key.len() + value.len(),
+            KeyOp::Delete(key) => key.len(),
+            KeyOp::DeleteRange(start, end) => start.len() + end.map_or(0, <[u8]>::len),
+        };
+        self.batch(bytes)?.change_keys(tree, op)?;
+        Ok(true)
     }
 
     /// Puts a document in stored form.
@@ -172,17 +235,17 @@ impl<'e> Target<'e> {
         self.batch(key.len())?.delete(tree, key).map(|_| ())
     }
 
-    /// Drops a collection.
-    pub(super) fn drop_collection(&mut self, old: u32) -> Result<()> {
+    /// Drops a collection or keyspace.
+    pub(super) fn drop_tree(&mut self, old: u32) -> Result<()> {
         self.gone.insert(old);
-        let Some(collection) = self.collections.remove(&old) else { return Ok(()) };
-        self.names.remove(&collection.name);
-        self.batch(0)?.drop_named(&collection.name, Kind::Collection).map(|_| ())
+        let Some(tree) = self.trees.remove(&old) else { return Ok(()) };
+        self.names.remove(&tree.name);
+        self.batch(0)?.drop_named(&tree.name, tree.kind).map(|_| ())
     }
 
     /// The collection has held this id; none below is assigned.
     pub(super) fn saw_id(&mut self, old: u32, id: u64) {
-        if let Some(collection) = self.collections.get_mut(&old) {
+        if let Some(collection) = self.trees.get_mut(&old) {
             collection.max_id = collection.max_id.max(id);
         }
     }
@@ -190,7 +253,7 @@ impl<'e> Target<'e> {
     /// Lets the new database know of the largest ids that were ever held: an id that was once assigned is not
     /// assigned again, even if its document is gone.
     pub(super) fn settle_ids(&mut self) -> Result<()> {
-        let largest: Vec<(u32, u64)> = self.collections.values().map(|c| (c.tree, c.max_id)).collect();
+        let largest: Vec<(u32, u64)> = self.trees.values().map(|c| (c.tree, c.max_id)).collect();
         for (tree, id) in largest.into_iter().filter(|(_, id)| *id > 0) {
             self.flush()?;
             let key = Id::from(id).key()?;
@@ -209,8 +272,30 @@ impl<'e> Target<'e> {
     }
 
     /// Documents of a collection, as committed.
-    pub(super) fn count(&self, collection: &Collection) -> Result<u64> {
+    pub(super) fn count(&self, collection: &NewTree) -> Result<u64> {
         let (state, commit) = self.engine.published.snapshot();
         state.count(&self.engine.pages, commit, collection.tree)
+    }
+
+    /// Keys of a keyspace, as committed. No place knows their number, so they are walked over; `done` counts those of all
+    /// keyspaces.
+    pub(super) fn count_keys(&self, keyspace: &NewTree, done: &mut u64, control: &mut Control<'_>) -> Result<u64> {
+        let (state, commit) = self.engine.published.snapshot();
+        let pages = &self.engine.pages;
+        let everything = Arc::new((Bound::Unbounded, Bound::Unbounded));
+        let mut cursor = KeyCursor::new(keyspace.tree, everything, false);
+        let before = *done;
+        loop {
+            control.step(Progress::new("count", *done, 0, "keys"))?;
+            let _hold = pages.hold();
+            let view = state.view(pages, commit)?;
+            let end = *done + STEP_KEYS;
+            while *done < end {
+                if !cursor.step(&view, None)? {
+                    return Ok(*done - before);
+                }
+                *done += 1;
+            }
+        }
     }
 }

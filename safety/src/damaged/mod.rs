@@ -5,7 +5,7 @@
 //!      |  pages.rs, logs.rs: one kind of damage each, from a number
 //!      v
 //!   batch.rs    batches of cases in children: crashes, hangs and memory are told by the name of the case
-//!      |  look.rs: open, read all, verify, work, open again      repairs.rs: repair, account for all documents
+//!      |  look.rs: open, read all, verify, work, open again      repairs.rs: repair, account for all documents and keys
 //!      v
 //!   tally
 //! ```
@@ -95,6 +95,7 @@ pub static DAMAGED: Lane = Lane {
             ("opens refused", 10_000),
             ("worked on", 10_000),
             ("documents saved", 100_000),
+            ("keys saved", 100_000),
             ("documents lost and told", 10_000),
         ])
     },

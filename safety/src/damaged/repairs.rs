@@ -1,8 +1,9 @@
-//! Repair of damaged files: every document that lies in no damaged page is saved, and what is lost is told.
+//! Repair of damaged files: every document that lies in no damaged page is saved, of keyspaces what nothing is lost of,
+//! and what is lost is told.
 //!
 //! ```text
 //!   world --damage to some pages--> repair --> new file: verifies; holds each document whose pages are whole;
-//!                                                        nothing that never was
+//!                                                        nothing that never was; keyspaces as they were, or told
 //!                                         \-> report:   "complete" only where nothing is missing
 //!   the damaged file is byte for byte what it was
 //! ```
@@ -10,7 +11,7 @@
 //! The tests of `core/tests/engine/repair` check more of the report, on fewer files.
 
 use super::pages::wrong_content;
-use super::worlds::{disk_of, World, Worlds};
+use super::worlds::{disk_of, hash_of_pair, World, Worlds};
 use crate::batch::{Case, Mark, Marks};
 use crate::files::{Files, NAME, PAGE};
 use crate::lane::lost;
@@ -26,16 +27,17 @@ const NEW: &str = "new.nyro";
 pub const REPAIRS: u64 = 4_500;
 
 pub fn repair<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
-    let world = [&worlds.many, &worlds.large, &worlds.worn, &worlds.log][n as usize % 4];
+    let world = [&worlds.many, &worlds.large, &worlds.worn, &worlds.log, &worlds.keys, &worlds.keys][n as usize % 6];
     let mut files = world.files.clone();
     let mut damaged = BTreeSet::new();
     let mut what = Vec::new();
-    let hostile = n / 4 % 5 == 4;
-    for _ in 0..1 + rng.below(2) {
+    let hostile = n / 6 % 5 == 4;
+    // Some files are whole.
+    for _ in 0..(1 + rng.below(2)) * u64::from(hostile || n / 6 % 25 > 0) {
         if hostile {
             what.push(wrong_content(world, &mut files, rng));
         } else {
-            what.push(damage(&mut files, &mut damaged, rng));
+            what.push(damage(world, &mut files, &mut damaged, rng));
         }
     }
     let name = format!("{}: repair, {}", world.name, what.join(", "));
@@ -43,9 +45,16 @@ pub fn repair<'w>(worlds: &'w Worlds, n: u64, rng: &mut Rng) -> Case<'w> {
     Case { name, bytes, run: Box::new(move |marks| check(world, &files, (!hostile).then_some(&damaged), n, marks)) }
 }
 
-fn damage(files: &mut Files, damaged: &mut BTreeSet<usize>, rng: &mut Rng) -> String {
+fn damage(world: &World, files: &mut Files, damaged: &mut BTreeSet<usize>, rng: &mut Rng) -> String {
     let pages = files.pages();
-    let page = rng.below(pages as u64) as usize;
+    let page = match world.classes.is_empty() || rng.below(2) == 0 {
+        true => rng.below(pages as u64) as usize,
+        false => {
+            let class = rng.pick(&world.classes);
+            // The file may have been cut.
+            *rng.pick(class) % pages
+        }
+    };
     damaged.insert(page);
     let at = page * PAGE..(page + 1) * PAGE;
     match rng.below(8) {
@@ -94,8 +103,9 @@ fn check(world: &World, files: &Files, damaged: Option<&BTreeSet<usize>>, n: u64
         Err(e) => lost(format!("not repaired: {e}")),
     };
     let opened = testing::open(new, Arc::new(SimEnv::new(7)), NEW, &config);
-    let (db, found) = match opened.and_then(|db| contents(&db).map(|found| (db, found))) {
-        Ok(both) => both,
+    let read = |db: Database| Ok((contents(&db)?, keys_of(&db)?, db));
+    let (found, keys, db) = match opened.and_then(read) {
+        Ok(all) => all,
         Err(e) => lost(format!("the new file can't be read: {e}")),
     };
     match db.verify() {
@@ -105,8 +115,11 @@ fn check(world: &World, files: &Files, damaged: Option<&BTreeSet<usize>>, n: u64
     }
     db.close().unwrap_or_else(|e| panic!("{e}"));
     marks.count(Mark::Saved, report.documents);
+    marks.count(Mark::KeysSaved, report.keys);
+    account_keys_told(&report, &keys);
     if let Some(damaged) = damaged {
         account(world, damaged, &report, &found, metas, marks);
+        account_keys(world, damaged, &report, &keys);
     }
 }
 
@@ -123,6 +136,56 @@ fn contents(db: &Database) -> Result<Found> {
         }
     }
     Ok(found)
+}
+
+/// The hashes of keys and their values, by keyspace.
+type FoundKeys = BTreeMap<String, BTreeMap<Vec<u8>, u64>>;
+
+fn keys_of(db: &Database) -> Result<FoundKeys> {
+    let snapshot = db.snapshot()?;
+    let mut found = FoundKeys::new();
+    for name in snapshot.keyspace_names()? {
+        let keys = found.entry(name.clone()).or_default();
+        for pair in snapshot.keyspace(&name)?.range::<&[u8]>(..)? {
+            let (key, value) = pair?;
+            let hash = hash_of_pair(&key, &value);
+            keys.insert(key, hash);
+        }
+    }
+    Ok(found)
+}
+
+/// The report names what is there, and counts it right.
+fn account_keys_told(report: &RepairReport, found: &FoundKeys) {
+    let told = report.keyspaces.iter().map(|keyspace| (&keyspace.name, keyspace.keys));
+    if !told.eq(found.iter().map(|(name, keys)| (name, keys.len() as u64))) {
+        lost(format!("keyspaces {:?}, and the report says {report:?}", found.keys().collect::<Vec<_>>()));
+    }
+}
+
+fn account_keys(world: &World, damaged: &BTreeSet<usize>, report: &RepairReport, found: &FoundKeys) {
+    let state = &world.states[world.last()];
+    let is_same = |name: &String, keys: &BTreeMap<Vec<u8>, u64>| {
+        let held = state.keyspaces.get(name);
+        held.is_some_and(|held| keys.iter().eq(held.iter().map(|(key, valued)| (key, &valued.hash))))
+    };
+    for (name, keys) in found {
+        if let Some((key, _)) = keys.iter().find(|(_, hash)| !world.ever.contains(hash)) {
+            lost(format!("keyspace {name} {key:x?} never had that value; {report:?}"));
+        }
+        let told = report.keyspaces.iter().find(|told| told.name == *name);
+        let sure = told.is_some_and(|told| told.named && told.complete && !told.outdated && told.uncertain == 0);
+        if sure && state.keyspaces.contains_key(name) && !is_same(name, keys) {
+            lost(format!("keyspace {name} is not what it was, and nothing tells of it; {report:?}"));
+        }
+    }
+    let all = found.len() == state.keyspaces.len() && found.iter().all(|(name, keys)| is_same(name, keys));
+    if !all && report.is_complete() {
+        lost(format!("keyspaces are not what they were, and the report says that it is complete; {report:?}"));
+    }
+    if damaged.is_empty() && !report.is_complete() {
+        lost(format!("the file is whole; {report:?}"));
+    }
 }
 
 fn account(

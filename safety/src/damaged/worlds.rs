@@ -16,7 +16,7 @@ use crate::files::{u32_at, u64_at, Files, NAME, PAGE};
 use crate::layout::{self, key_of, Layout};
 use nyro::testing::{self, Disk, Env, Rng, SimDisk, SimEnv, SimOptions, TestConfig};
 use nyro::{doc, Database, Document, Durability, Options, RawDocumentBuf, ReadMode, Result};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -85,6 +85,8 @@ pub struct World {
     pub layout: Layout,
     /// After each commit; the last is what the files hold.
     pub states: Vec<State>,
+    /// All keys of keyspaces with a value that they ever had, by [`hash_of_pair`].
+    pub ever: HashSet<u64>,
     /// The state of the last checkpoint.
     pub base: usize,
     pub older: Vec<Copy>,
@@ -355,8 +357,11 @@ impl Builder {
         let (manifest, runs) = runs_of(&files);
         let units: Vec<usize> = (2..files.pages()).filter(|&page| used[page] && files.is_unit(page)).collect();
         let classes = classes(&files, &manifest, &runs, &units);
+        let keyspaces = self.states.iter().flat_map(|state| state.keyspaces.values());
+        let ever = keyspaces.flat_map(|keys| keys.values().map(|valued| valued.hash)).collect();
         World {
             name: self.name,
+            ever,
             base,
             layout,
             used,

@@ -111,11 +111,15 @@ class RepairReport:
     file_pages: int
     """Pages of the damaged file."""
     searched: bool
-    """All pages were searched for blocks."""
+    """All pages were searched for blocks and leaves of runs."""
     documents: int
     """Documents in the new file."""
     collections: list[dict[str, Any]]
     """The collections of the new file, by name."""
+    keys: int
+    """Keys of keyspaces in the new file."""
+    keyspaces: list[dict[str, Any]]
+    """The keyspaces of the new file, by name."""
     lost: list[dict[str, Any]]
     """What could not be saved: the first 1 000 places."""
     lost_total: int

@@ -5,6 +5,7 @@ mod map;
 
 use nyro::testing::{self, Disk, SimDisk, SimEnv, SimOptions, TempDir, TestConfig};
 use nyro::{doc, Database, Document, Durability, Error, Options, Result, MAX_KEYSPACE_KEY_BYTES};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 fn options() -> Options {
@@ -204,4 +205,38 @@ fn a_memtable_that_is_full_refuses_and_takes_more_after_a_checkpoint() -> Result
     assert_eq!(db.keyspace("keys").iter()?.count(), 39_990);
     db.verify()?;
     db.close()
+}
+
+/// The key just above one of full length is no longer one: what a range ends at must still be a key, or the log is damage.
+#[test]
+fn ranges_that_end_or_start_at_a_key_of_full_length_are_replayed() -> Result<()> {
+    let dir = TempDir::new().expect("a directory");
+    let path = dir.path().join("app.nyro");
+    let (low, high) = (vec![b'm'; MAX_KEYSPACE_KEY_BYTES], vec![0xff; MAX_KEYSPACE_KEY_BYTES]);
+    let all = [&b"a"[..], &low, b"mz", b"z", &high];
+    let cases: [(std::ops::Bound<&[u8]>, std::ops::Bound<&[u8]>, &[usize]); 6] = [
+        (Unbounded, Included(&low), &[2, 3, 4]),
+        (Included(b"b"), Included(&high), &[0]),
+        (Excluded(&low), Unbounded, &[0, 1]),
+        (Excluded(&high), Unbounded, &[0, 1, 2, 3, 4]),
+        (Excluded(&low), Excluded(b"z"), &[0, 1, 3, 4]),
+        (Unbounded, Included(&high), &[]),
+    ];
+    for (start, end, left) in cases {
+        let db = Database::open_with(&path, options())?;
+        let keys = db.keyspace("keys");
+        keys.batch(|keys| all.iter().try_for_each(|key| keys.put(key, "v")))?;
+        keys.delete_range::<&[u8]>((start, end))?;
+        let expected: Vec<&[u8]> = left.iter().map(|at| all[*at]).collect();
+        let found = |db: &Database| -> Result<bool> {
+            let keys: Result<Vec<_>> = db.keyspace("keys").iter()?.map(|entry| entry.map(|(key, _)| key)).collect();
+            Ok(keys? == expected)
+        };
+        assert!(found(&db)?, "{left:?}");
+        testing::abandon(db);
+        let db = Database::open_with(&path, options())?;
+        assert!(found(&db)?, "replayed: {left:?}");
+        db.close()?;
+    }
+    Ok(())
 }

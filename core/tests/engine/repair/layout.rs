@@ -136,7 +136,7 @@ pub fn walk(bytes: &[u8], (page, level): (usize, u8), visit: &mut dyn FnMut(usiz
     }
 }
 
-fn varint(bytes: &[u8], mut at: usize) -> (u64, usize) {
+pub fn varint(bytes: &[u8], mut at: usize) -> (u64, usize) {
     let (mut value, mut shift) = (0, 0);
     loop {
         value |= u64::from(bytes[at] & 0x7f) << shift;
@@ -168,10 +168,10 @@ pub fn key_of(document: &[u8]) -> &[u8] {
     &id[..length]
 }
 
-fn u16_at(b: &[u8], at: usize) -> u16 {
+pub fn u16_at(b: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([b[at], b[at + 1]])
 }
 
-fn u48_at(b: &[u8], at: usize) -> u64 {
+pub fn u48_at(b: &[u8], at: usize) -> u64 {
     u64_at(b, at) & 0xffff_ffff_ffff
 }

@@ -9,7 +9,9 @@
 //!   the damaged file is byte for byte what it was
 //! ```
 
+mod keyspaces;
 mod layout;
+mod runs;
 mod world;
 
 use crate::damage::Bench;
