@@ -74,6 +74,7 @@ impl Setup {
             reclaim_bytes: self.reclaim_bytes,
             slice_pages: self.slice_pages,
             shape: self.shape,
+            ..TestConfig::default()
         }
     }
 

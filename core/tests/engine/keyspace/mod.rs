@@ -5,7 +5,7 @@ mod map;
 
 use nyro::testing::{self, Disk, SimDisk, SimEnv, SimOptions, TempDir, TestConfig};
 use nyro::{doc, Database, Document, Durability, Error, Options, Result, MAX_KEYSPACE_KEY_BYTES};
-use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 fn options() -> Options {
@@ -214,7 +214,8 @@ fn ranges_that_end_or_start_at_a_key_of_full_length_are_replayed() -> Result<()>
     let path = dir.path().join("app.nyro");
     let (low, high) = (vec![b'm'; MAX_KEYSPACE_KEY_BYTES], vec![0xff; MAX_KEYSPACE_KEY_BYTES]);
     let all = [&b"a"[..], &low, b"mz", b"z", &high];
-    let cases: [(std::ops::Bound<&[u8]>, std::ops::Bound<&[u8]>, &[usize]); 6] = [
+    type Case<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>, &'a [usize]);
+    let cases: [Case<'_>; 6] = [
         (Unbounded, Included(&low), &[2, 3, 4]),
         (Included(b"b"), Included(&high), &[0]),
         (Excluded(&low), Unbounded, &[0, 1]),
