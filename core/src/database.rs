@@ -675,7 +675,8 @@ impl Database {
     /// db.keyspace("scores").put("ada", "36")?;
     /// db.checkpoint()?;
     /// let stats = db.keyspace_stats()?;
-    /// assert_eq!((stats.levels[0].level, stats.levels[0].entries), (0, 1));
+    /// // Nothing lies below it, so it goes to the last level.
+    /// assert_eq!((stats.levels[0].level, stats.levels[0].entries), (7, 1));
     /// assert_eq!(stats.flushed_bytes, 5);
     /// # Ok::<(), nyro::Error>(())
     /// ```

@@ -338,6 +338,11 @@ impl<'a> Change<'a> {
             return Ok(None);
         }
         let small = if all { 0 } else { self.small_sets() };
+        // Those that do not fill a run: they need not overlap, or keys that come in order would make a run of each flush.
+        let few = alike(sets.iter().map(List::bytes));
+        if !all && few >= self.shape.few_sets && sets[0].bytes() < self.shape.run_bytes() {
+            return self.job_of_newest(pages, sets[..few].iter().map(|set| set.runs().to_vec()).collect(), few);
+        }
         if small >= self.shape.sets {
             return self.job_of_newest(pages, sets[..small].iter().map(|set| set.runs().to_vec()).collect(), small);
         }
@@ -351,32 +356,30 @@ impl<'a> Change<'a> {
         for (at, group) in groups.iter().enumerate() {
             let below: u64 = self.below(pages, group, base)?.iter().map(|run| run.bytes).sum();
             let cost = below.saturating_mul(1024) / (group.bytes + 1);
-            if (down || cost <= 1024) && best.is_none_or(|(least, _)| cost < least) {
+            let is_due = cost <= 1024 && group.bytes >= self.shape.run_bytes() / CUT_PART;
+            if (down || is_due) && best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, at));
             }
         }
         if let Some((_, at)) = best {
-            let group = &groups[at];
+            // Groups that do not fill a run go together.
+            let (mut group, mut next) = (groups[at].clone(), at + 1);
+            while let Some(other) = groups.get(next).filter(|_| group.bytes < self.shape.run_bytes()) {
+                group.join(other);
+                next += 1;
+            }
             let mut sources = group.runs(large);
-            sources.push(self.below(pages, group, base)?.to_vec());
+            sources.push(self.below(pages, &group, base)?.to_vec());
             // No run below lies in two groups from then on.
-            let cuts = groups[at..].iter().take(2).map(|group| group.first.clone()).collect();
+            let cuts =
+                [Some(&group), groups.get(next)].into_iter().flatten().map(|group| group.first.clone()).collect();
             return Ok(Some(Job { sources, level: base, set: 0, cuts }));
         }
         let Some(deepest) = groups.iter().max_by_key(|group| group.parts.len()) else { return Ok(None) };
         if deepest.parts.len() < self.shape.few_sets {
             return Ok(None);
         }
-        // The newest ones among themselves, as long as the next is not much larger than all before it.
-        let (mut bytes, mut count) = (0, 0);
-        for part in 0..deepest.parts.len() {
-            let more = deepest.part_bytes(large, part);
-            if count >= 2 && more > 2 * bytes {
-                break;
-            }
-            bytes += more;
-            count += 1;
-        }
+        let count = alike((0..deepest.parts.len()).map(|part| deepest.part_bytes(large, part)));
         // In the end all groups of these sets are merged.
         let whole: u64 = deepest.parts[..count].iter().map(|(set, _)| large[*set].bytes()).sum();
         let cheap = count >= self.shape.few_sets && whole <= self.shape.run_bytes() * CHEAP_RUNS;
@@ -472,6 +475,10 @@ impl<'a> Change<'a> {
         };
         let is_last = self.levels.levels[usize::from(job.level)..].iter().all(|list| list.runs().is_empty());
         let mut runs: Vec<Arc<Run>> = above.iter().flatten().cloned().collect();
+        let bytes: u64 = runs.iter().map(|run| run.bytes).sum();
+        if runs.len() > 1 && bytes < runs.len() as u64 * self.shape.run_bytes() / CUT_PART {
+            return Ok(false);
+        }
         // What can be dropped in the level it comes to is dropped by a merge.
         if !below.is_empty() || (is_last && runs.iter().any(|run| run.deleted > 0 || run.ranges)) {
             return Ok(false);
@@ -585,6 +592,20 @@ impl<'a> Change<'a> {
         }
         Ok(gone)
     }
+}
+
+/// How many of the newest sets, or parts of them, of these bytes go well together: as long as the next is not much larger
+/// than all before it.
+fn alike(newest_first: impl Iterator<Item = u64>) -> usize {
+    let (mut sum, mut count) = (0, 0);
+    for bytes in newest_first {
+        if count >= 2 && bytes > 2 * sum {
+            break;
+        }
+        sum += bytes;
+        count += 1;
+    }
+    count
 }
 
 /// True if a run has an entry or a range of a tree.

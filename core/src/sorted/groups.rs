@@ -33,6 +33,20 @@ pub struct Group {
 }
 
 impl Group {
+    /// Takes in the one behind it.
+    pub fn join(&mut self, next: &Group) {
+        self.last.clone_from(&next.last);
+        self.bytes += next.bytes;
+        for (set, runs) in &next.parts {
+            match self.parts.iter_mut().find(|(other, _)| other == set) {
+                // Runs of a set are in order, and so are groups: there is nothing between.
+                Some((_, own)) => own.end = runs.end,
+                None => self.parts.push((*set, runs.clone())),
+            }
+        }
+        self.parts.sort_unstable_by_key(|(set, _)| *set);
+    }
+
     /// The runs of its parts, the newest first.
     pub fn runs(&self, sets: &[List]) -> Vec<Vec<Arc<Run>>> {
         self.parts.iter().map(|(set, runs)| sets[*set].runs()[runs.clone()].to_vec()).collect()

@@ -241,3 +241,22 @@ fn ranges_that_end_or_start_at_a_key_of_full_length_are_replayed() -> Result<()>
     }
     Ok(())
 }
+
+/// Each flush of keys that come in order overlaps nothing, and is less than a run.
+#[test]
+fn small_flushes_of_ascending_keys_do_not_stay_runs_of_their_own() -> Result<()> {
+    let db = Database::open_with(":memory:", options())?;
+    let keys = db.keyspace("keys");
+    for flush in 0..400u32 {
+        keys.batch(|k| (0..5u32).try_for_each(|n| k.put((flush * 5 + n).to_be_bytes(), [1; 20])))?;
+        db.checkpoint()?;
+    }
+    let stats = db.keyspace_stats()?;
+    let runs: u64 = stats.levels.iter().map(|level| level.runs).sum();
+    assert!(runs <= 24, "{stats:?}");
+    assert!(stats.levels.iter().map(|level| level.sets).sum::<u64>() <= 12, "{stats:?}");
+    assert!(stats.run_bytes_written < 400 * 5 * 24 * 200, "{stats:?}");
+    assert_eq!(keys.iter()?.count(), 2000);
+    db.verify()?;
+    db.close()
+}
