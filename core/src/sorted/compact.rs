@@ -362,9 +362,14 @@ impl<'a> Change<'a> {
             }
         }
         if let Some((_, at)) = best {
-            // Groups that do not fill a run go together.
+            // Small groups go together, where nothing of the level below lies between them.
             let (mut group, mut next) = (groups[at].clone(), at + 1);
-            while let Some(other) = groups.get(next).filter(|_| group.bytes < self.shape.run_bytes()) {
+            let list = &self.levels.levels[usize::from(base) - 1];
+            while let Some(other) = groups.get(next).filter(|_| group.bytes < self.shape.run_bytes() / CUT_PART) {
+                let own = list.overlapping(pages, &group.first, &group.last)?;
+                if list.overlapping(pages, &other.first, &other.last)?.start > own.end {
+                    break;
+                }
                 group.join(other);
                 next += 1;
             }
