@@ -127,3 +127,14 @@ pub fn contents(db: &Database) -> std::collections::BTreeMap<(String, u64), Docu
 pub fn ids(scan: impl Iterator<Item = Result<Document>>) -> Vec<Id> {
     scan.map(|document| document.expect("a document").id().expect("an id")).collect()
 }
+
+/// Key number `n` of a keyspace: of many lengths, with much in common, and numbers in and out of order.
+pub fn mixed_key(n: u64) -> Vec<u8> {
+    match n % 8 {
+        0 => n.to_be_bytes().to_vec(),
+        1 => format!("user:{n}").into_bytes(),
+        2 => vec![n as u8; (n % 5) as usize],
+        3 => [&[b'l'; 300][..], &n.to_be_bytes()].concat(),
+        _ => n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().to_vec(),
+    }
+}

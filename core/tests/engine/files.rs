@@ -72,6 +72,15 @@ impl Files {
     }
 
     /// Makes the checksum of the unit at `page` right for the `covered` bytes it has now.
+    /// Another number somewhere in the unit at `page`, with a checksum that vouches for it.
+    pub fn forge(&mut self, page: usize, rng: &mut Rng) {
+        let covered = self.covered(page);
+        let (offset, width) = place_in_unit(covered, rng);
+        let value = [0, u64::MAX, rng.below(1 << 16), rng.next_u64()][rng.below(4) as usize];
+        self.data()[page * PAGE + offset..][..width].copy_from_slice(&value.to_le_bytes()[..width]);
+        self.reseal(page, covered);
+    }
+
     pub fn reseal(&mut self, page: usize, covered: usize) {
         let sum = self.unit_sum(page, covered);
         self.data()[page * PAGE..][..8].copy_from_slice(&sum.to_le_bytes());
@@ -184,7 +193,7 @@ pub fn unclean() -> Files {
 
 /// Where a unit of so many covered bytes may have structure, and the width of a number there: at its beginning, at its
 /// end, or anywhere.
-pub fn place_in_unit(covered: usize, rng: &mut Rng) -> (usize, usize) {
+fn place_in_unit(covered: usize, rng: &mut Rng) -> (usize, usize) {
     let offset = match rng.below(4) {
         0 => 14 + rng.below(50) as usize,
         1 => 48 + rng.below(200) as usize,

@@ -1,5 +1,6 @@
 //! Random operations on keyspaces, each answer as a `BTreeMap` gives it, through flushes, merges, reopenings.
 
+use crate::common::mixed_key;
 use nyro::testing::{self, Disk, Rng, SimDisk, SimEnv, SimOptions, TestConfig};
 use nyro::{Database, Error, Keyspace, Options, ReadMode, Result, SnapshotKeyspace};
 use std::collections::BTreeMap;
@@ -17,14 +18,7 @@ fn open(disk: &SimDisk, read_mode: ReadMode) -> Result<Database> {
 }
 
 fn key(rng: &mut Rng, keys: u64) -> Vec<u8> {
-    let n = rng.below(keys);
-    match n % 8 {
-        0 => n.to_be_bytes().to_vec(),
-        1 => format!("user:{n}").into_bytes(),
-        2 => vec![n as u8; (n % 5) as usize],
-        3 => [&[b'l'; 300][..], &n.to_be_bytes()].concat(),
-        _ => n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().to_vec(),
-    }
+    mixed_key(rng.below(keys))
 }
 
 fn value(rng: &mut Rng) -> Vec<u8> {

@@ -5,6 +5,7 @@ use super::layout::Layout;
 use super::runs::{left, runs, Gone, Has, Keys, Run};
 use super::world::open;
 use super::{on_disk, options, repair_with, trusting, NEW};
+use crate::common::mixed_key as key;
 use crate::damage::Bench;
 use crate::files::{self, Files, NAME, PAGE};
 use nyro::testing::{self, Rng, SimDisk, SimEnv, SimOptions, TestConfig};
@@ -40,16 +41,6 @@ struct World {
     now: Contents,
     /// All values that a key ever had, of whatever keyspace.
     ever: BTreeSet<(Vec<u8>, Vec<u8>)>,
-}
-
-fn key(n: u64) -> Vec<u8> {
-    match n % 8 {
-        0 => n.to_be_bytes().to_vec(),
-        1 => format!("user:{n}").into_bytes(),
-        2 => vec![n as u8; (n % 5) as usize],
-        3 => [&[b'l'; 300][..], &n.to_be_bytes()].concat(),
-        _ => n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().to_vec(),
-    }
 }
 
 struct Builder {
@@ -566,11 +557,7 @@ fn hostile_runs_are_repaired_and_never_more() {
         let mut files = world.files.clone();
         for _ in 0..1 + rng.below(3) {
             let page = *rng.pick(if number % 3 == 0 { &world.manifest } else { &units });
-            let covered = files.covered(page);
-            let (offset, width) = files::place_in_unit(covered, &mut rng);
-            let value = [0, u64::MAX, rng.below(1 << 16), rng.next_u64()][rng.below(4) as usize];
-            files.data()[page * PAGE + offset..][..width].copy_from_slice(&value.to_le_bytes()[..width]);
-            files.reseal(page, covered);
+            files.forge(page, &mut rng);
         }
         let options = if number % 2 == 0 { options() } else { trusting() };
         bench.case(&format!("hostile {number}"), files.total(), || {

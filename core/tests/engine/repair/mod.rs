@@ -15,7 +15,7 @@ mod runs;
 mod world;
 
 use crate::damage::Bench;
-use crate::files::{self, Files, NAME, PAGE};
+use crate::files::{Files, NAME, PAGE};
 use layout::Role;
 use nyro::testing::{self, Rng, SimDisk, SimEnv, SimOptions, TempDir};
 use nyro::{CancelToken, Control, Error, RepairBasis, RepairOptions, RepairReport, RepairedLog, Result, VerifyReport};
@@ -356,11 +356,7 @@ fn hostile_files_are_repaired_or_refused_and_never_more() {
             let mut files = world.files.clone();
             for _ in 0..1 + rng.below(3) {
                 let page = *rng.pick(&units);
-                let covered = files.covered(page);
-                let (offset, width) = files::place_in_unit(covered, &mut rng);
-                let value = [0, u64::MAX, rng.below(1 << 16), rng.next_u64()][rng.below(4) as usize];
-                files.data()[page * PAGE + offset..][..width].copy_from_slice(&value.to_le_bytes()[..width]);
-                files.reseal(page, covered);
+                files.forge(page, &mut rng);
             }
             let options = if number % 2 == 0 { options() } else { trusting() };
             case(&mut bench, &format!("clean: {clean}, hostile {number}"), &files, || {
