@@ -193,7 +193,7 @@ pub fn unclean() -> Files {
 
 /// Where a unit of so many covered bytes may have structure, and the width of a number there: at its beginning, at its
 /// end, or anywhere.
-fn place_in_unit(covered: usize, rng: &mut Rng) -> (usize, usize) {
+pub fn place_in_unit(covered: usize, rng: &mut Rng) -> (usize, usize) {
     let offset = match rng.below(4) {
         0 => 14 + rng.below(50) as usize,
         1 => 48 + rng.below(200) as usize,
