@@ -62,8 +62,9 @@ impl OsDisk {
         let real = match std::fs::canonicalize(path) {
             Ok(real) => real,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                if path.symlink_metadata().is_ok() {
-                    return Err(e); // a link that leads nowhere: creating there would surprise
+                // A link that leads nowhere: creating there would surprise. A file has been made since.
+                if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+                    return Err(e);
                 }
                 let name = path.file_name().ok_or_else(|| bad_name(&path.to_string_lossy()))?;
                 let parent = match path.parent() {

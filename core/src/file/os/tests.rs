@@ -43,6 +43,26 @@ fn inherited(file: &OsFile, locked_by: u32) -> OsFile {
 }
 
 #[test]
+fn a_path_is_found_while_its_file_comes_and_goes() {
+    let (directory, disk) = disk();
+    let path = directory.path().join("a");
+    let ended = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while ended.load(Ordering::Relaxed) == 0 {
+                disk.create("a").unwrap();
+                disk.remove("a").unwrap();
+            }
+        });
+        let found: Vec<_> = (0..20_000).map(|_| OsDisk::resolve(&path).map(|(_, name)| name)).collect();
+        ended.store(1, Ordering::Relaxed);
+        for name in found {
+            assert_eq!(name.unwrap(), "a");
+        }
+    });
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_lock_held_by_another_process_names_it() {
     let (directory, disk) = disk();
