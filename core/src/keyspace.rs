@@ -369,7 +369,9 @@ impl SnapshotKeyspace {
         }
         let _hold = engine.pages.hold();
         let state = self.snapshot.hold().lend()?;
-        cursor.step(&state.view(&engine.pages, self.snapshot.commit())?, None)
+        let stepped = cursor.step(&state.view(&engine.pages, self.snapshot.commit())?, None)?;
+        engine.note_detours(cursor.take_detours())?;
+        Ok(stepped)
     }
 }
 

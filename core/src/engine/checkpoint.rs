@@ -32,6 +32,7 @@ use crate::log::Lsn;
 use crate::plant::{planted, Bug};
 use crate::record::block::ClosedBlock;
 use crate::record::extent::{self, HeapExtent};
+use crate::sorted::compact::Goal as Merges;
 use crate::sorted::levels::Levels;
 use crate::sorted::memtable::Memtable;
 use crate::sync::{Arc, Ordering};
@@ -129,8 +130,8 @@ pub struct Order {
     pub clean: bool,
     /// Make one even if nothing was committed.
     pub force: bool,
-    /// The database is at rest: runs are merged further than they need be.
-    pub at_rest: bool,
+    /// How far runs are merged.
+    pub runs: Merges,
     /// Give back all free space at the end of the file.
     pub shrink: bool,
     /// What to move, if it is more than what holds the bound.
@@ -418,6 +419,9 @@ impl Engine {
         self.counters.run_bytes_written.fetch_add(run_bytes, Ordering::Relaxed);
         let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
         self.reclaim.lock().runs = runs_left;
+        if !runs_left {
+            self.note_settled();
+        }
         self.note_reclaimed(&reclaimed, dropped_left, written, &meta, order);
         let summary = Summary {
             next: reclaimed.next,
@@ -520,7 +524,7 @@ impl Engine {
             reclaim: Job { goal, from, budget, slack: least, until: order.until },
             slice_pages: if damaged { 0 } else { self.config.slice_pages },
             shape: self.config.shape,
-            at_rest: order.at_rest,
+            runs: order.runs,
         }
     }
 
@@ -539,14 +543,19 @@ impl Engine {
         reclaim.known = true;
     }
 
-    /// Whether runs are left to merge and nothing was committed since the last checkpoint, so that one more does not
-    /// only flush a little.
-    pub fn runs_pending(&self) -> bool {
-        let pending = {
+    /// What is to be merged although no commit asks for it: what walks have paid for; what is left, if nothing was
+    /// committed since the last checkpoint, so that one more does not only flush a little.
+    pub fn merges_due(&self) -> Result<Option<Merges>> {
+        let (left, damaged) = {
             let reclaim = self.reclaim.lock();
-            reclaim.runs && !reclaim.damaged
+            (reclaim.runs, reclaim.damaged)
         };
-        pending && self.published.commit() == self.meta.lock().commit
+        let is_at_rest = || self.published.commit() == self.meta.lock().commit;
+        Ok(match damaged {
+            true => None,
+            false if self.walks_have_paid()? => Some(Merges::All),
+            false => (left && is_at_rest()).then_some(Merges::Settle),
+        })
     }
 
     /// Whether the background has something to reclaim. Looked up once after opening; then checkpoints say so.

@@ -30,7 +30,7 @@ use crate::int_map::{IntMap, IntSet};
 use crate::plant::{planted, Bug};
 use crate::record::block;
 use crate::record::directory::{Entry, EntryBuilder};
-use crate::sorted::compact::Shape;
+use crate::sorted::compact::{Goal as Merges, Shape};
 use std::collections::BTreeMap;
 
 /// Bytes of records that a checkpoint may move for each byte of new blocks.
@@ -100,8 +100,8 @@ pub struct Plan {
     pub slice_pages: u64,
     /// The sizes that shape the sorted index.
     pub shape: Shape,
-    /// Merge runs further than they need be.
-    pub at_rest: bool,
+    /// How far runs are merged.
+    pub runs: Merges,
 }
 
 impl Plan {

@@ -9,11 +9,9 @@
 //! ```
 
 use super::keys::{Own, TreeKeys};
-use super::sorted::value_of;
 use crate::error::{Error, Result};
 use crate::sorted::batch::Batch;
-use crate::sorted::cell::Cell;
-use crate::sorted::merge::{after_tree, full_key, Merge, Opened, View, Wanted, TREE_BYTES};
+use crate::sorted::merge::{after_tree, full_key, Merge, View, Wanted, TREE_BYTES};
 use crate::sync::Arc;
 use std::ops::Bound;
 
@@ -74,8 +72,8 @@ pub struct KeyCursor {
     bounds: Arc<KeyBounds>,
     /// After an error.
     failed: bool,
-    /// The end with the number of the tree in front, and whether it is in the range.
-    limit: Option<(Vec<u8>, bool)>,
+    /// The last key with the number of the tree in front, and whether it is in the range.
+    limit: (Vec<u8>, bool),
     merge: Option<Merge>,
     /// The next committed key and value, where a step before has read them and not used them.
     ahead: Option<(Vec<u8>, Vec<u8>)>,
@@ -114,10 +112,11 @@ fn is_within(back: bool, start: Bound<&[u8]>, end: Bound<&[u8]>, key: &[u8]) -> 
 impl KeyCursor {
     /// A walk over the keys between the bounds, or backward from the end.
     pub fn new(tree: u32, bounds: Arc<KeyBounds>, back: bool) -> KeyCursor {
-        let limit = match &bounds.1 {
-            Bound::Included(key) => Some((full_key(tree, key), true)),
-            Bound::Excluded(key) => Some((full_key(tree, key), false)),
-            Bound::Unbounded => None,
+        let limit = match if back { &bounds.0 } else { &bounds.1 } {
+            Bound::Included(key) => (full_key(tree, key), true),
+            Bound::Excluded(key) => (full_key(tree, key), false),
+            Bound::Unbounded if back => (full_key(tree, &[]), true),
+            Bound::Unbounded => (after_tree(tree), false),
         };
         KeyCursor {
             limit,
@@ -155,6 +154,12 @@ impl KeyCursor {
             true => self.committed.entries.entry(self.committed.next - 1),
             false => (&self.key, &self.value),
         }
+    }
+
+    /// Times that the walk looked into runs beside the oldest ones, since this was asked last.
+    #[inline]
+    pub fn take_detours(&mut self) -> u32 {
+        self.merge.as_mut().map_or(0, Merge::take_detours)
     }
 
     fn is_within(&self, key: &[u8]) -> bool {
@@ -209,26 +214,10 @@ impl KeyCursor {
                 none.insert(Merge::seek(view, self.tree, &key, after, self.back)?)
             }
         };
-        let (start, end) = (as_slice(&self.bounds.0), as_slice(&self.bounds.1));
-        let (tree, ahead) = (self.tree.to_be_bytes(), &mut self.committed);
-        let mut opened = Opened::default();
-        while ahead.entries.len() < ahead.most && ahead.entries.bytes() < AHEAD_BYTES {
-            let next = merge.next(view, &mut opened)?;
-            let own = next.and_then(|(key, cell)| Some((key.strip_prefix(&tree)?, cell)));
-            let Some((own, cell)) = own.filter(|(own, _)| is_within(self.back, start, end, own)) else {
-                ahead.over = true;
-                break;
-            };
-            if cell == Cell::Deleted {
-                continue;
-            }
-            if let Some(value) = value_of(view.pages, cell)? {
-                ahead.entries.push(own, Cell::Value(value));
-            }
-            let limit = self.limit.as_ref().map(|(key, through)| (&key[..], *through));
-            let wanted = Wanted { skip: TREE_BYTES, end: limit, deleted: false, most: ahead.most, bytes: AHEAD_BYTES };
-            merge.run_on(view, &mut opened, &mut ahead.entries, &wanted)?;
-        }
+        let ahead = &mut self.committed;
+        let (end, most) = (Some((&self.limit.0[..], self.limit.1)), ahead.most);
+        let wanted = Wanted { skip: TREE_BYTES, end, deleted: false, values: true, most, bytes: AHEAD_BYTES };
+        ahead.over = merge.fill(view, &mut ahead.entries, &wanted)?;
         Ok(())
     }
 

@@ -38,6 +38,7 @@ mod tree_writers;
 pub mod trees;
 pub mod verify;
 mod verify_sorted;
+mod walks;
 pub mod warm;
 pub mod writer;
 pub mod writer_lock;
@@ -53,8 +54,9 @@ use crate::fork;
 use crate::log::{Log, Lsn};
 use crate::memory::Pool;
 use crate::meter::Meter;
+use crate::sorted::compact::Goal as Merges;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, Ordering, RwLock};
-use checkpoint::{Order, Reclaim, Retired, Work};
+use checkpoint::{Order, Reclaim, Retired, Summary, Work};
 use published::Published;
 use snapshots::Snapshots;
 use state::State;
@@ -168,6 +170,8 @@ pub struct Engine {
     pub(crate) retired: Mutex<Vec<(u64, Retired)>>,
     pub(crate) snapshots: Snapshots,
     pub(crate) reclaim: Mutex<Reclaim>,
+    /// What walks have paid for merges, in bytes.
+    walked: AtomicU64,
     /// Pages kept for backups.
     pub(crate) pins: pins::PagePins,
     latched: Mutex<Option<Error>>,
@@ -351,14 +355,16 @@ impl Engine {
 
     /// The other part: a checkpoint that is due; what an idle database does.
     fn checkpoint_step(&self) -> Result<()> {
+        let merges = self.merges_due()?;
+        let order = Order { force: merges.is_some(), runs: merges.unwrap_or(Merges::Shape), ..Order::default() };
         if std::mem::take(&mut self.signal.wants.lock().checkpoint) {
-            return self.background_checkpoint();
+            return self.background_checkpoint(order);
         }
         self.end_old_snapshots();
         self.let_go_of_snapshots();
-        if self.reclaim_pending()? || self.runs_pending() {
-            self.checkpoint_as(Order { force: true, at_rest: true, ..Order::default() })?;
-            return Ok(());
+        if order.force || self.reclaim_pending()? {
+            let runs = merges.unwrap_or(Merges::Settle);
+            return self.go_on(self.checkpoint_as(Order { force: true, runs, ..Order::default() })?);
         }
         self.pool.trim();
         if let Some(log) = self.log.get().filter(|log| log.durable() == log.end()) {
@@ -371,13 +377,21 @@ impl Engine {
         Ok(())
     }
 
-    fn background_checkpoint(&self) -> Result<()> {
-        let done = self.checkpoint(false);
+    /// Asks for the next checkpoint at once where the last one merged runs and left some.
+    fn go_on(&self, done: Option<Summary>) -> Result<()> {
+        if done.is_some_and(|done| done.run_bytes > 0) && self.merges_due()?.is_some() {
+            self.request(|r| r.checkpoint());
+        }
+        Ok(())
+    }
+
+    fn background_checkpoint(&self, order: Order) -> Result<()> {
+        let done = self.checkpoint_as(order);
         let mut wants = self.signal.wants.lock();
         wants.failure = done.as_ref().err().map(|e| e.to_string());
         drop(wants);
         self.signal.done.notify_all();
-        done.map(|_| ())
+        self.go_on(done?)
     }
 
     /// Starts the background threads, where the environment has threads. Who only reads has no use for them.

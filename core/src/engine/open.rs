@@ -130,6 +130,7 @@ impl Engine {
             retired: Mutex::new(Vec::new()),
             snapshots: Snapshots::new(),
             reclaim: Mutex::new(Reclaim::default()),
+            walked: AtomicU64::new(0),
             pins: PagePins::default(),
             latched: Mutex::new(None),
             closed: AtomicBool::new(false),
@@ -340,9 +341,13 @@ fn check_file_system(place: &Place, config: &Config) -> Result<()> {
 pub(super) fn open_file(disk: &dyn Disk, name: &str, create: bool) -> Result<Arc<dyn DiskFile>> {
     match disk.open(name) {
         Ok(file) => Ok(file),
-        Err(e) if e.kind() == io::ErrorKind::NotFound && create => {
-            disk.create(name).map_err(|e| Error::io("creating the file", e))
-        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound && create => match disk.create(name) {
+            // Somebody else was faster.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                disk.open(name).map_err(|e| Error::io("opening the file", e))
+            }
+            created => created.map_err(|e| Error::io("creating the file", e)),
+        },
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::NoSuchFile(name.to_owned())),
         Err(e) => Err(Error::io("opening the file", e)),
     }

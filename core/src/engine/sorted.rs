@@ -15,7 +15,7 @@ use super::reclaim;
 use super::state::State;
 use super::trees::DROPPED;
 use super::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::file::meta::Meta;
 use crate::file::page::{self, PageNo};
 use crate::file::pages::Pages;
@@ -93,7 +93,7 @@ impl State {
     pub fn value<'s>(&'s self, pages: &'s Pages, at: u64, tree: u32, key: &[u8]) -> Result<Option<&'s [u8]>> {
         for memtable in [Some(&self.sorted.active), self.sorted.frozen.as_ref()].into_iter().flatten() {
             match memtable.get(tree, key, at) {
-                Known::Cell(cell) => return value_of(pages, cell),
+                Known::Cell(cell) => return cell.value(pages),
                 Known::Covered(_) => return Ok(None),
                 Known::Nothing => {}
             }
@@ -113,7 +113,7 @@ impl State {
             }
         };
         match levels.get(pages, full, FilterHash::of(filter_seed(&self.meta), full))? {
-            Found::Cell(cell) => value_of(pages, cell),
+            Found::Cell(cell) => cell.value(pages),
             Found::Nothing => Ok(None),
         }
     }
@@ -125,22 +125,6 @@ const SHORT_KEY: usize = 132;
 /// The seed of all filters of a file.
 pub fn filter_seed(meta: &Meta) -> u64 {
     meta.hash_key[0]
-}
-
-/// The value that a cell stands for.
-pub fn value_of<'p>(pages: &'p Pages, cell: Cell<'p>) -> Result<Option<&'p [u8]>> {
-    match cell {
-        Cell::Deleted => Ok(None),
-        Cell::Value(value) => Ok(Some(value)),
-        Cell::Large { page, length } => {
-            let value = pages.extent(page)?;
-            if value.len() != length as usize {
-                let (expected, got) = (length.into(), value.len() as u64);
-                return Err(Error::corrupt("large value (length)", page.0, 0, expected, got));
-            }
-            Ok(Some(value))
-        }
-    }
 }
 
 impl RunSink for Sink<'_> {
@@ -226,8 +210,7 @@ pub fn fold(
     let goal = match plan.reclaim.goal {
         reclaim::Goal::Nothing => Goal::Nothing,
         reclaim::Goal::Merge => Goal::All,
-        _ if plan.at_rest => Goal::Settle,
-        _ => Goal::Shape,
+        _ => plan.runs,
     };
     if goal == Goal::Nothing && work.keys.is_empty() && gone.is_empty() {
         return Ok(());

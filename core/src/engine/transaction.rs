@@ -291,7 +291,9 @@ impl<'e> Transaction<'e> {
         let pages = &self.engine.pages;
         let _hold = pages.hold();
         let view = self.writer.state.view(pages, u64::MAX)?;
-        cursor.step(&view, self.keys.tree(cursor.tree()))
+        let stepped = cursor.step(&view, self.keys.tree(cursor.tree()))?;
+        self.engine.note_detours(cursor.take_detours())?;
+        Ok(stepped)
     }
 
     // ---- documents -----------------------------------------------------------------------------

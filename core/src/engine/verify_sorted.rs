@@ -8,7 +8,7 @@
 //!   leaves           keys                        ascend over the run, and over the level
 //! ```
 
-use super::sorted::{filter_seed, value_of};
+use super::sorted::filter_seed;
 use super::state::State;
 use super::verify::Reached;
 use super::Engine;
@@ -177,7 +177,7 @@ impl Engine {
             let (_, extent) = pages.unit_shape(page)?;
             (0..extent).for_each(|at| pages.forget(PageNo(page.0 + at)));
             reached.claim(page, extent)?;
-            value_of(pages, Cell::Large { page, length })?;
+            Cell::Large { page, length }.value(pages)?;
             counted.large += 1;
             renew();
         }

@@ -27,7 +27,7 @@ use super::cell::Cell;
 use super::groups::{cuts, groups, whole_fences, Group};
 use super::levels::{Levels, List};
 use super::memtable::Memtable;
-use super::merge::{after_tree, full_key, Merge, Opened, View, Wanted, TREE_BYTES};
+use super::merge::{after_tree, full_key, Merge, View, Wanted, TREE_BYTES};
 use super::run::{Run, LEVELS};
 use crate::error::{Error, Result};
 use crate::file::page::{get_u32, PageKind, PageNo, PAGE_BYTES};
@@ -127,11 +127,12 @@ impl Job {
 }
 
 /// What compaction is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Goal {
     /// Nothing.
     Nothing,
     /// What keeps the levels in shape.
+    #[default]
     Shape,
     /// That, and what makes the levels above the last one small: for a database that is at rest.
     Settle,
@@ -665,13 +666,9 @@ fn has_values_beyond(pages: &Pages, run: &Run, cut: PageNo) -> Result<bool> {
 /// Reads the next keys of a merge; false at its end.
 fn read_on(merge: &mut Merge, view: &View<'_>, batch: &mut Batch) -> Result<bool> {
     batch.clear();
-    let mut opened = Opened::default();
-    let wanted = Wanted { skip: 0, end: None, deleted: true, most: MERGED_AT_ONCE, bytes: MERGED_BYTES_AT_ONCE };
-    while batch.len() < MERGED_AT_ONCE && batch.bytes() < MERGED_BYTES_AT_ONCE {
-        let Some((key, cell)) = merge.next(view, &mut opened)? else { break };
-        batch.push(key, cell);
-        merge.run_on(view, &mut opened, batch, &wanted)?;
-    }
+    let (most, bytes) = (MERGED_AT_ONCE, MERGED_BYTES_AT_ONCE);
+    let wanted = Wanted { skip: 0, end: None, deleted: true, values: false, most, bytes };
+    merge.fill(view, batch, &wanted)?;
     Ok(!batch.is_empty())
 }
 

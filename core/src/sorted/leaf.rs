@@ -55,6 +55,9 @@ const MAX_SHARED_ORDER: u8 = 4;
 /// So many entries of the mean size find room in a leaf.
 const LEAST_ENTRIES: usize = 10;
 
+/// Entries that are looked at one by one before the rest is searched.
+const NEAR: usize = 4;
+
 /// Bytes of a line of the cache.
 const LINE_BYTES: usize = 64;
 /// So many bytes of entries are asked for at once: behind them, the processor sees where it goes.
@@ -475,6 +478,29 @@ impl<'a> Leaf<'a> {
             Ordering::Greater => Ok(false),
         };
         search::count_below(self.count, |at| self.head(at).into(), head_of(suffix).into(), is_below)
+    }
+
+    /// [`Leaf::count_below`] for a key that is not far behind the first `from` entries, which are below it.
+    #[inline]
+    pub fn count_below_from(&self, from: usize, key: &[u8], after: bool) -> Result<usize> {
+        let near = (from + NEAR).min(self.count);
+        let Some(suffix) = key.strip_prefix(self.prefix) else { return Ok(self.count_below(key, after)?.max(from)) };
+        let head = head_of(suffix);
+        match (from..near).find(|at| self.head(*at) >= head) {
+            Some(at) if self.head(at) > head => Ok(at),
+            _ => Ok(self.count_below(key, after)?.max(from)),
+        }
+    }
+
+    /// Whether an entry has this key.
+    #[inline]
+    pub fn is_at(&self, at: usize, key: &[u8]) -> Result<bool> {
+        match key.strip_prefix(self.prefix) {
+            Some(suffix) if at < self.count && self.head(at) == head_of(suffix) => {
+                Ok(self.compare(&self.entry(at)?, suffix) == Ordering::Equal)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// How an entry whose head is that of `suffix` compares with it.

@@ -68,15 +68,17 @@ enum Place {
 
 /// Leaves that the last steps have read, good as long as what their view reads is held.
 #[derive(Debug, Default)]
-pub struct Opened<'v> {
-    slots: [Slot<'v>; 4],
+struct Opened<'v> {
+    slots: [Slot<'v>; OPENED],
 }
+
+const OPENED: usize = 8;
 
 type Slot<'v> = Option<(PageNo, Leaf<'v>)>;
 
 impl<'v> Opened<'v> {
     fn slot(&mut self, source: usize) -> &mut Slot<'v> {
-        &mut self.slots[source % 4]
+        &mut self.slots[source % OPENED]
     }
 }
 
@@ -103,23 +105,64 @@ struct Source {
     /// Where its cell stands, in a leaf.
     cell: CellPlace,
     live: bool,
-    /// The last time that it was tried, several keys of a leaf followed each other with none of another source between.
-    runs_on: bool,
 }
 
-/// What [`Merge::run_on`] may take.
+/// What [`Merge::fill`] is to take.
 #[derive(Debug)]
 pub struct Wanted<'k> {
     /// Bytes of each key, in front, that are left out.
     pub skip: usize,
-    /// Keys from this one on are not wanted; if true, from behind it on.
+    /// Keys beyond this one are not wanted; it is itself, if true.
     pub end: Option<(&'k [u8], bool)>,
     /// Keys that are deleted are wanted.
     pub deleted: bool,
+    /// Large values themselves are wanted, and not where they lie.
+    pub values: bool,
     /// Entries in the batch, at most.
     pub most: usize,
     /// Bytes in the batch from which on nothing more is taken.
     pub bytes: usize,
+}
+
+impl Wanted<'_> {
+    #[inline]
+    fn is_full(&self, batch: &Batch) -> bool {
+        batch.len() >= self.most || batch.bytes() >= self.bytes
+    }
+
+    #[inline]
+    fn is_beyond(&self, key: &[u8], back: bool) -> bool {
+        let Some((end, through)) = self.end else { return false };
+        match key.cmp(end) {
+            Ordering::Equal => !through,
+            order => (order == Ordering::Greater) != back,
+        }
+    }
+
+    /// Appends a key with what it has.
+    #[inline]
+    fn push(&self, pages: &Pages, key: &[u8], cell: Cell<'_>, batch: &mut Batch) -> Result<()> {
+        let key = key.get(self.skip..).unwrap_or_default();
+        match cell {
+            Cell::Deleted if !self.deleted => {}
+            Cell::Large { .. } if self.values => {
+                if let Some(value) = cell.value(pages)? {
+                    batch.push(key, Cell::Value(value));
+                }
+            }
+            cell => batch.push(key, cell),
+        }
+        Ok(())
+    }
+}
+
+/// How far [`Source::append`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    /// The batch is full.
+    Full,
+    /// All before the bound was taken.
+    Bound,
 }
 
 /// See the module's text.
@@ -132,10 +175,10 @@ pub struct Merge {
     current: Option<usize>,
     /// The source of the key behind it, among the others, if that is known: as long as `current` alone moves.
     bound: Option<usize>,
-    /// The item before the last one was of the same source.
-    again: bool,
     /// Some source deletes ranges.
     ranges: bool,
+    /// Times that something was read of runs beside the oldest ones.
+    detours: u32,
     /// Takes notice of each cell that is passed over.
     pub passed: Option<Vec<(PageNo, u32)>>,
 }
@@ -204,31 +247,18 @@ impl Source {
         }
     }
 
-    /// Finds the leaf that a seek looks into, and asks for its memory.
+    /// Finds the leaf, or node of a memtable, that a seek looks into, and asks for its memory.
     fn locate(&mut self, view: &View<'_>, to: &Aim<'_>) -> Result<()> {
         let located = self.locate_unnamed(view, to);
         located.map_err(|e| self.name(view, e))
     }
 
     fn locate_unnamed(&mut self, view: &View<'_>, to: &Aim<'_>) -> Result<()> {
-        let Place::Runs { list, run, leaf, page, entry, leaves, count } = &mut self.place else { return Ok(()) };
-        let runs = list_of(view.levels, *list);
-        *run = runs.count_below(view.pages, to.key, to.after || to.back)?.saturating_sub(1);
-        (*leaf, *entry, *leaves, *count, *page) = (0, 0, 0, 0, PageNo::NONE);
-        let Some(found) = runs.runs().get(*run) else { return Ok(()) };
-        let tail = found.tail(view.pages)?;
-        *leaves = tail.leaves();
-        if *leaves > 0 {
-            *leaf = tail.find(to.key, !to.after)?;
-            *page = found.leaf_page(&tail, *leaf)?;
-            prefetch_head(view.pages.leaf(*page)?.as_ptr());
-        }
-        Ok(())
-    }
-
-    fn seek_unnamed<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, to: &Aim<'_>) -> Result<()> {
         let Aim { tree, key, after, back } = *to;
-        match &mut self.place {
+        let (list, run, leaf, page, entry, leaves, count) = match &mut self.place {
+            Place::Runs { list, run, leaf, page, entry, leaves, count } => {
+                (list, run, leaf, page, entry, leaves, count)
+            }
             Place::Memtable { which, walk, .. } => {
                 let Some(memtable) = view.memtables[*which] else { return Ok(()) };
                 let prefix = tree.to_be_bytes();
@@ -238,8 +268,27 @@ impl Source {
                     None if key < &prefix[..] => memtable.seek(tree, &[], false, view.at),
                     None => memtable.seek_end(tree, view.at),
                 });
-                self.step(view, slot, tree, back)
+                return Ok(());
             }
+        };
+        let runs = list_of(view.levels, *list);
+        *run = runs.count_below(view.pages, key, after || back)?.saturating_sub(1);
+        (*leaf, *entry, *leaves, *count, *page) = (0, 0, 0, 0, PageNo::NONE);
+        let Some(found) = runs.runs().get(*run) else { return Ok(()) };
+        let tail = found.tail(view.pages)?;
+        *leaves = tail.leaves();
+        if *leaves > 0 {
+            *leaf = tail.find(key, !after)?;
+            *page = found.leaf_page(&tail, *leaf)?;
+            prefetch_head(view.pages.leaf(*page)?.as_ptr());
+        }
+        Ok(())
+    }
+
+    fn seek_unnamed<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, to: &Aim<'_>) -> Result<()> {
+        let Aim { tree, key, after, back } = *to;
+        match &mut self.place {
+            Place::Memtable { .. } => self.step(view, slot, tree, back),
             Place::Runs { list, run, page, entry, count, .. } => {
                 let runs = list_of(view.levels, *list);
                 if let (Some(found), true) = (runs.runs().get(*run), !page.is_none()) {
@@ -292,20 +341,29 @@ impl Source {
     /// Goes on to the next leaf, or run, where the place is behind the last entry; reads the key. `near`: the key that
     /// was read last is of the same leaf.
     #[inline]
-    fn settle<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, mut near: bool) -> Result<()> {
-        let Place::Runs { list, run, leaf, page, entry, leaves, count } = &mut self.place else { return Ok(()) };
+    fn settle<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, near: bool) -> Result<()> {
+        let before = self.position();
+        let opened = self.settle_unread(view, slot)?;
+        let near = near && before == self.position();
+        let (Some(opened), Place::Runs { entry, .. }) = (opened, &self.place) else {
+            self.live = false;
+            return Ok(());
+        };
+        self.cell = read_key(&opened, *entry, &mut self.key, near)?;
+        (self.head, self.live) = (head_of(&self.key), true);
+        Ok(())
+    }
+
+    /// Goes on to the next leaf, or run, where the place is behind the last entry, and gives the leaf; none at the end.
+    #[inline]
+    fn settle_unread<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>) -> Result<Option<Leaf<'v>>> {
+        let Place::Runs { list, run, leaf, page, entry, leaves, count } = &mut self.place else { return Ok(None) };
         let runs = list_of(view.levels, *list).runs();
         loop {
-            let Some(found) = runs.get(*run) else {
-                self.live = false;
-                return Ok(());
-            };
+            let Some(found) = runs.get(*run) else { return Ok(None) };
             if *entry < *count {
-                self.cell = read_key(&open(slot, found, view.pages, *page)?, *entry, &mut self.key, near)?;
-                (self.head, self.live) = (head_of(&self.key), true);
-                return Ok(());
+                return open(slot, found, view.pages, *page).map(Some);
             }
-            near = false;
             if *leaf + 1 < *leaves {
                 *leaf += 1;
             } else {
@@ -324,6 +382,64 @@ impl Source {
                 opened.prefetch_next();
             }
         }
+    }
+
+    /// Appends what lies before the bound, or up to it, if true. Where it stands is the next key that it has not given, and
+    /// what it knows of the key there is of no meaning.
+    fn append<'v>(
+        &mut self,
+        view: &View<'v>,
+        slot: &mut Slot<'v>,
+        bound: Option<(&[u8], bool)>,
+        batch: &mut Batch,
+        wanted: &Wanted<'_>,
+    ) -> Result<Reached> {
+        let appended = self.append_unnamed(view, slot, bound, batch, wanted);
+        appended.map_err(|e| self.name(view, e))
+    }
+
+    fn append_unnamed<'v>(
+        &mut self,
+        view: &View<'v>,
+        slot: &mut Slot<'v>,
+        bound: Option<(&[u8], bool)>,
+        batch: &mut Batch,
+        wanted: &Wanted<'_>,
+    ) -> Result<Reached> {
+        while !wanted.is_full(batch) {
+            let Some(leaf) = self.settle_unread(view, slot)? else { return Ok(Reached::Bound) };
+            let Place::Runs { entry, count, .. } = &mut self.place else { return Ok(Reached::Bound) };
+            let end = match bound {
+                Some((key, through)) => leaf.count_below_from(*entry, key, through)?,
+                None => *count,
+            };
+            let to = end.min(*entry + wanted.most.saturating_sub(batch.len()));
+            // What is common to keys of several trees is less than the number of a tree.
+            if leaf.prefix_bytes() >= wanted.skip {
+                *entry = leaf.append(*entry..to, wanted, batch)?;
+            }
+            if *entry < to && !wanted.is_full(batch) {
+                let next = leaf.entry(*entry)?;
+                leaf.key(&next, &mut self.key);
+                wanted.push(view.pages, &self.key, next.cell, batch)?;
+                *entry += 1;
+            }
+            if *entry >= end && end < *count {
+                return Ok(Reached::Bound);
+            }
+        }
+        Ok(Reached::Full)
+    }
+
+    /// After [`Source::append`] up to a key: passes over that key, if it is the next one.
+    #[inline]
+    fn pass_key<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, key: &[u8]) -> Result<()> {
+        let passed = self.settle_unread(view, slot).and_then(|leaf| {
+            let (Some(leaf), Place::Runs { entry, .. }) = (leaf, &mut self.place) else { return Ok(()) };
+            *entry += usize::from(leaf.is_at(*entry, key)?);
+            Ok(())
+        });
+        passed.map_err(|e| self.name(view, e))
     }
 
     /// Goes to the entry before the place.
@@ -354,6 +470,11 @@ impl Source {
             }
             *entry = *count;
         }
+    }
+
+    #[inline]
+    fn has_runs(&self) -> bool {
+        matches!(self.place, Place::Runs { .. })
     }
 
     /// Which run, leaf and entry, where it has runs: ascends with the keys.
@@ -422,6 +543,21 @@ fn read_key(leaf: &Leaf<'_>, at: usize, key: &mut Vec<u8>, near: bool) -> Result
     Ok(entry.place)
 }
 
+/// The source of the next key, the newest of those; without looking at one of them.
+#[inline]
+fn first_of(sources: &[Source], without: Option<usize>, back: bool) -> Option<usize> {
+    let mut first: Option<usize> = None;
+    for (at, source) in sources.iter().enumerate() {
+        if source.live && Some(at) != without {
+            let is_first = |first: usize| source.order(&sources[first], back) == Ordering::Less;
+            if first.is_none_or(is_first) {
+                first = Some(at);
+            }
+        }
+    }
+    first
+}
+
 /// Where a source is to go.
 struct Aim<'k> {
     tree: u32,
@@ -438,7 +574,7 @@ impl Merge {
         let mut sources = Vec::with_capacity(view.memtables.len() + levels.sets.len() + levels.levels.len());
         let new = |place| {
             let key = Vec::with_capacity(KEY_ROOM);
-            Source { place, key, head: 0, cell: CellPlace::default(), live: false, runs_on: true }
+            Source { place, key, head: 0, cell: CellPlace::default(), live: false }
         };
         let mut ranges = false;
         for (which, memtable) in view.memtables.iter().enumerate() {
@@ -455,87 +591,131 @@ impl Merge {
                 sources.push(new(place));
             }
         }
-        let mut merge = Merge { sources, back, tree, current: None, bound: None, again: false, ranges, passed: None };
+        let runs = sources.iter().filter(|source| source.has_runs()).count();
+        let mut merge = Merge {
+            sources,
+            back,
+            tree,
+            current: None,
+            bound: None,
+            ranges,
+            detours: runs.saturating_sub(1) as u32,
+            passed: None,
+        };
         merge.go_to(view, key, after)?;
         Ok(merge)
     }
 
+    /// Times that something was read of runs beside the oldest ones, since this was asked last.
+    #[inline]
+    pub fn take_detours(&mut self) -> u32 {
+        std::mem::take(&mut self.detours)
+    }
+
     /// Goes to another key, as [`Merge::seek`] does.
     pub fn go_to(&mut self, view: &View<'_>, key: &[u8], after: bool) -> Result<()> {
-        (self.current, self.again) = (None, false);
+        self.current = None;
         let to = Aim { tree: self.tree, key, after, back: self.back };
         // Their leaves are waited for together.
         self.sources.iter_mut().try_for_each(|source| source.locate(view, &to))?;
         self.sources.iter_mut().try_for_each(|source| source.seek(view, &mut None, &to))
     }
 
+    /// Appends the next keys to a batch, as it is wanted; true if there is none behind them.
+    pub fn fill(&mut self, view: &View<'_>, batch: &mut Batch, wanted: &Wanted<'_>) -> Result<bool> {
+        let mut opened = Opened::default();
+        let is_plain = !self.back && !self.ranges && self.passed.is_none();
+        match self.sources.split_last() {
+            Some((oldest, _)) if is_plain && oldest.has_runs() => self.fill_between(view, &mut opened, batch, wanted),
+            _ => self.fill_by_steps(view, &mut opened, batch, wanted),
+        }
+    }
+
+    fn fill_by_steps<'v>(
+        &mut self,
+        view: &View<'v>,
+        opened: &mut Opened<'v>,
+        batch: &mut Batch,
+        wanted: &Wanted<'_>,
+    ) -> Result<bool> {
+        let back = self.back;
+        while !wanted.is_full(batch) {
+            match self.next(view, opened)? {
+                Some((key, cell)) if !wanted.is_beyond(key, back) => wanted.push(view.pages, key, cell, batch)?,
+                _ => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    /// The oldest runs have most keys, and mostly many of them lie between two of the others: they are copied leaf by leaf
+    /// up to the next key of the others, and never compared one by one.
+    fn fill_between<'v>(
+        &mut self,
+        view: &View<'v>,
+        opened: &mut Opened<'v>,
+        batch: &mut Batch,
+        wanted: &Wanted<'_>,
+    ) -> Result<bool> {
+        let oldest = self.sources.len() - 1;
+        loop {
+            let (newer, runs) = self.sources.split_at_mut(oldest);
+            let first = first_of(newer, None, false).filter(|first| !wanted.is_beyond(&newer[*first].key, false));
+            let bound = match first {
+                Some(first) => Some((&newer[first].key[..], false)),
+                None => wanted.end,
+            };
+            let [runs] = runs else { return Ok(true) };
+            if runs.append(view, opened.slot(oldest), bound, batch, wanted)? == Reached::Full {
+                return Ok(false);
+            }
+            let Some(first) = first else { return Ok(true) };
+            runs.pass_key(view, opened.slot(oldest), &newer[first].key)?;
+            self.pass_equals(view, opened, first, oldest)?;
+            let source = &mut self.sources[first];
+            let cell = source.cell(view, opened.slot(first))?;
+            wanted.push(view.pages, &source.key, cell, batch)?;
+            source.step(view, opened.slot(first), self.tree, false)?;
+            self.note_detour(first, None);
+            if wanted.is_full(batch) {
+                return Ok(false);
+            }
+        }
+    }
+
+    #[inline]
+    fn note_detour(&mut self, source: usize, before: Option<usize>) {
+        let is_newer = source + 1 < self.sources.len() && self.sources[source].has_runs();
+        self.detours += u32::from(is_newer && before != Some(source));
+    }
+
     /// The next key and what it has; a key that is deleted is given, too. `None` at the end. `opened` is of steps with
     /// this view, or empty.
     #[inline]
-    pub fn next<'v>(&mut self, view: &View<'v>, opened: &mut Opened<'v>) -> Result<Option<(&[u8], Cell<'v>)>> {
+    fn next<'v>(&mut self, view: &View<'v>, opened: &mut Opened<'v>) -> Result<Option<(&[u8], Cell<'v>)>> {
         let before = self.current.take();
         let mut first = None;
         if let Some(current) = before {
             self.sources[current].step(view, opened.slot(current), self.tree, self.back)?;
             first = self.first_after_step(current);
             if first == before && !self.ranges && self.is_alone(current) {
-                (self.current, self.again) = (before, true);
+                self.current = before;
                 let source = &self.sources[current];
                 return Ok(Some((&source.key, source.cell(view, opened.slot(current))?)));
             }
         }
         loop {
-            let Some(best) = first.take().or_else(|| self.first_but(None)) else { return Ok(None) };
-            self.pass_equals(view, opened, best)?;
+            let Some(best) = first.take().or_else(|| first_of(&self.sources, None, self.back)) else { return Ok(None) };
+            self.pass_equals(view, opened, best, self.sources.len())?;
             if self.ranges && self.pass_covered(view, opened, best)? {
                 continue;
             }
-            self.bound = self.first_but(Some(best));
-            self.again = before == Some(best);
+            self.bound = first_of(&self.sources, Some(best), self.back);
             self.current = Some(best);
+            self.note_detour(best, before);
             let source = &self.sources[best];
             return Ok(Some((&source.key, source.cell(view, opened.slot(best))?)));
         }
-    }
-
-    /// After a step: appends what follows in the leaf of the last item, as far as no other source has a key there. It may
-    /// take none; what is next, and whether it is wanted, [`Merge::next`] says.
-    #[inline]
-    pub fn run_on<'v>(
-        &mut self,
-        view: &View<'v>,
-        opened: &mut Opened<'v>,
-        batch: &mut Batch,
-        wanted: &Wanted<'_>,
-    ) -> Result<()> {
-        let Some(current) = self.current.filter(|_| !self.back && !self.ranges) else {
-            return Ok(());
-        };
-        let source = &self.sources[current];
-        let Place::Runs { list, run, page, entry, count, .. } = &source.place else { return Ok(()) };
-        if *entry + 1 >= *count || !(self.again || source.runs_on) {
-            return Ok(());
-        }
-        let run = &list_of(view.levels, *list).runs()[*run];
-        let leaf = open(opened.slot(current), run, view.pages, *page)?;
-        if leaf.prefix_bytes() < wanted.skip {
-            return Ok(());
-        }
-        let count = *count;
-        let mut to = (*entry + 1 + wanted.most.saturating_sub(batch.len())).min(leaf.len());
-        if let Some(bound) = self.bound {
-            let key = &self.sources[bound].key;
-            to = to.min(leaf.count_below(key, false).map_err(|e| run.name(e))?);
-        }
-        if let Some((end, through)) = wanted.end {
-            to = to.min(leaf.count_below(end, through).map_err(|e| run.name(e))?);
-        }
-        let at = leaf.append(*entry + 1..to.max(*entry + 1), wanted, batch).map_err(|e| run.name(e))?;
-        let source = &mut self.sources[current];
-        let Place::Runs { entry, .. } = &mut source.place else { return Ok(()) };
-        source.runs_on = at > *entry + 2 || at >= count;
-        *entry = at - 1;
-        Ok(())
     }
 
     /// The source of the next key after the source of the last item has moved, and no other.
@@ -560,25 +740,10 @@ impl Merge {
         self.bound.is_none_or(|bound| self.sources[bound].head != source.head || self.sources[bound].key != source.key)
     }
 
-    /// The source of the next key, the newest of those; without looking at one of them.
+    /// What older sources have of the key, up to one of them, is of no interest.
     #[inline]
-    fn first_but(&self, without: Option<usize>) -> Option<usize> {
-        let mut first: Option<usize> = None;
-        for (at, source) in self.sources.iter().enumerate() {
-            if source.live && Some(at) != without {
-                let is_first = |first: usize| source.order(&self.sources[first], self.back) == Ordering::Less;
-                if first.is_none_or(is_first) {
-                    first = Some(at);
-                }
-            }
-        }
-        first
-    }
-
-    /// What older sources have of the key is of no interest.
-    #[inline]
-    fn pass_equals<'v>(&mut self, view: &View<'v>, opened: &mut Opened<'v>, best: usize) -> Result<()> {
-        let (newer, older) = self.sources.split_at_mut(best + 1);
+    fn pass_equals<'v>(&mut self, view: &View<'v>, opened: &mut Opened<'v>, best: usize, end: usize) -> Result<()> {
+        let (newer, older) = self.sources[..end].split_at_mut(best + 1);
         let Source { key, head, .. } = &newer[best];
         let is_equal = |source: &Source| source.live && source.head == *head && source.key == *key;
         for (at, source) in older.iter_mut().enumerate().filter(|(_, source)| is_equal(source)) {

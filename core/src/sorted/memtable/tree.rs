@@ -50,6 +50,9 @@ const _: () = assert!(ITEMS_AT + ITEMS.div_ceil(2) <= NODE_WORDS);
 /// Words of a line of the cache.
 const LINE_WORDS: usize = 8;
 
+/// Entries that a walk asks for before it comes to them.
+const AHEAD: usize = 3;
+
 /// Keys that are looked for at the same time.
 pub const WARM: usize = 8;
 
@@ -506,12 +509,11 @@ impl<'m> Parts<'m> {
         batch.next = leaf.settled(|order| {
             batch.len = order.len();
             for at in 0..batch.len {
-                batch.items[at] = leaf.item(order.slot(at));
+                let slot = order.slot(at);
+                (batch.items[at], batch.heads[at]) = (leaf.item(slot), leaf.head(slot));
             }
             leaf.next()
         });
-        // Entries that came in random order lie apart: their misses overlap, too.
-        batch.items[..batch.len].iter().for_each(|item| self.arena.prefetch(*item));
         if batch.next != 0 {
             self.nodes.node(batch.next).prefetch();
         }
@@ -523,9 +525,27 @@ impl<'m> Parts<'m> {
 #[derive(Debug, Clone)]
 struct Batch {
     items: [Handle; ITEMS],
+    heads: [u64; ITEMS],
     len: usize,
     next: NodeNo,
     low: Handle,
+}
+
+impl Batch {
+    const EMPTY: Batch = Batch { items: [0; ITEMS], heads: [0; ITEMS], len: 0, next: 0, low: 0 };
+
+    /// Items below the key; `after`: up to it. Mostly the heads decide: entries that came in random order lie apart.
+    fn count_below(&self, arena: &Arena, sought: Sought<'_>, after: bool) -> usize {
+        let heads = &self.heads[..self.len];
+        let below = heads.iter().filter(|head| **head < sought.head).count();
+        let is_below = |item: &Handle| match arena.get(*item).key.cmp(sought.key) {
+            Order::Less => true,
+            Order::Equal => after,
+            Order::Greater => false,
+        };
+        let equal = heads[below..].iter().filter(|head| **head == sought.head).count();
+        below + self.items[below..below + equal].partition_point(is_below)
+    }
 }
 
 /// A place in a tree, between two items. Holds nothing: each step is given the tree's parts. What comes into the tree
@@ -543,8 +563,8 @@ impl Cursor {
         let sought = Sought { key, head: head_of(key) };
         // Who goes backward from here wants the leaf of the items below.
         let leaf = parts.find_leaf(tree, sought, !after, |_| {});
-        let mut cursor = Cursor { batch: Batch { items: [0; ITEMS], len: 0, next: 0, low: 0 }, at: 0 };
-        cursor.enter(parts, leaf, key, after);
+        let mut cursor = Cursor { batch: Batch::EMPTY, at: 0 };
+        cursor.enter(parts, leaf, sought, after);
         cursor
     }
 
@@ -554,7 +574,7 @@ impl Cursor {
             return Cursor::seek(parts, tree, &[], false);
         }
         let mut number = tree.root.load(Ordering::Acquire);
-        let mut cursor = Cursor { batch: Batch { items: [0; ITEMS], len: 0, next: 0, low: 0 }, at: 0 };
+        let mut cursor = Cursor { batch: Batch::EMPTY, at: 0 };
         loop {
             let node = parts.nodes.node(number);
             let next = node.settled(|order| match node.next() {
@@ -574,20 +594,23 @@ impl Cursor {
         }
     }
 
-    fn enter(&mut self, parts: Parts<'_>, leaf: NodeNo, key: &[u8], after: bool) {
+    fn enter(&mut self, parts: Parts<'_>, leaf: NodeNo, sought: Sought<'_>, after: bool) {
         let mut number = leaf;
         loop {
             parts.copy(number, &mut self.batch);
-            let below = |item: &Handle| match parts.arena.get(*item).key.cmp(key) {
-                Order::Less => true,
-                Order::Equal => after,
-                Order::Greater => false,
-            };
-            self.at = self.batch.items[..self.batch.len].partition_point(below);
-            if self.at < self.batch.len || self.batch.next == 0 || !parts.is_from(self.batch.next, key, !after) {
-                return;
+            self.at = self.batch.count_below(parts.arena, sought, after);
+            if self.at < self.batch.len || self.batch.next == 0 || !parts.is_from(self.batch.next, sought.key, !after) {
+                break;
             }
             number = self.batch.next;
+        }
+        // Their misses overlap.
+        (self.at..self.at + AHEAD).for_each(|at| self.prefetch(parts, at));
+    }
+
+    fn prefetch(&self, parts: Parts<'_>, at: usize) {
+        if let Some(item) = self.batch.items[..self.batch.len].get(at) {
+            parts.arena.prefetch(*item);
         }
     }
 
@@ -599,7 +622,10 @@ impl Cursor {
             }
             match self.batch.items[..self.batch.len].last().copied() {
                 // A split between the two looks shows items twice.
-                Some(last) => self.enter(parts, self.batch.next, parts.arena.get(last).key, true),
+                Some(last) => {
+                    let key = parts.arena.get(last).key;
+                    self.enter(parts, self.batch.next, Sought { key, head: head_of(key) }, true);
+                }
                 None => {
                     let next = self.batch.next;
                     parts.copy(next, &mut self.batch);
@@ -607,6 +633,7 @@ impl Cursor {
                 }
             }
         }
+        self.prefetch(parts, self.at + AHEAD);
         self.at += 1;
         Some(self.batch.items[self.at - 1])
     }
