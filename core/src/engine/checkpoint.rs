@@ -132,6 +132,8 @@ pub struct Order {
     pub force: bool,
     /// How far runs are merged.
     pub runs: Merges,
+    /// Bytes of runs after which no further merge begins, if it is said.
+    pub run_budget: Option<u64>,
     /// Give back all free space at the end of the file.
     pub shrink: bool,
     /// What to move, if it is more than what holds the bound.
@@ -419,9 +421,7 @@ impl Engine {
         self.counters.run_bytes_written.fetch_add(run_bytes, Ordering::Relaxed);
         let written: u64 = adopted.iter().map(|(_, pages)| pages * PAGE_BYTES as u64).sum();
         self.reclaim.lock().runs = runs_left;
-        if !runs_left {
-            self.note_settled();
-        }
+        self.note_bought(order.run_budget.map_or(0, |_| run_bytes), runs_left);
         self.note_reclaimed(&reclaimed, dropped_left, written, &meta, order);
         let summary = Summary {
             next: reclaimed.next,
@@ -525,6 +525,7 @@ impl Engine {
             slice_pages: if damaged { 0 } else { self.config.slice_pages },
             shape: self.config.shape,
             runs: order.runs,
+            run_budget: order.run_budget,
         }
     }
 
@@ -545,16 +546,17 @@ impl Engine {
 
     /// What is to be merged although no commit asks for it: what walks have paid for; what is left, if nothing was
     /// committed since the last checkpoint, so that one more does not only flush a little.
-    pub fn merges_due(&self) -> Result<Option<Merges>> {
+    pub fn merges_due(&self) -> Result<Option<Order>> {
         let (left, damaged) = {
             let reclaim = self.reclaim.lock();
             (reclaim.runs, reclaim.damaged)
         };
         let is_at_rest = || self.published.commit() == self.meta.lock().commit;
-        Ok(match damaged {
-            true => None,
-            false if self.walks_have_paid()? => Some(Merges::All),
-            false => (left && is_at_rest()).then_some(Merges::Settle),
+        let order = Order { force: true, ..Order::default() };
+        Ok(match self.paid()? {
+            _ if damaged => None,
+            Some(bytes) => Some(Order { runs: Merges::Walks, run_budget: Some(bytes), ..order }),
+            None => (left && is_at_rest()).then_some(Order { runs: Merges::Settle, ..order }),
         })
     }
 

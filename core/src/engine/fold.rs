@@ -102,6 +102,8 @@ pub struct Plan {
     pub shape: Shape,
     /// How far runs are merged.
     pub runs: Merges,
+    /// Bytes of runs after which no further merge begins, if it is said.
+    pub run_budget: Option<u64>,
 }
 
 impl Plan {

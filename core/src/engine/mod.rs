@@ -356,15 +356,14 @@ impl Engine {
     /// The other part: a checkpoint that is due; what an idle database does.
     fn checkpoint_step(&self) -> Result<()> {
         let merges = self.merges_due()?;
-        let order = Order { force: merges.is_some(), runs: merges.unwrap_or(Merges::Shape), ..Order::default() };
         if std::mem::take(&mut self.signal.wants.lock().checkpoint) {
-            return self.background_checkpoint(order);
+            return self.background_checkpoint(merges.unwrap_or_default());
         }
         self.end_old_snapshots();
         self.let_go_of_snapshots();
-        if order.force || self.reclaim_pending()? {
-            let runs = merges.unwrap_or(Merges::Settle);
-            return self.go_on(self.checkpoint_as(Order { force: true, runs, ..Order::default() })?);
+        if merges.is_some() || self.reclaim_pending()? {
+            let at_rest = Order { force: true, runs: Merges::Settle, ..Order::default() };
+            return self.go_on(self.checkpoint_as(merges.unwrap_or(at_rest))?);
         }
         self.pool.trim();
         if let Some(log) = self.log.get().filter(|log| log.durable() == log.end()) {

@@ -218,6 +218,7 @@ pub fn fold(
     let mut change = Change::new(sink.levels(old)?, old.next_run, plan.shape, filter_seed(old), &gone);
     change.flush(sink, &work.keys)?;
     let budget = (change.written * MERGED_PER_FLUSHED).max(plan.shape.base_bytes.min(LEAST_MERGED));
+    let budget = plan.run_budget.unwrap_or(budget);
     outcome.runs_left = change.compact(sink, goal, budget)? || (goal == Goal::Shape && !change.is_settled(pages)?);
     if let Some(cut) = plan.cut() {
         change.evacuate(sink, cut)?;

@@ -136,6 +136,8 @@ pub enum Goal {
     Shape,
     /// That, and what makes the levels above the last one small: for a database that is at rest.
     Settle,
+    /// That, and what is left of level 0 in one set: for walks that have paid for it.
+    Walks,
     /// One level.
     All,
 }
@@ -290,18 +292,17 @@ impl<'a> Change<'a> {
             return Ok(Some(job));
         }
         let (mut targets, base) = self.targets();
-        // What lies above the last level may hide as much in it.
-        let last = self.levels.levels[usize::from(LEVELS) - 1].bytes();
-        let above = self.levels.lists().map(List::bytes).sum::<u64>() - last;
-        let unsettled = goal == Goal::Settle
-            && above > last / SETTLED_PART
-            && above > SETTLED_BYTES.min(self.shape.base_bytes / 16);
+        let unsettled = matches!(goal, Goal::Settle | Goal::Walks) && is_unsettled(&self.levels, &self.shape);
         if unsettled {
             targets[..usize::from(LEVELS) - 1].fill(0);
         }
         let all = goal == Goal::All || unsettled;
         if let Some(job) = self.pick_sets(pages, base, all)? {
             return Ok(Some(job));
+        }
+        let sets = &self.levels.sets;
+        if goal == Goal::Walks && sets.len() > 1 {
+            return self.job_of_newest(pages, sets.iter().map(|set| set.runs().to_vec()).collect(), sets.len());
         }
         let mut worst: Option<(usize, u64)> = None;
         for (at, target) in targets.iter().enumerate().take(LEVELS as usize - 1) {
@@ -598,6 +599,13 @@ impl<'a> Change<'a> {
         }
         Ok(gone)
     }
+}
+
+/// Whether there is more above the last level than a database at rest keeps there: it may hide as much in it.
+pub fn is_unsettled(levels: &Levels, shape: &Shape) -> bool {
+    let last = levels.levels[usize::from(LEVELS) - 1].bytes();
+    let above = levels.lists().map(List::bytes).sum::<u64>() - last;
+    above > last / SETTLED_PART && above > SETTLED_BYTES.min(shape.base_bytes / 16)
 }
 
 /// How many of the newest sets, or parts of them, of these bytes go well together: as long as the next is not much larger
