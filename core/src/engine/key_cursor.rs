@@ -10,7 +10,7 @@
 
 use super::keys::{Own, TreeKeys};
 use crate::error::{Error, Result};
-use crate::sorted::batch::Batch;
+use crate::sorted::batch::Lent;
 use crate::sorted::merge::{after_tree, full_key, Merge, View, Wanted, TREE_BYTES};
 use crate::sync::Arc;
 use std::ops::Bound;
@@ -30,9 +30,9 @@ const FEW: usize = 4;
 const ENTRY_BYTES: usize = 128;
 
 /// Committed keys that were read ahead.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ahead {
-    entries: Batch,
+    entries: Lent,
     /// The next one.
     next: usize,
     /// Entries of this batch, at most.
@@ -129,7 +129,7 @@ impl KeyCursor {
             read: None,
             ended: false,
             last: None,
-            committed: Ahead::default(),
+            committed: Ahead { entries: Lent::new(), next: 0, most: 0, over: false, failed: None },
             from_batch: false,
             key: Vec::new(),
             value: Vec::new(),

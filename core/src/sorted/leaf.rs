@@ -14,7 +14,7 @@
 //! line or two of them, and mostly one entry. A key that ends within its head is filled up with zeros; its length
 //! tells. A leaf whose entries are large has more pages, so that little room is lost at its end.
 
-use super::batch::Batch;
+use super::batch::{Batch, Plain, LEAD_BYTES};
 use super::cell::Cell;
 use super::merge::{Wanted, TREE_BYTES};
 use super::{search, MAX_INLINE_BYTES, MAX_KEY_BYTES};
@@ -60,7 +60,7 @@ const NEAR: usize = 4;
 
 /// Bytes of a line of the cache.
 const LINE_BYTES: usize = 64;
-/// So many bytes of entries are asked for at once: behind them, the processor sees where it goes.
+/// Bytes of entries that are asked for before they are read.
 const PREFETCHED_BYTES: usize = 16 * LINE_BYTES;
 /// What a search looks at first: the header and the heads and places of as many entries as a page mostly holds.
 const SEARCHED_BYTES: usize = 6 * LINE_BYTES;
@@ -377,42 +377,49 @@ impl<'a> Leaf<'a> {
         if start >= end || end > self.count {
             return Ok(start);
         }
-        self.prefetch_entries(start, end);
         let lead = self.prefix.len().saturating_sub(wanted.skip);
-        // Pieces are given with what follows them, so that they can be copied by words of fixed length.
-        let prefix = &self.bytes[self.entries_at() + self.prefix.len() - lead..];
+        let prefix = &self.prefix[self.prefix.len() - lead..];
+        // Of a fixed length, so that it can be copied as a word.
+        let mut word = [0; LEAD_BYTES];
+        let is_short = lead <= LEAD_BYTES;
+        word[..lead.min(LEAD_BYTES)].copy_from_slice(&prefix[..lead.min(LEAD_BYTES)]);
         let heads = self.bytes[HEADS_AT + start * HEAD_BYTES..].chunks_exact(HEAD_BYTES);
         let places = self.bytes[self.places_at() + start * 2..].chunks_exact(2);
         for (at, (head, place)) in (start..end).zip(heads.zip(places)) {
             if batch.bytes() >= wanted.bytes {
                 return Ok(at);
             }
-            // Of sixteen bytes, as the other pieces.
-            let head = (u128::from(get_u32(head, 0)) << 96).to_be_bytes();
-            if let Some((suffix, rest, value)) = self.plain(get_u16(place, 0)) {
-                let parts =
-                    [(prefix, lead), (&head[..], suffix.min(HEAD_BYTES)), (rest, suffix.saturating_sub(HEAD_BYTES))];
-                batch.push_value(parts, value);
-                continue;
-            }
-            let entry = self.entry(at)?;
-            match entry.cell {
-                Cell::Large { .. } => return Ok(at),
-                Cell::Deleted if !wanted.deleted => {}
-                cell => {
-                    let parts =
-                        [(prefix, lead), (&head[..], entry.suffix.min(HEAD_BYTES)), (entry.rest, entry.rest.len())];
-                    batch.push_parts(parts, cell);
+            let place = get_u16(place, 0);
+            self.prefetch_at(usize::from(place) + PREFETCHED_BYTES, 2);
+            let head = get_u32(head, 0).to_be_bytes();
+            match self.plain(place).filter(|_| is_short) {
+                Some((suffix, rest, value)) => {
+                    batch.push_plain(Plain { lead: (&word, lead), head, suffix, rest, value });
                 }
+                None if self.append_any(at, prefix, wanted, batch)? => {}
+                None => return Ok(at),
             }
         }
         Ok(end)
     }
 
+    /// Appends an entry of any kind, `prefix` in front; false where it is a large value.
+    #[inline(never)]
+    fn append_any(&self, at: usize, prefix: &[u8], wanted: &Wanted<'_>, batch: &mut Batch) -> Result<bool> {
+        let entry = self.entry(at)?;
+        let head = entry.head.to_be_bytes();
+        match entry.cell {
+            Cell::Large { .. } => return Ok(false),
+            Cell::Deleted if !wanted.deleted => {}
+            cell => batch.push_parts([prefix, &head[..entry.suffix.min(HEAD_BYTES)], entry.rest], cell),
+        }
+        Ok(true)
+    }
+
     /// What most entries are, and nothing that is wrong: a short key, and a value that is no long one. The bytes of the
-    /// key behind the prefix; those behind the head, with what follows them; the value.
+    /// key behind the prefix; those behind the head, and the value, with what follows them; the bytes of the value.
     #[inline(always)]
-    fn plain(&self, place: u16) -> Option<(usize, &'a [u8], &'a [u8])> {
+    fn plain(&self, place: u16) -> Option<(usize, &'a [u8], usize)> {
         let from = usize::from(place);
         let bytes = self.bytes.get(from..)?;
         let [suffix, low, high, _] = *bytes.first_chunk::<4>()?;
@@ -423,9 +430,8 @@ impl<'a> Leaf<'a> {
         };
         let suffix = usize::from(suffix);
         let is_plain = from >= self.entries_at() && meta as u64 & 3 == VALUE && suffix + self.prefix.len() <= 0x7f;
-        let rest = bytes.get(numbers..)?;
-        let value = rest.get(suffix.saturating_sub(HEAD_BYTES)..)?.get(..meta >> 2)?;
-        is_plain.then_some((suffix, rest, value))
+        let (rest, value) = (bytes.get(numbers..)?, meta >> 2);
+        (is_plain && suffix.saturating_sub(HEAD_BYTES) + value <= rest.len()).then_some((suffix, rest, value))
     }
 
     /// Where the places of the entries stand.
@@ -440,18 +446,18 @@ impl<'a> Leaf<'a> {
         HEADS_AT + self.count * SLOT_BYTES
     }
 
-    /// Asks for the memory of some entries, up to a few lines of the cache.
-    fn prefetch_entries(&self, start: usize, end: usize) {
-        let place = |at: usize| usize::from(get_u16(self.bytes, self.places_at() + at * 2));
-        let first = place(start);
-        let last = place(end - 1).min(first + PREFETCHED_BYTES).min(self.bytes.len());
-        (first..last).step_by(LINE_BYTES).for_each(|at| prefetch(self.bytes.as_ptr().wrapping_add(at)));
+    /// Asks for the memory of an entry and of what follows it. Who appends goes on asking, so far in front of where it is
+    /// that it does not wait; behind this leaf, mostly, there is the next one.
+    pub fn prefetch_entries(&self, at: usize) {
+        if at < self.count {
+            let place = usize::from(get_u16(self.bytes, self.places_at() + at * 2));
+            self.prefetch_at(place, PREFETCHED_BYTES / LINE_BYTES);
+        }
     }
 
-    /// Asks for what a search of the leaf behind this one, or reading it from its beginning, looks at first.
-    #[inline]
-    pub fn prefetch_next(&self) {
-        prefetch_head(self.bytes.as_ptr().wrapping_add(self.bytes.len()));
+    #[inline(always)]
+    fn prefetch_at(&self, at: usize, lines: usize) {
+        (0..lines).for_each(|line| prefetch(self.bytes.as_ptr().wrapping_add(at + line * LINE_BYTES)));
     }
 
     /// Bytes that all keys have in front.

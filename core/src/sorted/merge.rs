@@ -72,7 +72,7 @@ struct Opened<'v> {
     slots: [Slot<'v>; OPENED],
 }
 
-const OPENED: usize = 8;
+const OPENED: usize = 4;
 
 type Slot<'v> = Option<(PageNo, Leaf<'v>)>;
 
@@ -296,7 +296,7 @@ impl Source {
                     *count = opened.len();
                     *entry = opened.count_below(key, after)?;
                     if !back {
-                        opened.prefetch_next();
+                        opened.prefetch_entries(*entry);
                     }
                 }
                 if back {
@@ -379,7 +379,6 @@ impl Source {
                 *page = next.leaf_page(&next.tail(view.pages)?, *leaf)?;
                 let opened = open(slot, next, view.pages, *page)?;
                 *count = opened.len();
-                opened.prefetch_next();
             }
         }
     }

@@ -349,6 +349,7 @@ impl<'m> Parts<'m> {
             match self.step(self.nodes.node(number), sought, strictly) {
                 Way::Right(next) => number = next,
                 Way::Down(child) => {
+                    self.nodes.node(child).prefetch();
                     each(number);
                     number = child;
                 }
