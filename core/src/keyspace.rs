@@ -4,6 +4,7 @@ use crate::database::Database;
 use crate::engine::frame::KeyOp;
 pub use crate::engine::key_cursor::KeyBounds;
 use crate::engine::key_cursor::KeyCursor;
+use crate::engine::snapshots::Hold;
 use crate::engine::state::State;
 use crate::engine::transaction::Transaction as EngineTransaction;
 use crate::engine::trees::Kind;
@@ -361,6 +362,16 @@ impl SnapshotKeyspace {
         self.snapshot.hold().lend()?.estimated_keys(&engine.pages, tree)
     }
 
+    /// A cursor that must be dropped before this keyspace is.
+    fn cursor(&self, bounds: Arc<KeyBounds>, back: bool) -> KeyCursor {
+        let cursor = KeyCursor::new(self.tree.unwrap_or_default(), bounds, back);
+        match self.snapshot.hold() {
+            // SAFETY: `self` holds the state, and the engine with its pages; steps are given no changes.
+            Hold::Free(_) if self.snapshot.engine().pages.are_mapped() => unsafe { cursor.lending() },
+            _ => cursor,
+        }
+    }
+
     fn step(&self, cursor: &mut KeyCursor) -> Result<bool> {
         let engine = self.snapshot.engine();
         engine.check_open()?;
@@ -377,10 +388,11 @@ impl SnapshotKeyspace {
 
 /// Keys with their values, in order, from either end: an iterator that holds a snapshot and one entry.
 pub struct KeyspaceRange {
-    keyspace: SnapshotKeyspace,
-    bounds: Arc<KeyBounds>,
+    // Cursors before what they read.
     front: Option<KeyCursor>,
     back: Option<KeyCursor>,
+    keyspace: SnapshotKeyspace,
+    bounds: Arc<KeyBounds>,
     ended: bool,
 }
 
@@ -404,7 +416,7 @@ impl KeyspaceRange {
         let own = if back { &mut self.back } else { &mut self.front };
         let cursor = match own {
             Some(cursor) => cursor,
-            none => none.insert(KeyCursor::new(self.keyspace.tree.unwrap_or_default(), self.bounds.clone(), back)),
+            none => none.insert(self.keyspace.cursor(self.bounds.clone(), back)),
         };
         let stepped = self.keyspace.step(cursor);
         self.ended = !matches!(stepped, Ok(true));
@@ -446,7 +458,7 @@ impl Iterator for KeyspaceRange {
     type Item = Result<KeyValue>;
 
     fn next(&mut self) -> Option<Result<KeyValue>> {
-        self.step(false).map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
+        self.next_entry().map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
     }
 }
 

@@ -12,6 +12,7 @@ use super::keys::{Own, TreeKeys};
 use crate::error::{Error, Result};
 use crate::sorted::batch::Lent;
 use crate::sorted::merge::{after_tree, full_key, Merge, View, Wanted, TREE_BYTES};
+use crate::sorted::stretch::Stretch;
 use crate::sync::Arc;
 use std::ops::Bound;
 
@@ -37,6 +38,8 @@ struct Ahead {
     next: usize,
     /// Entries of this batch, at most.
     most: usize,
+    /// What comes behind them.
+    stretch: Option<Stretch>,
     /// There is no key behind these.
     over: bool,
     /// What came behind them.
@@ -44,12 +47,17 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// Goes to the next one, if there is one.
+    /// Goes to the next one, if there is one, and says where it is.
     #[inline]
-    fn step(&mut self) -> bool {
-        let is_there = self.next < self.entries.len();
-        self.next += usize::from(is_there);
-        is_there
+    fn step(&mut self) -> Option<Given> {
+        if self.next < self.entries.len() {
+            self.next += 1;
+            return Some(Given::Batch);
+        }
+        match &mut self.stretch {
+            Some(stretch) => stretch.step().then_some(Given::Stretch),
+            None => None,
+        }
     }
 
     fn clear(&mut self) {
@@ -64,7 +72,19 @@ impl Ahead {
     }
 }
 
-/// Where a walk is. Holds copies only; every step is given what it reads, which must be the same state each time.
+/// Where an entry is that a step gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    /// Here: key and value.
+    Here,
+    /// In the batch, in front of the next one.
+    Batch,
+    /// In the stretch.
+    Stretch,
+}
+
+/// Where a walk is. Holds copies, unless it may lend; every step is given what it reads, which must be the same state each
+/// time.
 #[derive(Debug)]
 pub struct KeyCursor {
     tree: u32,
@@ -84,8 +104,10 @@ pub struct KeyCursor {
     /// The last key given.
     last: Option<Vec<u8>>,
     committed: Ahead,
-    /// The step before gave what was read ahead last in front of the next entry, and not the key and value here.
-    from_batch: bool,
+    /// Where the entry of the last step is.
+    given: Given,
+    /// What is read may be lent: see [`KeyCursor::lending`].
+    lends: bool,
     key: Vec<u8>,
     value: Vec<u8>,
 }
@@ -129,11 +151,22 @@ impl KeyCursor {
             read: None,
             ended: false,
             last: None,
-            committed: Ahead { entries: Lent::new(), next: 0, most: 0, over: false, failed: None },
-            from_batch: false,
+            committed: Ahead { entries: Lent::new(), next: 0, most: 0, stretch: None, over: false, failed: None },
+            given: Given::Here,
+            lends: false,
             key: Vec::new(),
             value: Vec::new(),
         }
+    }
+
+    /// A walk that lends what it reads where it stands.
+    ///
+    /// # Safety
+    ///
+    /// The state that every step is given, and its pages, must be held until the cursor is dropped, pages must be mapped
+    /// whole, and the changes of a transaction must not be given.
+    pub unsafe fn lending(self) -> KeyCursor {
+        KeyCursor { lends: true, ..self }
     }
 
     /// The tree that it walks over.
@@ -150,9 +183,10 @@ impl KeyCursor {
     /// The key that the last step gave, and its value.
     #[inline]
     pub fn entry(&self) -> (&[u8], &[u8]) {
-        match self.from_batch {
-            true => self.committed.entries.entry(self.committed.next - 1),
-            false => (&self.key, &self.value),
+        match (self.given, &self.committed.stretch) {
+            (Given::Batch, _) => self.committed.entries.entry(self.committed.next - 1),
+            (Given::Stretch, Some(stretch)) => stretch.entry(),
+            _ => (&self.key, &self.value),
         }
     }
 
@@ -169,20 +203,28 @@ impl KeyCursor {
     /// Goes to the next committed key; false at the end.
     #[inline]
     fn committed(&mut self, view: &View<'_>) -> Result<bool> {
-        if !self.committed.step() {
-            if !self.committed.over {
-                self.read_ahead(view)?;
+        loop {
+            if let Some(given) = self.committed.step() {
+                self.given = given;
+                return Ok(true);
             }
-            self.ended = !self.committed.step();
+            if self.committed.over {
+                (self.ended, self.given) = (true, Given::Here);
+                return Ok(false);
+            }
+            self.read_ahead(view)?;
         }
-        self.from_batch = !self.ended;
-        Ok(!self.ended)
     }
 
     /// Goes to the next key, if that was read ahead and nothing else is to be looked at; false says nothing.
     #[inline]
     pub fn step_ahead(&mut self) -> bool {
-        self.from_batch && self.committed.step()
+        if self.given == Given::Here {
+            return false;
+        }
+        let stepped = self.committed.step();
+        self.given = stepped.unwrap_or(self.given);
+        stepped.is_some()
     }
 
     /// Reads the next committed keys with their values; none at the end.
@@ -215,9 +257,15 @@ impl KeyCursor {
             }
         };
         let ahead = &mut self.committed;
-        let (end, most) = (Some((&self.limit.0[..], self.limit.1)), ahead.most);
-        let wanted = Wanted { skip: TREE_BYTES, end, deleted: false, values: true, most, bytes: AHEAD_BYTES };
-        ahead.over = merge.fill(view, &mut ahead.entries, &wanted)?;
+        // What is left of a stretch can't be lent, and is read once more.
+        let left = ahead.stretch.take().map_or(0, |stretch| stretch.left());
+        merge.give_back(left);
+        let (end, most, lend) = (Some((&self.limit.0[..], self.limit.1)), ahead.most, self.lends && left == 0);
+        let wanted = Wanted { skip: TREE_BYTES, end, deleted: false, values: true, most, bytes: AHEAD_BYTES, lend };
+        let filled = merge.fill(view, &mut ahead.entries, &wanted)?;
+        ahead.over = filled.over;
+        // SAFETY: they are asked for by those alone who keep what they read, by the promise of `lending`.
+        ahead.stretch = filled.stretch.map(|(leaf, range)| unsafe { Stretch::new(leaf, range, TREE_BYTES) });
         Ok(())
     }
 
@@ -252,7 +300,7 @@ impl KeyCursor {
                 self.read.get_or_insert_default().clone_from(&ahead.0);
                 self.ahead = Some(ahead);
             }
-            self.from_batch = false;
+            self.given = Given::Here;
             let next = own.and_then(|own| self.next_own(own)).filter(|(key, _)| self.is_within(key));
             let own_first = match (&next, &self.ahead) {
                 (None, None) => return Ok(false),

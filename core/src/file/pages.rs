@@ -295,6 +295,11 @@ impl Pages {
         self.cache.as_ref().map(Cache::hold)
     }
 
+    /// Whether pages lie in a mapping, where they stay as long as a state that has them is held.
+    pub fn are_mapped(&self) -> bool {
+        self.cache.is_none()
+    }
+
     #[inline]
     fn group(&self, page: PageNo) -> Option<&Group> {
         // The first entry, and so the first tebibyte, without a load that depends on the number.
@@ -364,16 +369,24 @@ impl Pages {
 
     /// Memory of `pages` pages of the mapping from `page`, inside the file and inside one segment.
     fn mapped(&self, page: PageNo, pages: u64) -> Result<*const u8> {
+        self.check_inside(page, pages)?;
+        let memory = self.segment(page.0 / self.segment_pages)?;
+        Ok(memory.wrapping_add((page.0 % self.segment_pages) as usize * PAGE_BYTES))
+    }
+
+    /// An error unless `pages` pages from `page` on lie inside the file and inside one segment. Takes no lock: where a
+    /// unit is at hand, so is its segment.
+    #[inline]
+    fn check_inside(&self, page: PageNo, pages: u64) -> Result<()> {
         let len = self.len();
         if page.0 < super::meta::META_PAGES || page.0 >= len || len - page.0 < pages {
             return Err(Error::corrupt("page number", page.0, 0, len, page.0.saturating_add(pages)));
         }
-        let segment = page.0 / self.segment_pages;
         let within = page.0 % self.segment_pages;
         if within + pages > self.segment_pages {
             return Err(Error::corrupt("unit across segments", page.0, 0, self.segment_pages, within + pages));
         }
-        Ok(self.segment(segment)?.wrapping_add(within as usize * PAGE_BYTES))
+        Ok(())
     }
 
     #[cold]
@@ -577,11 +590,11 @@ impl Pages {
             return Err(Error::corrupt("extent header (length)", page.0, at, bytes as u64, length as u64));
         }
         if !unit.heap {
-            self.mapped(page, pages as u64)?;
+            self.check_inside(page, pages as u64)?;
             self.verify_pieces(page, unit.ptr, pages, head)?;
         }
         // SAFETY: all `bytes` of the extent are valid memory: in the heap by `put_heap`'s promise, in
-        // the mapping by the check of `mapped`.
+        // the mapping by `check_inside`.
         Ok(unsafe { std::slice::from_raw_parts(unit.ptr.add(start), length) })
     }
 

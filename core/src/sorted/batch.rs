@@ -39,7 +39,7 @@ pub struct Batch {
 }
 
 /// Bytes behind what is in use that may be written to: pieces are copied by words of fixed length.
-const SLACK: usize = 64;
+pub const SLACK: usize = 64;
 
 /// Longer pieces are copied by a call.
 const SHORT: usize = 512;
@@ -64,7 +64,7 @@ pub struct Plain<'a> {
 
 /// Copies the first `len` bytes of `from` to the beginning of `to`, of which up to [`SLACK`] more may be written to.
 #[inline(always)]
-fn copy(to: &mut [u8], from: &[u8], len: usize) {
+pub fn copy(to: &mut [u8], from: &[u8], len: usize) {
     let whole = len.next_multiple_of(SLACK);
     match (to.get_mut(..whole), from.get(..whole)) {
         (Some(mut to), Some(mut from)) if len <= SHORT => {

@@ -14,7 +14,7 @@
 //! line or two of them, and mostly one entry. A key that ends within its head is filled up with zeros; its length
 //! tells. A leaf whose entries are large has more pages, so that little room is lost at its end.
 
-use super::batch::{Batch, Plain, LEAD_BYTES};
+use super::batch::{self, Batch, Plain, LEAD_BYTES};
 use super::cell::Cell;
 use super::merge::{Wanted, TREE_BYTES};
 use super::{search, MAX_INLINE_BYTES, MAX_KEY_BYTES};
@@ -252,6 +252,34 @@ pub struct LeafEntry<'a> {
     pub place: CellPlace,
 }
 
+/// Most bytes of a key, the number of its tree included, for a [`Spot`].
+pub const MAX_SPOT_KEY_BYTES: usize = 0x7f;
+
+/// An entry of the usual kind: no long key, and a value.
+#[derive(Debug, Clone, Copy)]
+pub struct Spot<'a> {
+    /// Bytes of the key behind the prefix.
+    pub suffix: usize,
+    /// The key behind its head, the value, and whatever follows.
+    rest: &'a [u8],
+    value: usize,
+}
+
+impl<'a> Spot<'a> {
+    /// Writes the key behind `lead` bytes of `key`, of which more may be written to behind it, and gives the value.
+    #[inline]
+    pub fn read(&self, head: [u8; HEAD_BYTES], key: &mut [u8], lead: usize) -> Option<&'a [u8]> {
+        let front = self.suffix.min(HEAD_BYTES);
+        *key.get_mut(lead..)?.first_chunk_mut()? = head;
+        let (rest, to) = (self.suffix - front, key.get_mut(lead + front..)?);
+        match (to.first_chunk_mut::<16>(), self.rest.first_chunk::<16>()) {
+            (Some(to), Some(from)) if rest <= from.len() => *to = *from,
+            _ => batch::copy(to, self.rest, rest),
+        }
+        self.rest.get(rest..)?.get(..self.value)
+    }
+}
+
 /// Where a cell stands in its leaf.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CellPlace {
@@ -393,7 +421,7 @@ impl<'a> Leaf<'a> {
             self.prefetch_at(usize::from(place) + PREFETCHED_BYTES, 2);
             let head = get_u32(head, 0).to_be_bytes();
             match self.plain(place).filter(|_| is_short) {
-                Some((suffix, rest, value)) => {
+                Some(Spot { suffix, rest, value }) => {
                     batch.push_plain(Plain { lead: (&word, lead), head, suffix, rest, value });
                 }
                 None if self.append_any(at, prefix, wanted, batch)? => {}
@@ -416,10 +444,9 @@ impl<'a> Leaf<'a> {
         Ok(true)
     }
 
-    /// What most entries are, and nothing that is wrong: a short key, and a value that is no long one. The bytes of the
-    /// key behind the prefix; those behind the head, and the value, with what follows them; the bytes of the value.
+    /// What most entries are, and nothing that is wrong: a short key, and a value that is no long one.
     #[inline(always)]
-    fn plain(&self, place: u16) -> Option<(usize, &'a [u8], usize)> {
+    fn plain(&self, place: u16) -> Option<Spot<'a>> {
         let from = usize::from(place);
         let bytes = self.bytes.get(from..)?;
         let [suffix, low, high, _] = *bytes.first_chunk::<4>()?;
@@ -429,9 +456,29 @@ impl<'a> Leaf<'a> {
             _ => return None,
         };
         let suffix = usize::from(suffix);
-        let is_plain = from >= self.entries_at() && meta as u64 & 3 == VALUE && suffix + self.prefix.len() <= 0x7f;
+        let is_plain =
+            from >= self.entries_at() && meta as u64 & 3 == VALUE && suffix + self.prefix.len() <= MAX_SPOT_KEY_BYTES;
         let (rest, value) = (bytes.get(numbers..)?, meta >> 2);
-        (is_plain && suffix.saturating_sub(HEAD_BYTES) + value <= rest.len()).then_some((suffix, rest, value))
+        (is_plain && suffix.saturating_sub(HEAD_BYTES) + value <= rest.len()).then_some(Spot { suffix, rest, value })
+    }
+
+    /// Entry `at`, where it is of the usual kind. What a walk comes to later is asked for.
+    #[inline]
+    pub fn spot(&self, at: usize) -> Option<Spot<'a>> {
+        let place = get_u16(self.bytes.get(self.places_at() + at * 2..).filter(|_| at < self.count)?, 0);
+        self.prefetch_at(usize::from(place) + PREFETCHED_BYTES, 2);
+        self.plain(place)
+    }
+
+    /// The four bytes behind the prefix of key `at`, or those that it has, and zeros.
+    #[inline]
+    pub fn head_bytes(&self, at: usize) -> [u8; HEAD_BYTES] {
+        self.head(at).to_be_bytes()
+    }
+
+    /// What all keys have in front.
+    pub fn prefix(&self) -> &'a [u8] {
+        self.prefix
     }
 
     /// Where the places of the entries stand.
@@ -458,11 +505,6 @@ impl<'a> Leaf<'a> {
     #[inline(always)]
     fn prefetch_at(&self, at: usize, lines: usize) {
         (0..lines).for_each(|line| prefetch(self.bytes.as_ptr().wrapping_add(at + line * LINE_BYTES)));
-    }
-
-    /// Bytes that all keys have in front.
-    pub fn prefix_bytes(&self) -> usize {
-        self.prefix.len()
     }
 
     /// Entries below the key; `after`: up to it.

@@ -21,10 +21,12 @@ use super::leaf::{prefetch_head, CellPlace, Leaf};
 use super::levels::{Levels, List};
 use super::memtable::{Memtable, Version, Walk};
 use super::run::Run;
+use super::stretch::LEAST;
 use crate::error::{Error, Result};
 use crate::file::page::PageNo;
 use crate::file::pages::Pages;
 use std::cmp::Ordering;
+use std::ops::Range;
 
 /// Bytes of the number of a tree in front of a key.
 pub const TREE_BYTES: usize = 4;
@@ -122,6 +124,23 @@ pub struct Wanted<'k> {
     pub most: usize,
     /// Bytes in the batch from which on nothing more is taken.
     pub bytes: usize,
+    /// Entries of a leaf that follow each other may be lent: see [`Filled::stretch`].
+    pub lend: bool,
+}
+
+/// What [`Merge::fill`] has found beside what it appended.
+#[derive(Debug, Default)]
+pub struct Filled<'v> {
+    /// No key is behind these.
+    pub over: bool,
+    /// Entries of a leaf that come next, and are not in the batch.
+    pub stretch: Option<(Leaf<'v>, Range<usize>)>,
+}
+
+impl Filled<'_> {
+    fn to(over: bool) -> Self {
+        Filled { over, stretch: None }
+    }
 }
 
 impl Wanted<'_> {
@@ -414,7 +433,7 @@ impl Source {
             };
             let to = end.min(*entry + wanted.most.saturating_sub(batch.len()));
             // What is common to keys of several trees is less than the number of a tree.
-            if leaf.prefix_bytes() >= wanted.skip {
+            if leaf.prefix().len() >= wanted.skip {
                 *entry = leaf.append(*entry..to, wanted, batch)?;
             }
             if *entry < to && !wanted.is_full(batch) {
@@ -428,6 +447,33 @@ impl Source {
             }
         }
         Ok(Reached::Full)
+    }
+
+    /// Takes what lies before the bound in the leaf where it stands, if that is worth it.
+    fn stretch<'v>(
+        &mut self,
+        view: &View<'v>,
+        slot: &mut Slot<'v>,
+        bound: Option<(&[u8], bool)>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<(Leaf<'v>, Range<usize>)>> {
+        let taken = self.settle_unread(view, slot).and_then(|leaf| {
+            let (Some(leaf), Place::Runs { entry, count, .. }) = (leaf, &mut self.place) else { return Ok(None) };
+            if *entry + LEAST > *count || leaf.prefix().len() < wanted.skip {
+                return Ok(None);
+            }
+            let end = match bound {
+                Some((key, through)) => leaf.count_below_from(*entry, key, through)?,
+                None => *count,
+            };
+            if *entry + LEAST > end {
+                return Ok(None);
+            }
+            let range = *entry..end;
+            *entry = end;
+            Ok(Some((leaf, range)))
+        });
+        taken.map_err(|e| self.name(view, e))
     }
 
     /// After [`Source::append`] up to a key: passes over that key, if it is the next one.
@@ -620,13 +666,20 @@ impl Merge {
         self.sources.iter_mut().try_for_each(|source| source.seek(view, &mut None, &to))
     }
 
-    /// Appends the next keys to a batch, as it is wanted; true if there is none behind them.
-    pub fn fill(&mut self, view: &View<'_>, batch: &mut Batch, wanted: &Wanted<'_>) -> Result<bool> {
+    /// So many of the last entries of a stretch were not used: they come again.
+    pub fn give_back(&mut self, entries: usize) {
+        if let Some(Source { place: Place::Runs { entry, .. }, .. }) = self.sources.last_mut() {
+            *entry = entry.saturating_sub(entries);
+        }
+    }
+
+    /// Appends the next keys to a batch, as it is wanted.
+    pub fn fill<'v>(&mut self, view: &View<'v>, batch: &mut Batch, wanted: &Wanted<'_>) -> Result<Filled<'v>> {
         let mut opened = Opened::default();
         let is_plain = !self.back && !self.ranges && self.passed.is_none();
         match self.sources.split_last() {
             Some((oldest, _)) if is_plain && oldest.has_runs() => self.fill_between(view, &mut opened, batch, wanted),
-            _ => self.fill_by_steps(view, &mut opened, batch, wanted),
+            _ => self.fill_by_steps(view, &mut opened, batch, wanted).map(Filled::to),
         }
     }
 
@@ -655,7 +708,7 @@ impl Merge {
         opened: &mut Opened<'v>,
         batch: &mut Batch,
         wanted: &Wanted<'_>,
-    ) -> Result<bool> {
+    ) -> Result<Filled<'v>> {
         let oldest = self.sources.len() - 1;
         loop {
             let (newer, runs) = self.sources.split_at_mut(oldest);
@@ -664,11 +717,17 @@ impl Merge {
                 Some(first) => Some((&newer[first].key[..], false)),
                 None => wanted.end,
             };
-            let [runs] = runs else { return Ok(true) };
-            if runs.append(view, opened.slot(oldest), bound, batch, wanted)? == Reached::Full {
-                return Ok(false);
+            let [runs] = runs else { return Ok(Filled::to(true)) };
+            if wanted.lend {
+                let stretch = runs.stretch(view, opened.slot(oldest), bound, wanted)?;
+                if stretch.is_some() {
+                    return Ok(Filled { over: false, stretch });
+                }
             }
-            let Some(first) = first else { return Ok(true) };
+            if runs.append(view, opened.slot(oldest), bound, batch, wanted)? == Reached::Full {
+                return Ok(Filled::to(false));
+            }
+            let Some(first) = first else { return Ok(Filled::to(true)) };
             runs.pass_key(view, opened.slot(oldest), &newer[first].key)?;
             self.pass_equals(view, opened, first, oldest)?;
             let source = &mut self.sources[first];
@@ -677,7 +736,7 @@ impl Merge {
             source.step(view, opened.slot(first), self.tree, false)?;
             self.note_detour(first, None);
             if wanted.is_full(batch) {
-                return Ok(false);
+                return Ok(Filled::to(false));
             }
         }
     }

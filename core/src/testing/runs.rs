@@ -59,7 +59,8 @@ pub fn read_leaf(bytes: &[u8]) -> Result<Vec<Entry>> {
         leaf.key(&entry, &mut key);
         cells.push((key.clone(), entry.cell));
     }
-    let wanted = Wanted { skip: 0, end: None, deleted: true, values: false, most: usize::MAX, bytes: usize::MAX };
+    let most = usize::MAX;
+    let wanted = Wanted { skip: 0, end: None, deleted: true, values: false, most, bytes: most, lend: false };
     let mut at = 0;
     while at < leaf.len() {
         let to = leaf.append(at..leaf.len(), &wanted, &mut batch)?;
