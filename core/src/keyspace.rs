@@ -389,8 +389,8 @@ impl SnapshotKeyspace {
 /// Keys with their values, in order, from either end: an iterator that holds a snapshot and one entry.
 pub struct KeyspaceRange {
     // Cursors before what they read.
-    front: Option<KeyCursor>,
-    back: Option<KeyCursor>,
+    front: Option<Box<KeyCursor>>,
+    back: Option<Box<KeyCursor>>,
     keyspace: SnapshotKeyspace,
     bounds: Arc<KeyBounds>,
     ended: bool,
@@ -416,7 +416,7 @@ impl KeyspaceRange {
         let own = if back { &mut self.back } else { &mut self.front };
         let cursor = match own {
             Some(cursor) => cursor,
-            none => none.insert(self.keyspace.cursor(self.bounds.clone(), back)),
+            none => none.insert(Box::new(self.keyspace.cursor(self.bounds.clone(), back))),
         };
         let stepped = self.keyspace.step(cursor);
         self.ended = !matches!(stepped, Ok(true));
@@ -445,7 +445,7 @@ impl KeyspaceRange {
         if !is_ahead {
             return self.step(false);
         }
-        Ok(self.front.as_ref().map(KeyCursor::entry))
+        Ok(self.front.as_ref().map(|front| front.entry()))
     }
 
     /// [`KeyspaceRange::next_entry`] from the other end.

@@ -39,7 +39,7 @@ struct Ahead {
     /// Entries of this batch, at most.
     most: usize,
     /// What comes behind them.
-    stretch: Option<Stretch>,
+    stretch: Stretch,
     /// There is no key behind these.
     over: bool,
     /// What came behind them.
@@ -54,10 +54,7 @@ impl Ahead {
             self.next += 1;
             return Some(Given::Batch);
         }
-        match &mut self.stretch {
-            Some(stretch) => stretch.step().then_some(Given::Stretch),
-            None => None,
-        }
+        self.stretch.step().then_some(Given::Stretch)
     }
 
     fn clear(&mut self) {
@@ -151,7 +148,14 @@ impl KeyCursor {
             read: None,
             ended: false,
             last: None,
-            committed: Ahead { entries: Lent::new(), next: 0, most: 0, stretch: None, over: false, failed: None },
+            committed: Ahead {
+                entries: Lent::new(),
+                next: 0,
+                most: 0,
+                stretch: Stretch::default(),
+                over: false,
+                failed: None,
+            },
             given: Given::Here,
             lends: false,
             key: Vec::new(),
@@ -183,10 +187,10 @@ impl KeyCursor {
     /// The key that the last step gave, and its value.
     #[inline]
     pub fn entry(&self) -> (&[u8], &[u8]) {
-        match (self.given, &self.committed.stretch) {
-            (Given::Batch, _) => self.committed.entries.entry(self.committed.next - 1),
-            (Given::Stretch, Some(stretch)) => stretch.entry(),
-            _ => (&self.key, &self.value),
+        match self.given {
+            Given::Batch => self.committed.entries.entry(self.committed.next - 1),
+            Given::Stretch => self.committed.stretch.entry(),
+            Given::Here => (&self.key, &self.value),
         }
     }
 
@@ -258,14 +262,16 @@ impl KeyCursor {
         };
         let ahead = &mut self.committed;
         // What is left of a stretch can't be lent, and is read once more.
-        let left = ahead.stretch.take().map_or(0, |stretch| stretch.left());
+        let left = ahead.stretch.end();
         merge.give_back(left);
         let (end, most, lend) = (Some((&self.limit.0[..], self.limit.1)), ahead.most, self.lends && left == 0);
         let wanted = Wanted { skip: TREE_BYTES, end, deleted: false, values: true, most, bytes: AHEAD_BYTES, lend };
         let filled = merge.fill(view, &mut ahead.entries, &wanted)?;
         ahead.over = filled.over;
-        // SAFETY: they are asked for by those alone who keep what they read, by the promise of `lending`.
-        ahead.stretch = filled.stretch.map(|(leaf, range)| unsafe { Stretch::new(leaf, range, TREE_BYTES) });
+        if let Some((leaf, range)) = filled.stretch {
+            // SAFETY: stretches are asked for by those alone who keep what they read, by the promise of `lending`.
+            unsafe { ahead.stretch.set(leaf, range, TREE_BYTES) };
+        }
         Ok(())
     }
 

@@ -20,7 +20,7 @@ const KEY_ROOM: usize = MAX_SPOT_KEY_BYTES + batch::SLACK;
 
 /// See the module's text.
 pub struct Stretch {
-    leaf: Leaf<'static>,
+    leaf: Option<Leaf<'static>>,
     range: Range<usize>,
     /// The key of the entry given last, `length` bytes; `lead` of them are the same in all.
     key: [u8; KEY_ROOM],
@@ -35,31 +35,37 @@ impl std::fmt::Debug for Stretch {
     }
 }
 
+impl Default for Stretch {
+    /// Without an entry.
+    fn default() -> Stretch {
+        Stretch { leaf: None, range: 0..0, key: [0; KEY_ROOM], lead: 0, length: 0, value: &[] }
+    }
+}
+
 impl Stretch {
-    /// Some entries of a leaf. Of each key the first `skip` bytes are left out.
+    /// Sets it to some entries of a leaf. Of each key the first `skip` bytes are left out.
     ///
     /// # Safety
     ///
-    /// The leaf must stay where it is, and as it is, until the stretch is dropped.
-    pub unsafe fn new(leaf: Leaf<'_>, range: Range<usize>, skip: usize) -> Stretch {
+    /// The leaf must stay where it is, and as it is, until the stretch is dropped or set to others.
+    pub unsafe fn set(&mut self, leaf: Leaf<'_>, range: Range<usize>, skip: usize) {
         // SAFETY: the caller keeps the leaf, and what is read of it is lent for no longer than the stretch is.
         let leaf = unsafe { std::mem::transmute::<Leaf<'_>, Leaf<'static>>(leaf) };
-        let mut stretch = Stretch { leaf, range, key: [0; KEY_ROOM], lead: 0, length: 0, value: &[] };
+        (self.leaf, self.range, self.lead) = (Some(leaf), range, 0);
         // A longer one has no entry of the usual kind.
         if let Some(lead) = leaf.prefix().get(skip..).filter(|lead| lead.len() <= MAX_SPOT_KEY_BYTES) {
-            stretch.key[..lead.len()].copy_from_slice(lead);
-            stretch.lead = lead.len();
+            self.key[..lead.len()].copy_from_slice(lead);
+            self.lead = lead.len();
         }
-        stretch
     }
 
     /// Goes to the next entry; false where none is left, or the next one is of another kind.
     #[inline]
     pub fn step(&mut self) -> bool {
         let at = self.range.start;
-        let next = if at < self.range.end { self.leaf.spot(at) } else { None };
-        let Some(next) = next else { return false };
-        let Some(value) = next.read(self.leaf.head_bytes(at), &mut self.key, self.lead) else { return false };
+        let Some(leaf) = self.leaf.filter(|_| at < self.range.end) else { return false };
+        let Some(next) = leaf.spot(at) else { return false };
+        let Some(value) = next.read(leaf.head_bytes(at), &mut self.key, self.lead) else { return false };
         (self.value, self.length) = (value, self.lead + next.suffix);
         self.range.start += 1;
         true
@@ -71,8 +77,10 @@ impl Stretch {
         (&self.key[..self.length], self.value)
     }
 
-    /// Entries that are left.
-    pub fn left(&self) -> usize {
-        self.range.len()
+    /// Forgets the entries that are left, and says how many they were.
+    pub fn end(&mut self) -> usize {
+        let left = self.range.len();
+        self.range.start = self.range.end;
+        left
     }
 }
