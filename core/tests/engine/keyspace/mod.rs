@@ -2,6 +2,7 @@
 
 mod figures;
 mod map;
+mod walks;
 
 use nyro::testing::{self, Disk, SimDisk, SimEnv, SimOptions, TempDir, TestConfig};
 use nyro::{doc, Database, Document, Durability, Error, Options, Result, MAX_KEYSPACE_KEY_BYTES};

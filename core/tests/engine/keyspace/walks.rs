@@ -1,0 +1,161 @@
+//! Walks: entries that are lent where they stand and those that are copied; walks that pay for merges.
+
+use nyro::testing::{self, Disk, Rng, SimDisk, SimEnv, SimOptions, TempDir, TestConfig};
+use nyro::{Database, Durability, Error, Options, ReadMode, Result, SnapshotKeyspace};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Most keys are short and their values, too; some are long, some values lie in extents of their own.
+fn entry(n: u32, round: u8) -> (Vec<u8>, Vec<u8>) {
+    let key = match n % 50 {
+        7 => format!("{n:06}{}", "k".repeat(200)),
+        8 => format!("{n:06}{}", "k".repeat(117)),
+        _ => format!("{n:06}"),
+    };
+    let length = match n % 97 {
+        0 => 20_000,
+        1 => 2000,
+        _ => n as usize % 90,
+    };
+    (key.into_bytes(), vec![round ^ n as u8; length])
+}
+
+/// Walks from random keys, some steps forward, some back from the end, turn by turn.
+fn compare(keys: &SnapshotKeyspace, map: &Map, rng: &mut Rng) -> Result<()> {
+    let all: Vec<_> = keys.iter()?.collect::<Result<_>>()?;
+    assert!(all.iter().map(|(key, value)| (key, value)).eq(map.iter()), "{} entries, not {}", all.len(), map.len());
+    for _ in 0..60 {
+        let from = entry(rng.below(3000) as u32, 0).0;
+        let mut range = keys.range(&from[..]..)?;
+        let mut expected = map.range(from..);
+        for _ in 0..rng.below(6) {
+            let back = rng.below(4) == 0;
+            for _ in 0..rng.below(80) {
+                let next = if back { expected.next_back() } else { expected.next() };
+                let got = if back { range.next_entry_back()? } else { range.next_entry()? };
+                assert!(got == next.map(|(key, value)| (&key[..], &value[..])), "{got:?}, not {next:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn walks_give_what_is_there_whether_it_is_lent_or_copied() -> Result<()> {
+    for (mode, limit) in [(ReadMode::Mapped, None), (ReadMode::Mapped, Some(3_600_000)), (ReadMode::Pread, None)] {
+        let dir = TempDir::new().expect("a directory");
+        let options = Options {
+            durability: Durability::Manual,
+            read_mode: mode,
+            snapshot_max_age_ms: limit,
+            ..Options::default()
+        };
+        let open = || Database::open_with(dir.path().join("app.nyro"), options.clone());
+        let (mut db, mut map, mut rng) = (open()?, Map::new(), Rng::new(3));
+        let put = |db: &Database, map: &mut Map, numbers: &mut dyn Iterator<Item = u32>, round: u8| {
+            let numbers: Vec<u32> = numbers.collect();
+            map.extend(numbers.iter().map(|n| entry(*n, round)));
+            db.keyspace("keys")
+                .batch(|keys| numbers.iter().try_for_each(|n| keys.put(entry(*n, round).0, entry(*n, round).1)))
+        };
+        let delete = |db: &Database, map: &mut Map, step: usize| {
+            let gone: Vec<Vec<u8>> = (0..3000).step_by(step).map(|n| entry(n, 0).0).collect();
+            gone.iter().for_each(|key| drop(map.remove(key)));
+            db.keyspace("keys").batch(|keys| gone.iter().try_for_each(|key| keys.delete(key)))
+        };
+        put(&db, &mut map, &mut (0..3000).filter(|n| n % 13 > 0), 0)?;
+        db.compact()?;
+        compare(&db.snapshot()?.keyspace("keys")?, &map, &mut rng)?;
+        // A set above it, then a memtable.
+        put(&db, &mut map, &mut (0..3000).step_by(17), 1)?;
+        delete(&db, &mut map, 11)?;
+        db.checkpoint()?;
+        compare(&db.snapshot()?.keyspace("keys")?, &map, &mut rng)?;
+        put(&db, &mut map, &mut (0..3000).step_by(19), 2)?;
+        delete(&db, &mut map, 23)?;
+        compare(&db.snapshot()?.keyspace("keys")?, &map, &mut rng)?;
+
+        // What a walk has yet to come to is written anew, and all that was there is merged away.
+        let old = map.clone();
+        let (mut range, held) = (db.keyspace("keys").iter()?, db.snapshot()?.keyspace("keys")?);
+        let mut expected = old.iter();
+        for _ in 0..9 {
+            for _ in 0..200 {
+                let next = expected.next().map(|(key, value)| (&key[..], &value[..]));
+                assert!(range.next_entry()? == next, "{mode:?} {limit:?}: not {next:?}");
+            }
+            put(&db, &mut map, &mut (0..3000).step_by(7), 3)?;
+            db.compact()?;
+        }
+        compare(&held, &old, &mut rng)?;
+        compare(&db.snapshot()?.keyspace("keys")?, &map, &mut rng)?;
+        db.close()?;
+        assert!(matches!(range.next_entry(), Err(Error::Closed)), "{mode:?} {limit:?}");
+        drop((range, held));
+        db = open()?;
+        compare(&db.snapshot()?.keyspace("keys")?, &map, &mut rng)?;
+        db.verify()?;
+        db.close()?;
+    }
+    Ok(())
+}
+
+/// Level 0 stays as it is while commits go on, until walks have looked into it for as long as merging it takes.
+#[test]
+fn walks_pay_for_merges_and_gets_do_not() -> Result<()> {
+    for walks in [true, false] {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(SimOptions { file_capacity: 256 << 20, seed: 0 }));
+        let options = Options { durability: Durability::Manual, ..Options::default() };
+        let config = TestConfig { options, shape: (16, 1 << 30), region_pages: 256, ..TestConfig::default() };
+        let db = testing::open(disk, Arc::new(SimEnv::new(1)), "app.nyro", &config)?;
+        let keys = db.keyspace("keys");
+        // The base is large enough for what is above it to be much.
+        let put = |of: u32, step: usize| {
+            keys.batch(|k| {
+                (0..100_000u32)
+                    .skip(of as usize)
+                    .step_by(step)
+                    .try_for_each(|n| k.put(n.to_be_bytes(), [of as u8; 300]))
+            })
+        };
+        put(0, 1)?;
+        db.compact()?;
+        for of in [1, 2, 3] {
+            put(of, 8)?;
+            db.checkpoint()?;
+        }
+        let above = || -> Result<(u64, u64)> {
+            let levels = db.keyspace_stats()?.levels;
+            let level = levels.iter().find(|level| level.level == 0);
+            Ok(level.map_or((0, 0), |level| (level.sets, level.bytes)))
+        };
+        let (before, written) = (above()?, db.stats()?.run_bytes_written);
+        assert!(before.0 >= 3 && before.1 > 10 << 20, "{before:?}");
+        for n in 0..60u32 {
+            // Not at rest.
+            keys.put(n.to_be_bytes(), "x")?;
+            if walks {
+                let (mut range, mut count) = (keys.range(5u32.to_be_bytes()..)?, 0);
+                while range.next_entry()?.is_some() && count < 20_000 {
+                    count += 1;
+                }
+            } else {
+                (0..20_000u32).try_for_each(|n| keys.contains(n.to_be_bytes()).map(drop))?;
+            }
+            testing::step(&db)?;
+        }
+        let (after, written) = (above()?, db.stats()?.run_bytes_written - written);
+        match walks {
+            // A sixteenth of the base, or a little: the rest of a database at rest.
+            true => assert!(after.0 <= 2 && after.1 < 6 << 20 && written > before.1, "{after:?} {written}"),
+            false => assert_eq!((after, written), (before, 0)),
+        }
+        // It is bought once.
+        assert!(written < 4 * 33 << 20, "{written}");
+        db.verify()?;
+        db.close()?;
+    }
+    Ok(())
+}
