@@ -153,7 +153,7 @@ fn walks_pay_for_merges_and_gets_do_not() -> Result<()> {
             false => assert_eq!((after, written), (before, 0)),
         }
         // It is bought once.
-        assert!(written < 4 * 33 << 20, "{written}");
+        assert!(written < 132 << 20, "{written}");
         db.verify()?;
         db.close()?;
     }
