@@ -8,9 +8,8 @@
 //! A merge may let go of what it reads between two batches only, and what a step costs beside its key is paid once for
 //! all of a batch.
 
-use super::cell::Cell as Has;
+use super::cell::Cell;
 use crate::file::page::PageNo;
-use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +87,7 @@ fn copy_long(to: &mut [u8], from: &[u8], len: usize) {
 
 thread_local! {
     /// One that is not in use: its memory is written to before it is read, so it need not be made again.
-    static SPARE: Cell<Option<Batch>> = const { Cell::new(None) };
+    static SPARE: std::cell::Cell<Option<Batch>> = const { std::cell::Cell::new(None) };
 }
 
 /// What has taken more is let go of.
@@ -101,7 +100,7 @@ pub struct Lent(Batch);
 impl Lent {
     /// An empty one.
     pub fn new() -> Lent {
-        Lent(SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default())
+        Lent(SPARE.try_with(std::cell::Cell::take).ok().flatten().unwrap_or_default())
     }
 }
 
@@ -163,17 +162,17 @@ impl Batch {
 
     /// Adds a key.
     #[inline]
-    pub fn push(&mut self, key: &[u8], cell: Has<'_>) {
+    pub fn push(&mut self, key: &[u8], cell: Cell<'_>) {
         self.push_parts([key], cell);
     }
 
     /// Adds a key that is put together of parts.
     #[inline]
-    pub fn push_parts<const N: usize>(&mut self, parts: [&[u8]; N], cell: Has<'_>) {
+    pub fn push_parts<const N: usize>(&mut self, parts: [&[u8]; N], cell: Cell<'_>) {
         let (value, kind) = match cell {
-            Has::Value(value) => (value, Kind::Value),
-            Has::Large { page, length } => (&[][..], Kind::Large(page, length)),
-            Has::Deleted => (&[][..], Kind::Deleted),
+            Cell::Value(value) => (value, Kind::Value),
+            Cell::Large { page, length } => (&[][..], Kind::Large(page, length)),
+            Cell::Deleted => (&[][..], Kind::Deleted),
         };
         let mut to = self.room(parts.iter().map(|part| part.len()).sum(), value.len(), kind);
         for part in parts {
@@ -226,13 +225,13 @@ impl Batch {
     }
 
     /// All keys and what they have.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Has<'_>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Cell<'_>)> {
         (0..self.len()).filter_map(|at| {
             let (key, value, kind) = self.parts(at)?;
             Some(match kind {
-                Kind::Value => (key, Has::Value(value)),
-                Kind::Large(page, length) => (key, Has::Large { page, length }),
-                Kind::Deleted => (key, Has::Deleted),
+                Kind::Value => (key, Cell::Value(value)),
+                Kind::Large(page, length) => (key, Cell::Large { page, length }),
+                Kind::Deleted => (key, Cell::Deleted),
             })
         })
     }

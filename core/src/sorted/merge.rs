@@ -11,9 +11,13 @@
 //!                            range that has it
 //! ```
 //!
-//! A merge holds places and copies of keys, nothing else: each step is given the [`View`], so what it reads may be let
-//! go between two steps. It goes in one direction, and can begin at any key. Who takes several steps with one view keeps
-//! what they have opened ([`Opened`]): a step within a leaf then looks for no page.
+//! A merge holds places and copies of keys, nothing else: each time it goes on it is given the [`View`], so what it reads may
+//! be let go between two times. It goes in one direction, and can begin at any key.
+//!
+//! ```text
+//!   the newer ones       d = 1          k                   compared key by key
+//!   the oldest runs   a b | d e f g h i | k l m             their leaf is cut at d and at k; what lies between is taken whole
+//! ```
 
 use super::batch::Batch;
 use super::cell::Cell;
