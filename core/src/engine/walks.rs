@@ -71,13 +71,8 @@ impl Engine {
 
     /// What was paid for was merged, so many bytes; or nothing is left to merge.
     pub(super) fn note_bought(&self, bytes: u64, runs_left: bool) {
-        match runs_left {
-            true => {
-                _ = self
-                    .walked
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |all| Some(all.saturating_sub(bytes)))
-            }
-            false => self.walked.store(0, Ordering::Relaxed),
-        }
+        // Who makes a checkpoint is alone with this; walks only add.
+        let walked = self.walked.load(Ordering::Relaxed);
+        self.walked.fetch_sub(if runs_left { bytes.min(walked) } else { walked }, Ordering::Relaxed);
     }
 }
