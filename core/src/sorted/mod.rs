@@ -28,6 +28,7 @@ pub mod memtable;
 pub mod merge;
 pub mod run;
 pub mod search;
+pub mod source;
 pub mod stretch;
 pub mod tail;
 
