@@ -110,6 +110,7 @@ impl Options {
             snapshot_max_age: self.snapshot_max_age_ms.map(Duration::from_millis),
             shape: Shape::new(256),
             memtable_bytes: crate::sorted::memtable::MOST_BYTES,
+            walk_bytes: 16 << 20,
             reclaim_bytes: (self.log_max_bytes / 64).clamp(16 << 10, MAX_RECLAIM_BYTES),
             slice_pages: SLICE_PAGES,
             read_only: self.read_only,

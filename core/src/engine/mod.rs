@@ -109,6 +109,8 @@ pub struct Config {
     pub shape: crate::sorted::compact::Shape,
     /// What a memtable takes at the most.
     pub memtable_bytes: u64,
+    /// What walks have paid, in bytes, before runs are merged for it: see `walks`.
+    pub walk_bytes: u64,
     /// Pages of dropped collections that one checkpoint frees.
     pub slice_pages: u64,
     /// Nothing is ever written.

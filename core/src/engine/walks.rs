@@ -28,11 +28,8 @@ const DETOUR_BYTES: u64 = 256;
 /// What is bought at once is such a part of all runs.
 const PART: u64 = 8;
 
-/// And at least so many bytes.
-const LEAST_BYTES: u64 = 16 << 20;
-
-/// Whether it is enough is looked at so often.
-const LOOK_BYTES: u64 = 1 << 20;
+/// Whether it is enough is looked at so often while the least comes together.
+const LOOKS: u64 = 16;
 
 impl Engine {
     /// A walk over runs made so many detours.
@@ -46,7 +43,8 @@ impl Engine {
 
     fn pay(&self, bytes: u64) -> Result<()> {
         let before = self.walked.fetch_add(bytes, Ordering::Relaxed);
-        let is_time = before / LOOK_BYTES != (before + bytes) / LOOK_BYTES;
+        let look = (self.config.walk_bytes / LOOKS).max(1);
+        let is_time = before / look != (before + bytes) / look;
         if is_time && !self.config.read_only && self.paid()?.is_some() {
             self.request(|r| r.checkpoint());
         }
@@ -56,7 +54,7 @@ impl Engine {
     /// The bytes of runs that walks have paid for, if it is enough to merge them although commits go on.
     pub(super) fn paid(&self) -> Result<Option<u64>> {
         let walked = self.walked.load(Ordering::Relaxed);
-        if walked < LEAST_BYTES {
+        if walked < self.config.walk_bytes {
             return Ok(None);
         }
         let state: &State = &self.published.pin();

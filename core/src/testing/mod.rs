@@ -56,6 +56,8 @@ pub struct TestConfig {
     pub shape: (u32, u64),
     /// What a memtable takes at the most, in bytes.
     pub memtable_bytes: u64,
+    /// What walks have paid, in bytes, before runs are merged for it.
+    pub walk_bytes: u64,
 }
 
 impl Default for TestConfig {
@@ -68,6 +70,7 @@ impl Default for TestConfig {
             slice_pages: 6,
             shape: (4, 24 << 10),
             memtable_bytes: u64::MAX,
+            walk_bytes: 16 << 10,
         }
     }
 }
@@ -96,6 +99,7 @@ pub fn open(
     engine.shape =
         crate::sorted::compact::Shape { run_pages: config.shape.0, base_bytes: config.shape.1, ..engine.shape };
     engine.memtable_bytes = config.memtable_bytes;
+    engine.walk_bytes = config.walk_bytes;
     let place = crate::engine::open::Place { disk, env, name: name.to_owned(), hook: None };
     Ok(crate::Database::over(crate::engine::Engine::open(place, engine)?, config.options.clone()))
 }

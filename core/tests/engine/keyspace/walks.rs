@@ -108,7 +108,8 @@ fn walks_pay_for_merges_and_gets_do_not() -> Result<()> {
     for walks in [true, false] {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(SimOptions { file_capacity: 256 << 20, seed: 0 }));
         let options = Options { durability: Durability::Manual, ..Options::default() };
-        let config = TestConfig { options, shape: (16, 1 << 30), region_pages: 256, ..TestConfig::default() };
+        let shape = (16, 1 << 30);
+        let config = TestConfig { options, shape, region_pages: 256, walk_bytes: 16 << 20, ..TestConfig::default() };
         let db = testing::open(disk, Arc::new(SimEnv::new(1)), "app.nyro", &config)?;
         let keys = db.keyspace("keys");
         // The base is large enough for what is above it to be much.
