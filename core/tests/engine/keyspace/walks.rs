@@ -1,6 +1,6 @@
 //! Walks: entries that are lent where they stand and those that are copied; walks that pay for merges.
 
-use nyro::testing::{self, Disk, Rng, SimDisk, SimEnv, SimOptions, TempDir, TestConfig};
+use nyro::testing::{self, CrashPolicy, Disk, Rng, SimDisk, SimEnv, SimOptions, TempDir, TestConfig};
 use nyro::{Database, Durability, Error, Options, ReadMode, Result, SnapshotKeyspace};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -158,5 +158,62 @@ fn walks_pay_for_merges_and_gets_do_not() -> Result<()> {
         db.verify()?;
         db.close()?;
     }
+    Ok(())
+}
+
+/// The power is cut behind every operation of the disk while merges that walks have paid for go on beside commits.
+#[test]
+fn a_crash_amid_merges_that_walks_paid_for_loses_nothing() -> Result<()> {
+    let disk = SimDisk::new(SimOptions { file_capacity: 16 << 20, seed: 5 });
+    let config = TestConfig { shape: (4, 64 << 10), walk_bytes: 1024, ..TestConfig::default() };
+    let open = |disk: &SimDisk| {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        testing::open(disk, Arc::new(SimEnv::new(1)), "app.nyro", &config)
+    };
+    let db = open(&disk)?;
+    let keys = db.keyspace("keys");
+    keys.batch(|k| (0..600u32).try_for_each(|n| k.put(n.to_be_bytes(), [0; 60])))?;
+    db.compact()?;
+    for round in 1..4u8 {
+        keys.batch(|k| {
+            (0..600u32).step_by(20).try_for_each(|n| k.put((n + u32::from(round)).to_be_bytes(), [round; 60]))
+        })?;
+        db.checkpoint()?;
+    }
+    let before = db.stats()?.run_bytes_written;
+    disk.record();
+    // After which operation of the disk how many were acknowledged.
+    let mut acknowledged = vec![];
+    for n in 0..12u32 {
+        keys.put(n.to_be_bytes(), "new")?;
+        acknowledged.push(disk.operations());
+        assert_eq!(keys.iter()?.count(), 600);
+        testing::step(&db)?;
+    }
+    let written = db.stats()?.run_bytes_written - before;
+    assert!(written > 600 * 64, "merged: {written}");
+    testing::abandon(db);
+    let (mut replay, mut images) = (disk.replay().expect("recorded"), 0);
+    while let Some(operation) = replay.step() {
+        for policy in [CrashPolicy::LoseAll, CrashPolicy::Random(operation as u64)] {
+            let db = open(&replay.disk().crash_image(policy))?;
+            db.verify()?;
+            let keys = db.keyspace("keys");
+            let new = (0..12u32)
+                .take_while(|n| keys.get(n.to_be_bytes()).is_ok_and(|v| v.as_deref() == Some(b"new")))
+                .count();
+            let least = acknowledged.iter().take_while(|at| **at <= operation).count();
+            assert!(new >= least, "operation {operation}: {new} of {least}");
+            for (n, entry) in keys.iter()?.enumerate() {
+                let (key, value) = entry?;
+                assert_eq!(key, (n as u32).to_be_bytes());
+                let round = if (1..4).contains(&(n % 20)) { (n % 20) as u8 } else { 0 };
+                assert!(n < new || value == [round; 60], "operation {operation}, key {n}");
+            }
+            testing::abandon(db);
+            images += 1;
+        }
+    }
+    assert!(images > 100, "{images}");
     Ok(())
 }
