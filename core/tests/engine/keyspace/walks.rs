@@ -195,7 +195,8 @@ fn a_crash_amid_merges_that_walks_paid_for_loses_nothing() -> Result<()> {
     testing::abandon(db);
     let (mut replay, mut images) = (disk.replay().expect("recorded"), 0);
     while let Some(operation) = replay.step() {
-        for policy in [CrashPolicy::LoseAll, CrashPolicy::Random(operation as u64)] {
+        for policy in (0..8).map(|n| if n == 0 { CrashPolicy::LoseAll } else { CrashPolicy::Random(operation * 8 + n) })
+        {
             let db = open(&replay.disk().crash_image(policy))?;
             db.verify()?;
             let keys = db.keyspace("keys");
