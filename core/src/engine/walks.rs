@@ -45,7 +45,7 @@ impl Engine {
         let before = self.walked.fetch_add(bytes, Ordering::Relaxed);
         let look = (self.config.walk_bytes / LOOKS).max(1);
         let is_time = before / look != (before + bytes) / look;
-        if is_time && !self.config.read_only && self.paid()?.is_some() {
+        if is_time && !self.config.read_only && self.merges_due()?.is_some() {
             self.request(|r| r.checkpoint());
         }
         Ok(())

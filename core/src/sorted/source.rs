@@ -100,6 +100,7 @@ pub enum Reached {
     Bound,
 }
 
+/// A list by its number: the sets of level 0, then the levels.
 pub fn list_of(levels: &Levels, at: usize) -> &List {
     match at.checked_sub(levels.sets.len()) {
         None => &levels.sets[at],
@@ -333,10 +334,7 @@ impl Source {
         while !wanted.is_full(batch) {
             let Some(leaf) = self.settle_unread(view, slot)? else { return Ok(Reached::Bound) };
             let Place::Runs { entry, count, .. } = &mut self.place else { return Ok(Reached::Bound) };
-            let end = match bound {
-                Some((key, through)) => leaf.count_below_from(*entry, key, through)?,
-                None => *count,
-            };
+            let end = end_of(&leaf, *entry, bound)?;
             let to = end.min(*entry + wanted.most.saturating_sub(batch.len()));
             // What is common to keys of several trees is less than the number of a tree.
             if leaf.prefix().len() >= wanted.skip {
@@ -368,10 +366,7 @@ impl Source {
             if *entry + LEAST > *count || leaf.prefix().len() < wanted.skip {
                 return Ok(None);
             }
-            let end = match bound {
-                Some((key, through)) => leaf.count_below_from(*entry, key, through)?,
-                None => *count,
-            };
+            let end = end_of(&leaf, *entry, bound)?;
             if *entry + LEAST > end {
                 return Ok(None);
             }
@@ -482,6 +477,15 @@ impl Source {
                 Ok(run.covering(view.pages, key)?.map(|(start, end)| (start.to_vec(), end.to_vec())))
             }
         }
+    }
+}
+
+/// Entries of a leaf before the bound, or up to it, of which the first `from` surely are; without a bound, all.
+#[inline]
+fn end_of(leaf: &Leaf<'_>, from: usize, bound: Option<(&[u8], bool)>) -> Result<usize> {
+    match bound {
+        Some((key, through)) => leaf.count_below_from(from, key, through),
+        None => Ok(leaf.len()),
     }
 }
 
