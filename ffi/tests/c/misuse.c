@@ -102,8 +102,8 @@ void join(pthread_t thread) {
 
 /* ---- all functions that take a handle ------------------------------------------------------------------- */
 
-static uint8_t *out;
-static size_t out_bytes;
+static _Thread_local uint8_t *out;
+static _Thread_local size_t out_bytes;
 
 static uint32_t freed(uint32_t code) {
     CHECK(code == 0 || (out == NULL && out_bytes == 0));

@@ -44,8 +44,8 @@ static int keys_of(nyro_keyspace keyspace) {
 
 /* ---- each function once -------------------------------------------------------------------------------- */
 
-static uint8_t *out;
-static size_t out_bytes;
+static _Thread_local uint8_t *out;
+static _Thread_local size_t out_bytes;
 
 static uint32_t freed(uint32_t code) {
     CHECK(code == 0 || (out == NULL && out_bytes == 0));
