@@ -437,6 +437,7 @@ fn golden_run() {
         open_end: true,
         first: Fence::new(b"\0\0\0\x03a"),
         last: Fence::new(b"\0\0\0\x04"),
+        filter: Default::default(),
     };
     let mut all = fields("", 0, sorted::run::LAYOUT);
     let at = sorted::run::LAYOUT.last().expect("fields").1;

@@ -210,6 +210,29 @@ impl<'a> BlockMemory<'a> {
     }
 }
 
+/// Where some bytes of an extent lie, once it was verified: with it [`Pages::known`] reads nothing else of the extent.
+/// Bytes from the beginning of its memory, and how many: 32 bits each; 0: nobody has looked. It is a cache, so what has one
+/// is equal to what has another.
+#[derive(Debug, Default)]
+pub struct KnownPart(AtomicU64);
+
+/// Without a byte.
+const UNKNOWABLE: u64 = 1 << 32;
+
+impl Clone for KnownPart {
+    fn clone(&self) -> KnownPart {
+        KnownPart::default()
+    }
+}
+
+impl PartialEq for KnownPart {
+    fn eq(&self, _: &KnownPart) -> bool {
+        true
+    }
+}
+
+impl Eq for KnownPart {}
+
 /// A unit's memory and what it is.
 #[derive(Clone, Copy)]
 pub struct Unit {
@@ -596,6 +619,38 @@ impl Pages {
         // SAFETY: all `bytes` of the extent are valid memory: in the heap by `put_heap`'s promise, in
         // the mapping by `check_inside`.
         Ok(unsafe { std::slice::from_raw_parts(unit.ptr.add(start), length) })
+    }
+
+    /// The part of the extent at `page` that [`Pages::make_known`] was told of, if the extent is at hand. Touches its
+    /// place in the table and the part itself: a look into the extent's header is a cache miss more.
+    #[inline]
+    pub fn known(&self, page: PageNo, part: &KnownPart) -> Option<&[u8]> {
+        let place = part.0.load(Ordering::Relaxed);
+        let (at, length) = ((place >> 32) as usize, place as u32 as usize);
+        let unit = self.at_hand(page).filter(|unit| length > 0 && !unit.heap && unit.code == EXTENT_HEAD)?;
+        self.check_inside(page, (at + length).div_ceil(PAGE_BYTES) as u64).ok()?;
+        // SAFETY: `make_known` saw that the part lies in the extent, which does not change as long as it is read, and
+        // under its first checksum, which was verified: the unit is at hand.
+        Some(unsafe { std::slice::from_raw_parts(unit.ptr.add(at), length) })
+    }
+
+    /// Notes in `part` where some bytes of the document in the extent at `page` lie, or that they are not known that are
+    /// under another checksum than the first. Not yet where the extent is in the heap still.
+    #[inline]
+    pub fn make_known(&self, page: PageNo, within: std::ops::Range<usize>, part: &KnownPart) {
+        if part.0.load(Ordering::Relaxed) == 0 {
+            part.0.store(self.place_in(page, within).unwrap_or_default(), Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    fn place_in(&self, page: PageNo, within: std::ops::Range<usize>) -> Option<u64> {
+        let document = self.extent(page).ok()?;
+        let unit = self.at_hand(page).filter(|unit| !unit.heap && unit.code == EXTENT_HEAD)?;
+        document.get(within.clone())?;
+        let start = document.as_ptr().addr() - unit.ptr.addr();
+        let is_first = start + within.end <= EXTENT_PIECE_BYTES;
+        Some(if is_first { ((start + within.start) as u64) << 32 | within.len() as u64 } else { UNKNOWABLE })
     }
 
     fn verify_pieces(&self, page: PageNo, ptr: *const u8, pages: usize, head: &[u8]) -> Result<()> {

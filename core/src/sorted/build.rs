@@ -243,6 +243,7 @@ impl<'n> Builder<'n> {
             open_end,
             first: Fence::new(&tail.first),
             last: Fence::new(&tail.last),
+            filter: Default::default(),
         };
         *self.next_number += 1;
         self.runs.push(Arc::new(run));

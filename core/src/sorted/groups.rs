@@ -169,6 +169,7 @@ mod tests {
             open_end,
             first: Fence::new(&[first]),
             last: Fence::new(&[last]),
+            filter: Default::default(),
         })
     }
 

@@ -10,12 +10,12 @@
 //! keys.
 
 use super::cell::Cell;
-use super::filter::FilterHash;
+use super::filter::{self, FilterHash};
 use super::leaf::Leaf;
 use super::tail::Tail;
 use crate::error::{Damage, Error, Result};
 use crate::file::page::{get_u16, get_u32, get_u48, get_u64, put_u16, put_u32, put_u48, put_u64, PageNo};
-use crate::file::pages::Pages;
+use crate::file::pages::{KnownPart, Pages};
 use std::cmp::Ordering;
 
 /// Most bytes of a key that an entry has.
@@ -120,6 +120,8 @@ pub struct Run {
     pub first: Fence,
     /// The last one.
     pub last: Fence,
+    /// Where its filter is, once a key was looked for.
+    pub filter: KnownPart,
 }
 
 impl Run {
@@ -187,6 +189,7 @@ impl Run {
             open_end: flag(OPEN_END),
             first: Fence { bytes: b[KEYS_AT..KEYS_AT + first].into(), cut: flag(FIRST_CUT) },
             last: Fence { bytes: b[KEYS_AT + first..].into(), cut: flag(LAST_CUT) },
+            filter: KnownPart::default(),
         };
         let is_whole = |fence: &Fence| !fence.cut || fence.bytes.len() == FENCE_BYTES;
         if !is_whole(&run.first) || !is_whole(&run.last) {
@@ -284,8 +287,19 @@ impl Run {
 
     #[inline]
     fn look<'p>(&self, pages: &'p Pages, key: &[u8], hash: FilterHash) -> Result<Option<Cell<'p>>> {
+        let known = pages.known(self.tail_page(), &self.filter);
+        if known.is_some_and(|blocks| !filter::may_hold(blocks, hash)) {
+            return Ok(None);
+        }
         let tail = self.tail(pages)?;
-        if !tail.may_hold(hash)? || tail.leaves() == 0 {
+        if known.is_none() {
+            let may_hold = tail.may_hold(hash)?;
+            pages.make_known(self.tail_page(), tail.filter_place(), &self.filter);
+            if !may_hold {
+                return Ok(None);
+            }
+        }
+        if tail.leaves() == 0 {
             return Ok(None);
         }
         self.leaf(pages, &tail, tail.find(key, false)?)?.get(key)

@@ -19,6 +19,7 @@ use super::merge::TREE_BYTES;
 use super::{search, MAX_KEY_BYTES};
 use crate::error::{Error, Result};
 use crate::file::page::{get_u16, get_u32, get_u64, PageNo};
+use std::ops::Range;
 
 const LEAVES_AT: usize = 0;
 const PREFIX_BYTES_AT: usize = 4;
@@ -215,10 +216,17 @@ impl<'a> Tail<'a> {
         Ok(search::count_below(self.leaves, head, sought, is_below)?.saturating_sub(1))
     }
 
+    /// Where the filter says that it is.
+    pub fn filter_place(&self) -> Range<usize> {
+        let (at, length) = (get_u32(self.bytes, FILTER_AT) as usize, get_u32(self.bytes, FILTER_BYTES_AT) as usize);
+        at..at + length
+    }
+
     /// The filter's blocks.
     pub fn filter(&self) -> Result<&'a [u8]> {
-        let (at, length) = (get_u32(self.bytes, FILTER_AT) as usize, get_u32(self.bytes, FILTER_BYTES_AT) as usize);
-        let blocks = self.bytes.get(at..at + length).filter(|blocks| blocks.len() % BLOCK_BYTES == 0);
+        let place = self.filter_place();
+        let (at, length) = (place.start, place.len());
+        let blocks = self.bytes.get(place).filter(|blocks| blocks.len() % BLOCK_BYTES == 0);
         blocks.ok_or_else(|| self.bad(FILTER_AT, "tail of a run (filter)", self.bytes.len(), at + length))
     }
 
