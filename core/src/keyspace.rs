@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::name::{resolve, Name};
 use crate::snapshot::Snapshot;
 use crate::sorted::MAX_KEY_BYTES;
-use crate::sync::Arc;
 use crate::transaction::Transaction;
 use std::cell::Cell;
 use std::ops::{Bound, RangeBounds};
@@ -363,7 +362,7 @@ impl SnapshotKeyspace {
     }
 
     /// A cursor that must be dropped before this keyspace is.
-    fn cursor(&self, bounds: Arc<KeyBounds>, back: bool) -> KeyCursor {
+    fn cursor(&self, bounds: &KeyBounds, back: bool) -> KeyCursor {
         let cursor = KeyCursor::new(self.tree.unwrap_or_default(), bounds, back);
         match self.snapshot.hold() {
             // SAFETY: `self` holds the state, and the engine with its pages; steps are given no changes.
@@ -375,7 +374,7 @@ impl SnapshotKeyspace {
     fn step(&self, cursor: &mut KeyCursor) -> Result<bool> {
         let engine = self.snapshot.engine();
         engine.check_open()?;
-        if cursor.step_ahead() {
+        if cursor.next_ahead().is_some() {
             return Ok(true);
         }
         let _hold = engine.pages.hold();
@@ -389,10 +388,10 @@ impl SnapshotKeyspace {
 /// Keys with their values, in order, from either end: an iterator that holds a snapshot and one entry.
 pub struct KeyspaceRange {
     // Cursors before what they read.
-    front: Option<Box<KeyCursor>>,
-    back: Option<Box<KeyCursor>>,
+    front: Option<KeyCursor>,
+    back: Option<KeyCursor>,
     keyspace: SnapshotKeyspace,
-    bounds: Arc<KeyBounds>,
+    bounds: KeyBounds,
     ended: bool,
 }
 
@@ -405,7 +404,7 @@ impl std::fmt::Debug for KeyspaceRange {
 impl KeyspaceRange {
     fn new(keyspace: SnapshotKeyspace, bounds: KeyBounds) -> KeyspaceRange {
         let ended = keyspace.tree.is_none() || is_empty(&bounds);
-        KeyspaceRange { keyspace, bounds: Arc::new(bounds), front: None, back: None, ended }
+        KeyspaceRange { keyspace, bounds, front: None, back: None, ended }
     }
 
     /// The next entry of one end, lent until the next step; `None` when the ends have met.
@@ -416,7 +415,7 @@ impl KeyspaceRange {
         let own = if back { &mut self.back } else { &mut self.front };
         let cursor = match own {
             Some(cursor) => cursor,
-            none => none.insert(Box::new(self.keyspace.cursor(self.bounds.clone(), back))),
+            none => none.insert(self.keyspace.cursor(&self.bounds, back)),
         };
         let stepped = self.keyspace.step(cursor);
         self.ended = !matches!(stepped, Ok(true));
@@ -435,17 +434,12 @@ impl KeyspaceRange {
     #[inline]
     pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         // Mostly it was read ahead, and nothing comes from the other end.
-        let is_ahead = match &mut self.front {
-            Some(front) if self.back.is_none() && !self.ended => {
-                self.keyspace.snapshot.engine().check_open()?;
-                front.step_ahead()
-            }
-            _ => false,
-        };
-        if !is_ahead {
+        let is_ahead = |front: &KeyCursor| self.back.is_none() && !self.ended && front.has_ahead();
+        if !self.front.as_ref().is_some_and(is_ahead) {
             return self.step(false);
         }
-        Ok(self.front.as_ref().map(|front| front.entry()))
+        self.keyspace.snapshot.engine().check_open()?;
+        Ok(self.front.as_mut().and_then(KeyCursor::next_ahead))
     }
 
     /// [`KeyspaceRange::next_entry`] from the other end.
@@ -584,7 +578,7 @@ impl<'t, 'e> TransactionKeyspace<'t, 'e> {
     pub fn walk<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>, backward: bool) -> Result<KeyWalk> {
         let bounds = bounds_of(&bounds)?;
         let tree = self.tree()?.filter(|_| !is_empty(&bounds));
-        Ok(KeyWalk { cursor: tree.map(|tree| KeyCursor::new(tree, Arc::new(bounds), backward)) })
+        Ok(KeyWalk { cursor: tree.map(|tree| KeyCursor::new(tree, &bounds, backward)) })
     }
 
     /// The first key and its value.

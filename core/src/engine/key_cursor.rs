@@ -10,88 +10,131 @@
 
 use super::keys::{Own, TreeKeys};
 use crate::error::{Error, Result};
-use crate::sorted::batch::Lent;
-use crate::sorted::merge::{after_tree, full_key, Merge, View, Wanted, TREE_BYTES};
-use crate::sorted::stretch::Stretch;
-use crate::sync::Arc;
-use std::ops::Bound;
+use crate::sorted::batch::{Batch, Lending};
+use crate::sorted::merge::{after_tree, write_full_key, full_key, Merge, View, Wanted, TREE_BYTES};
+use std::cell::Cell;
+use std::cmp::Ordering;
+use std::ops::{Bound, Deref, DerefMut};
 
 /// Where a range of keys starts, and where it ends.
 pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
-/// Committed keys are read ahead: one, then four, sixteen, and then so many at a time, or this many bytes. What a step costs beside
+/// Committed keys are read ahead: four, then sixteen, and then so many at a time, or this many bytes. What a step costs beside
 /// its key, it costs once for all of these.
 const AHEAD: usize = 32;
+const FIRST: usize = 4;
 const AHEAD_BYTES: usize = 16 << 10;
 
-/// Up to so many there is only room for them.
-const FEW: usize = 4;
-
-/// Bytes of an entry, for a first guess.
-const ENTRY_BYTES: usize = 128;
-
-/// Committed keys that were read ahead.
-#[derive(Debug)]
-struct Ahead {
-    entries: Lent,
-    /// The next one.
-    next: usize,
-    /// Entries of this batch, at most.
-    most: usize,
-    /// What comes behind them.
-    stretch: Stretch,
-    /// There is no key behind these.
-    over: bool,
-    /// What came behind them.
-    failed: Option<Box<Error>>,
+/// An end of a walk: a key with the number of its tree in front.
+#[derive(Debug, Default)]
+struct End {
+    key: Vec<u8>,
+    /// The key itself is in the range.
+    included: bool,
+    /// There is none: the key is before, or behind, all of the tree.
+    is_open: bool,
 }
 
-impl Ahead {
-    /// Goes to the next one, if there is one, and says where it is.
-    #[inline]
-    fn step(&mut self) -> Option<Given> {
-        if self.next < self.entries.len() {
-            self.next += 1;
-            return Some(Given::Batch);
+impl End {
+    fn set(&mut self, tree: u32, bound: &Bound<Vec<u8>>, is_last: bool) {
+        self.is_open = matches!(bound, Bound::Unbounded);
+        self.included = matches!(bound, Bound::Included(_)) || (self.is_open && !is_last);
+        match bound {
+            Bound::Included(key) | Bound::Excluded(key) => write_full_key(&mut self.key, tree, key),
+            Bound::Unbounded if is_last => self.key = after_tree(tree),
+            Bound::Unbounded => write_full_key(&mut self.key, tree, &[]),
         }
-        self.stretch.step().then_some(Given::Stretch)
     }
 
-    fn clear(&mut self) {
-        self.entries.clear();
-        self.next = 0;
-        self.most = match self.most {
-            0 => 1,
-            most => AHEAD.min(most * 4),
-        };
-        let room = if self.most > FEW { AHEAD } else { FEW };
-        self.entries.reserve(room, room * ENTRY_BYTES);
+    /// The key without the number of its tree; `None` where there is none.
+    fn bound(&self) -> Option<&[u8]> {
+        self.key.get(TREE_BYTES..).filter(|_| !self.is_open)
     }
 }
 
-/// Where an entry is that a step gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Given {
-    /// Here: key and value.
-    Here,
-    /// In the batch, in front of the next one.
-    Batch,
-    /// In the stretch.
-    Stretch,
+/// What a walk needs memory for.
+#[derive(Debug, Default)]
+struct Room {
+    /// Where the walk begins, and where it ends.
+    ends: [End; 2],
+    merge: Merge,
+    /// Committed keys that were read ahead.
+    entries: Batch,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+thread_local! {
+    /// One that is not in use: short walks would spend much of their time on asking for memory.
+    static SPARE: Cell<Option<Box<Room>>> = const { Cell::new(None) };
+}
+
+/// What has taken more is let go of.
+const SPARE_BYTES: usize = 64 << 10;
+
+/// Room that is used for some time, the last one that this thread has let go of.
+#[derive(Debug)]
+struct Lent(Option<Box<Room>>);
+
+impl Lent {
+    fn new() -> Lent {
+        Lent(Some(SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default()))
+    }
+}
+
+impl Deref for Lent {
+    type Target = Room;
+    #[inline]
+    fn deref(&self) -> &Room {
+        match &self.0 {
+            Some(room) => room,
+            None => unreachable!("it is taken when this is dropped"),
+        }
+    }
+}
+
+impl DerefMut for Lent {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Room {
+        match &mut self.0 {
+            Some(room) => room,
+            None => unreachable!("it is taken when this is dropped"),
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(mut room) = self.0.take() else { return };
+        room.entries.clear();
+        let keys: usize = room.ends.iter().map(|end| end.key.capacity()).sum();
+        let bytes = keys + room.key.capacity() + room.value.capacity() + room.merge.bytes() + room.entries.capacity();
+        if bytes <= SPARE_BYTES {
+            // The thread may be ending.
+            let _ = SPARE.try_with(|spare| spare.set(Some(room)));
+        }
+    }
 }
 
 /// Where a walk is. Holds copies, unless it may lend; every step is given what it reads, which must be the same state each
 /// time.
 #[derive(Debug)]
 pub struct KeyCursor {
+    room: Lent,
     tree: u32,
     back: bool,
-    bounds: Arc<KeyBounds>,
     /// After an error.
     failed: bool,
-    /// The last key with the number of the tree in front, and whether it is in the range.
-    limit: (Vec<u8>, bool),
-    merge: Option<Merge>,
+    /// The merge is at a place.
+    sought: bool,
+    /// Of the committed keys that were read ahead, the next one.
+    next: usize,
+    /// So many were wanted, at most.
+    most: usize,
+    /// There is no committed key behind these.
+    over: bool,
+    /// What came behind them.
+    failed_ahead: Option<Box<Error>>,
     /// The next committed key and value, where a step before has read them and not used them.
     ahead: Option<(Vec<u8>, Vec<u8>)>,
     /// The last committed key that was read ahead.
@@ -100,66 +143,37 @@ pub struct KeyCursor {
     ended: bool,
     /// The last key given.
     last: Option<Vec<u8>>,
-    committed: Ahead,
-    /// Where the entry of the last step is.
-    given: Given,
+    /// The entry of the last step is the one in front of the next that was read ahead, and not `key` and `value`.
+    is_ahead: bool,
     /// What is read may be lent: see [`KeyCursor::lending`].
-    lends: bool,
-    key: Vec<u8>,
-    value: Vec<u8>,
-}
-
-fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
-    match bound {
-        Bound::Included(key) => Bound::Included(key),
-        Bound::Excluded(key) => Bound::Excluded(key),
-        Bound::Unbounded => Bound::Unbounded,
-    }
-}
-
-/// True for a key that does not lie beyond the end of the walk.
-fn is_within(back: bool, start: Bound<&[u8]>, end: Bound<&[u8]>, key: &[u8]) -> bool {
-    match if back { start } else { end } {
-        Bound::Unbounded => true,
-        Bound::Included(bound) if back => key >= bound,
-        Bound::Excluded(bound) if back => key > bound,
-        Bound::Included(bound) => key <= bound,
-        Bound::Excluded(bound) => key < bound,
-    }
+    lend: Option<Lending>,
 }
 
 impl KeyCursor {
     /// A walk over the keys between the bounds, or backward from the end.
-    pub fn new(tree: u32, bounds: Arc<KeyBounds>, back: bool) -> KeyCursor {
-        let limit = match if back { &bounds.0 } else { &bounds.1 } {
-            Bound::Included(key) => (full_key(tree, key), true),
-            Bound::Excluded(key) => (full_key(tree, key), false),
-            Bound::Unbounded if back => (full_key(tree, &[]), true),
-            Bound::Unbounded => (after_tree(tree), false),
-        };
+    pub fn new(tree: u32, bounds: &KeyBounds, back: bool) -> KeyCursor {
+        let mut room = Lent::new();
+        let [start, end] = &mut room.ends;
+        start.set(tree, if back { &bounds.1 } else { &bounds.0 }, back);
+        end.set(tree, if back { &bounds.0 } else { &bounds.1 }, !back);
+        room.key.clear();
+        room.value.clear();
         KeyCursor {
-            limit,
+            room,
             tree,
             back,
-            bounds,
             failed: false,
-            merge: None,
+            sought: false,
+            next: 0,
+            most: 0,
+            over: false,
+            failed_ahead: None,
             ahead: None,
             read: None,
             ended: false,
             last: None,
-            committed: Ahead {
-                entries: Lent::new(),
-                next: 0,
-                most: 0,
-                stretch: Stretch::default(),
-                over: false,
-                failed: None,
-            },
-            given: Given::Here,
-            lends: false,
-            key: Vec::new(),
-            value: Vec::new(),
+            is_ahead: false,
+            lend: None,
         }
     }
 
@@ -170,7 +184,8 @@ impl KeyCursor {
     /// The state that every step is given, and its pages, must be held until the cursor is dropped, pages must be mapped
     /// whole, and the changes of a transaction must not be given.
     pub unsafe fn lending(self) -> KeyCursor {
-        KeyCursor { lends: true, ..self }
+        // SAFETY: the batch is the cursor's, and all that it is given is of the state and its pages.
+        KeyCursor { lend: Some(unsafe { Lending::new() }), ..self }
     }
 
     /// The tree that it walks over.
@@ -187,91 +202,88 @@ impl KeyCursor {
     /// The key that the last step gave, and its value.
     #[inline]
     pub fn entry(&self) -> (&[u8], &[u8]) {
-        match self.given {
-            Given::Batch => self.committed.entries.entry(self.committed.next - 1),
-            Given::Stretch => self.committed.stretch.entry(),
-            Given::Here => (&self.key, &self.value),
+        match self.is_ahead {
+            true => self.room.entries.get(self.next - 1).unwrap_or_default(),
+            false => (&self.room.key, &self.room.value),
         }
     }
 
     /// Times that the walk looked into runs beside the oldest ones, since this was asked last.
     #[inline]
     pub fn take_detours(&mut self) -> u32 {
-        self.merge.as_mut().map_or(0, Merge::take_detours)
+        self.room.merge.take_detours()
     }
 
+    /// True for a key that does not lie beyond the end of the walk.
     fn is_within(&self, key: &[u8]) -> bool {
-        is_within(self.back, as_slice(&self.bounds.0), as_slice(&self.bounds.1), key)
+        let [_, end] = &self.room.ends;
+        match end.bound().map(|bound| key.cmp(bound)) {
+            None => true,
+            Some(Ordering::Equal) => end.included,
+            Some(order) => (order == Ordering::Less) != self.back,
+        }
     }
 
     /// Goes to the next committed key; false at the end.
     #[inline]
     fn committed(&mut self, view: &View<'_>) -> Result<bool> {
         loop {
-            if let Some(given) = self.committed.step() {
-                self.given = given;
+            if self.next < self.room.entries.len() {
+                self.next += 1;
+                self.is_ahead = true;
                 return Ok(true);
             }
-            if self.committed.over {
-                (self.ended, self.given) = (true, Given::Here);
+            if self.over {
+                (self.ended, self.is_ahead) = (true, false);
                 return Ok(false);
             }
             self.read_ahead(view)?;
         }
     }
 
-    /// Goes to the next key, if that was read ahead and nothing else is to be looked at; false says nothing.
+    /// True if the next key was read ahead and nothing else is to be looked at.
     #[inline]
-    pub fn step_ahead(&mut self) -> bool {
-        if self.given == Given::Here {
-            return false;
-        }
-        let stepped = self.committed.step();
-        self.given = stepped.unwrap_or(self.given);
-        stepped.is_some()
+    pub fn has_ahead(&self) -> bool {
+        self.is_ahead && self.next < self.room.entries.len()
+    }
+
+    /// Goes to the next key, if [`KeyCursor::has_ahead`]; `None` says nothing.
+    #[inline]
+    pub fn next_ahead(&mut self) -> Option<(&[u8], &[u8])> {
+        let entry = self.room.entries.get(self.next).filter(|_| self.is_ahead)?;
+        self.next += 1;
+        Some(entry)
     }
 
     /// Reads the next committed keys with their values; none at the end.
     fn read_ahead(&mut self, view: &View<'_>) -> Result<()> {
-        if let Some(failed) = self.committed.failed.take() {
+        if let Some(failed) = self.failed_ahead.take() {
             return Err(*failed);
         }
-        self.committed.clear();
+        self.room.entries.clear();
+        self.next = 0;
+        self.most = match self.most {
+            0 => FIRST,
+            most => AHEAD.min(most * 4),
+        };
         match self.fill(view) {
-            Err(e) if !self.committed.entries.is_empty() => self.committed.failed = Some(Box::new(e)),
+            Err(e) if !self.room.entries.is_empty() => self.failed_ahead = Some(Box::new(e)),
             filled => filled?,
         }
         Ok(())
     }
 
     fn fill(&mut self, view: &View<'_>) -> Result<()> {
-        let merge = match &mut self.merge {
-            Some(merge) => merge,
-            none => {
-                let (bound, unbounded) = match self.back {
-                    false => (as_slice(&self.bounds.0), full_key(self.tree, &[])),
-                    true => (as_slice(&self.bounds.1), after_tree(self.tree)),
-                };
-                let (key, after) = match bound {
-                    Bound::Included(key) => (full_key(self.tree, key), self.back),
-                    Bound::Excluded(key) => (full_key(self.tree, key), !self.back),
-                    Bound::Unbounded => (unbounded, false),
-                };
-                none.insert(Merge::seek(view, self.tree, &key, after, self.back)?)
-            }
-        };
-        let ahead = &mut self.committed;
-        // What is left of a stretch can't be lent, and is read once more.
-        let left = ahead.stretch.end();
-        merge.give_back(left);
-        let (end, most, lend) = (Some((&self.limit.0[..], self.limit.1)), ahead.most, self.lends && left == 0);
-        let wanted = Wanted { skip: TREE_BYTES, end, deleted: false, values: true, most, bytes: AHEAD_BYTES, lend };
-        let filled = merge.fill(view, &mut ahead.entries, &wanted)?;
-        ahead.over = filled.over;
-        if let Some((leaf, range)) = filled.stretch {
-            // SAFETY: stretches are asked for by those alone who keep what they read, by the promise of `lending`.
-            unsafe { ahead.stretch.set(leaf, range, TREE_BYTES) };
+        let Room { ends: [start, end], merge, entries, .. } = &mut *self.room;
+        if !self.sought {
+            // From behind all of the tree backward it goes to the last key before that.
+            let after = !start.is_open && start.included == self.back;
+            merge.seek(view, self.tree, &start.key, after, self.back)?;
+            self.sought = true;
         }
+        let (end, most, lend) = (Some((&end.key[..], end.included)), self.most, self.lend);
+        let wanted = Wanted { skip: TREE_BYTES, end, deleted: false, values: true, most, bytes: AHEAD_BYTES, lend };
+        self.over = merge.fill(view, entries, &wanted)?;
         Ok(())
     }
 
@@ -306,7 +318,7 @@ impl KeyCursor {
                 self.read.get_or_insert_default().clone_from(&ahead.0);
                 self.ahead = Some(ahead);
             }
-            self.given = Given::Here;
+            self.is_ahead = false;
             let next = own.and_then(|own| self.next_own(own)).filter(|(key, _)| self.is_within(key));
             let own_first = match (&next, &self.ahead) {
                 (None, None) => return Ok(false),
@@ -320,8 +332,7 @@ impl KeyCursor {
             if let (true, Some((key, value))) = (own_first, next) {
                 self.last = Some(key.to_vec());
                 let Some(value) = value else { continue };
-                self.key = key.to_vec();
-                self.value = value.to_vec();
+                (self.room.key, self.room.value) = (key.to_vec(), value.to_vec());
                 return Ok(true);
             }
             let Some((key, value)) = self.ahead.take() else { return Ok(false) };
@@ -331,7 +342,7 @@ impl KeyCursor {
                 Own::Point(_) => {}
                 Own::Nothing => {
                     self.last = Some(key.clone());
-                    (self.key, self.value) = (key, value);
+                    (self.room.key, self.room.value) = (key, value);
                     return Ok(true);
                 }
             }
@@ -343,11 +354,11 @@ impl KeyCursor {
         if let Some(last) = &self.last {
             return own.beside(last, false, self.back);
         }
-        match (if self.back { as_slice(&self.bounds.1) } else { as_slice(&self.bounds.0) }, self.back) {
-            (Bound::Included(key), back) => own.beside(key, true, back),
-            (Bound::Excluded(key), back) => own.beside(key, false, back),
-            (Bound::Unbounded, false) => own.beside(&[], true, false),
-            (Bound::Unbounded, true) => own.last(),
+        let [start, _] = &self.room.ends;
+        match (start.bound(), self.back) {
+            (Some(key), back) => own.beside(key, start.included, back),
+            (None, false) => own.beside(&[], true, false),
+            (None, true) => own.last(),
         }
     }
 
@@ -357,18 +368,20 @@ impl KeyCursor {
             true => key >= &start[..],
             false => end.as_ref().is_none_or(|end| key < &end[..]),
         };
-        while self.committed.next < self.committed.entries.len() {
-            if !is_in(self.committed.entries.entry(self.committed.next).0) {
+        while self.next < self.room.entries.len() {
+            if !self.room.entries.get(self.next).is_some_and(|(key, _)| is_in(key)) {
                 return Ok(());
             }
-            self.committed.next += 1;
+            self.next += 1;
         }
-        let Some(merge) = self.merge.as_mut().filter(|_| !self.committed.over) else { return Ok(()) };
+        if self.over || !self.sought {
+            return Ok(());
+        }
         let to = match (self.back, end) {
             (true, _) => full_key(self.tree, &start),
             (false, Some(end)) => full_key(self.tree, &end),
             (false, None) => after_tree(self.tree),
         };
-        merge.go_to(view, &to, false)
+        self.room.merge.go_to(view, &to, false)
     }
 }

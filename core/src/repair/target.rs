@@ -16,7 +16,6 @@ use crate::engine::trees::{self, check_name};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::record::key::{key_of, ID_FIELD};
-use crate::sync::Arc;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
@@ -282,8 +281,7 @@ impl<'e> Target<'e> {
     pub(super) fn count_keys(&self, keyspace: &NewTree, done: &mut u64, control: &mut Control<'_>) -> Result<u64> {
         let (state, commit) = self.engine.published.snapshot();
         let pages = &self.engine.pages;
-        let everything = Arc::new((Bound::Unbounded, Bound::Unbounded));
-        let mut cursor = KeyCursor::new(keyspace.tree, everything, false);
+        let mut cursor = KeyCursor::new(keyspace.tree, &(Bound::Unbounded, Bound::Unbounded), false);
         let before = *done;
         loop {
             control.step(Progress::new("count", *done, 0, "keys"))?;

@@ -535,7 +535,8 @@ impl<'a> Change<'a> {
         let is_dropped = |key: &[u8]| !dropped.is_empty() && dropped.contains(&tree_of(key));
         let mut merge = {
             let view = View { pages: sink.table(), memtables: [None; 2], levels: &levels, at: u64::MAX };
-            let mut merge = Merge::seek(&view, 0, &[], false, false)?;
+            let mut merge = Merge::default();
+            merge.seek(&view, 0, &[], false, false)?;
             merge.passed = large.then(Vec::new);
             merge
         };
@@ -675,7 +676,7 @@ fn has_values_beyond(pages: &Pages, run: &Run, cut: PageNo) -> Result<bool> {
 fn read_on(merge: &mut Merge, view: &View<'_>, batch: &mut Batch) -> Result<bool> {
     batch.clear();
     let (most, bytes) = (MERGED_AT_ONCE, MERGED_BYTES_AT_ONCE);
-    let wanted = Wanted { skip: 0, end: None, deleted: true, values: false, most, bytes, lend: false };
+    let wanted = Wanted { skip: 0, end: None, deleted: true, values: false, most, bytes, lend: None };
     merge.fill(view, batch, &wanted)?;
     Ok(!batch.is_empty())
 }

@@ -14,7 +14,7 @@
 //! line or two of them, and mostly one entry. A key that ends within its head is filled up with zeros; its length
 //! tells. A leaf whose entries are large has more pages, so that little room is lost at its end.
 
-use super::batch::{self, Batch, Plain, LEAD_BYTES};
+use super::batch::{Batch, Lead, Lending, Plain, HEAD_BYTES, REST_BYTES};
 use super::cell::Cell;
 use super::merge::{Wanted, TREE_BYTES};
 use super::{search, MAX_INLINE_BYTES, MAX_KEY_BYTES};
@@ -27,7 +27,6 @@ use std::ops::Range;
 const COUNT_AT: usize = UNIT_HEADER_BYTES;
 const PREFIX_BYTES_AT: usize = COUNT_AT + 2;
 const HEADS_AT: usize = 64;
-const HEAD_BYTES: usize = 4;
 const SLOT_BYTES: usize = HEAD_BYTES + 2;
 /// Most bytes of a key with the number of its tree in front.
 const MAX_WHOLE_KEY_BYTES: usize = TREE_BYTES + MAX_KEY_BYTES;
@@ -54,9 +53,6 @@ const MAX_SHARED_ORDER: u8 = 4;
 
 /// So many entries of the mean size find room in a leaf.
 const LEAST_ENTRIES: usize = 10;
-
-/// Entries that are looked at one by one before the rest is searched.
-const NEAR: usize = 4;
 
 /// Bytes of a line of the cache.
 const LINE_BYTES: usize = 64;
@@ -252,31 +248,38 @@ pub struct LeafEntry<'a> {
     pub place: CellPlace,
 }
 
-/// Most bytes of a key, the number of its tree included, for a [`Spot`].
-pub const MAX_SPOT_KEY_BYTES: usize = 0x7f;
-
-/// An entry of the usual kind: no long key, and a value.
+/// The lengths in an entry of the usual kind, a short key and a value that is no long one. Many entries of a leaf have the
+/// same, and they are made out once.
 #[derive(Debug, Clone, Copy)]
-pub struct Spot<'a> {
+struct Shape {
+    /// The bytes that say it.
+    numbers: [u8; 3],
     /// Bytes of the key behind the prefix.
-    pub suffix: usize,
-    /// The key behind its head, the value, and whatever follows.
-    rest: &'a [u8],
+    suffix: usize,
+    /// Where the rest of the key begins, from the beginning of the entry.
+    rest_at: usize,
+    /// Where the value begins.
+    value_at: usize,
+    /// Bytes of the value.
     value: usize,
 }
 
-impl<'a> Spot<'a> {
-    /// Writes the key behind `lead` bytes of `key`, of which more may be written to behind it, and gives the value.
+impl Shape {
+    /// No entry's.
+    const NONE: Shape = Shape { numbers: [0xff; 3], suffix: 0, rest_at: 0, value_at: 0, value: 0 };
+
+    /// None of an entry of another kind.
     #[inline]
-    pub fn read(&self, head: [u8; HEAD_BYTES], key: &mut [u8], lead: usize) -> Option<&'a [u8]> {
-        let front = self.suffix.min(HEAD_BYTES);
-        *key.get_mut(lead..)?.first_chunk_mut()? = head;
-        let (rest, to) = (self.suffix - front, key.get_mut(lead + front..)?);
-        match (to.first_chunk_mut::<16>(), self.rest.first_chunk::<16>()) {
-            (Some(to), Some(from)) if rest <= from.len() => *to = *from,
-            _ => batch::copy(to, self.rest, rest),
-        }
-        self.rest.get(rest..)?.get(..self.value)
+    fn new(numbers: [u8; 3]) -> Option<Shape> {
+        let (meta, rest_at) = match numbers {
+            [_, low @ 0..=0x7f, _] => (usize::from(low), 2),
+            [_, low, high @ 0..=0x7f] => (usize::from(low & 0x7f) | usize::from(high) << 7, 3),
+            _ => return None,
+        };
+        let suffix = usize::from(numbers[0]);
+        let rest = suffix.saturating_sub(HEAD_BYTES);
+        let is_usual = meta as u64 & 3 == VALUE && rest <= REST_BYTES;
+        is_usual.then_some(Shape { numbers, suffix, rest_at, value_at: rest_at + rest, value: meta >> 2 })
     }
 }
 
@@ -405,30 +408,66 @@ impl<'a> Leaf<'a> {
         if start >= end || end > self.count {
             return Ok(start);
         }
-        let lead = self.prefix.len().saturating_sub(wanted.skip);
-        let prefix = &self.prefix[self.prefix.len() - lead..];
-        // Of a fixed length, so that it can be copied as a word.
-        let mut word = [0; LEAD_BYTES];
-        let is_short = lead <= LEAD_BYTES;
-        word[..lead.min(LEAD_BYTES)].copy_from_slice(&prefix[..lead.min(LEAD_BYTES)]);
-        let heads = self.bytes[HEADS_AT + start * HEAD_BYTES..].chunks_exact(HEAD_BYTES);
-        let places = self.bytes[self.places_at() + start * 2..].chunks_exact(2);
-        for (at, (head, place)) in (start..end).zip(heads.zip(places)) {
-            if batch.bytes() >= wanted.bytes {
-                return Ok(at);
+        let prefix = self.prefix.get(wanted.skip..).unwrap_or_default();
+        let lead = Lead::new(prefix);
+        batch.reserve(end - start);
+        let mut at = start;
+        while at < end && batch.bytes() < wanted.bytes {
+            at = match (&lead, wanted.lend) {
+                (Some(lead), Some(lending)) => self.append_plain(at..end, lead, Some(lending), wanted, batch),
+                (Some(lead), None) => self.append_plain(at..end, lead, None, wanted, batch),
+                (None, _) => at,
+            };
+            if at == end || batch.bytes() >= wanted.bytes {
+                break;
             }
-            let place = get_u16(place, 0);
-            self.prefetch_at(usize::from(place) + PREFETCHED_BYTES, 2);
-            let head = get_u32(head, 0).to_be_bytes();
-            match self.plain(place).filter(|_| is_short) {
-                Some(Spot { suffix, rest, value }) => {
-                    batch.push_plain(Plain { lead: (&word, lead), head, suffix, rest, value });
+            if !self.append_any(at, prefix, wanted, batch)? {
+                break;
+            }
+            at += 1;
+        }
+        Ok(at)
+    }
+
+    /// Appends entries of the usual kind as long as there are, and says up to which one. What a walk comes to later is asked
+    /// for.
+    #[inline(always)]
+    fn append_plain(
+        &self,
+        range: Range<usize>,
+        lead: &Lead,
+        lending: Option<Lending>,
+        wanted: &Wanted<'_>,
+        batch: &mut Batch,
+    ) -> usize {
+        let heads = self.bytes[HEADS_AT + range.start * HEAD_BYTES..].chunks_exact(HEAD_BYTES);
+        let places = self.bytes[self.places_at() + range.start * 2..].chunks_exact(2);
+        let (first, end) = (self.entries_at(), range.end);
+        let mut shape = Shape::NONE;
+        for (at, (head, place)) in range.zip(heads.zip(places)) {
+            if lending.is_none() && batch.bytes() >= wanted.bytes {
+                return at;
+            }
+            let place = usize::from(get_u16(place, 0));
+            self.prefetch_at(place + PREFETCHED_BYTES, 2);
+            let bytes = self.bytes.get(place..).and_then(|bytes| bytes.first_chunk().map(|numbers| (bytes, numbers)));
+            let Some((bytes, numbers)) = bytes.filter(|_| place >= first) else { return at };
+            if *numbers != shape.numbers {
+                match Shape::new(*numbers) {
+                    Some(new) => shape = new,
+                    None => return at,
                 }
-                None if self.append_any(at, prefix, wanted, batch)? => {}
-                None => return Ok(at),
+            }
+            let value = bytes.get(shape.value_at..).filter(|value| shape.value <= value.len());
+            let rest = bytes.get(shape.rest_at..).and_then(|rest| rest.first_chunk());
+            let (Some(rest), Some(value)) = (rest, value) else { return at };
+            let head = get_u32(head, 0).to_be_bytes();
+            let plain = Plain { head, suffix: shape.suffix, rest, value, length: shape.value };
+            if !batch.push_plain(lead, plain, lending) {
+                return at;
             }
         }
-        Ok(end)
+        end
     }
 
     /// Appends an entry of any kind, `prefix` in front; false where it is a large value.
@@ -439,41 +478,9 @@ impl<'a> Leaf<'a> {
         match entry.cell {
             Cell::Large { .. } => return Ok(false),
             Cell::Deleted if !wanted.deleted => {}
-            cell => batch.push_parts([prefix, &head[..entry.suffix.min(HEAD_BYTES)], entry.rest], cell),
+            cell => batch.push_parts([prefix, &head[..entry.suffix.min(HEAD_BYTES)], entry.rest], cell, wanted.lend),
         }
         Ok(true)
-    }
-
-    /// What most entries are, and nothing that is wrong: a short key, and a value that is no long one.
-    #[inline(always)]
-    fn plain(&self, place: u16) -> Option<Spot<'a>> {
-        let from = usize::from(place);
-        let bytes = self.bytes.get(from..)?;
-        let [suffix, low, high, _] = *bytes.first_chunk::<4>()?;
-        let (meta, numbers) = match (low, high) {
-            (0..=0x7f, _) => (usize::from(low), 2),
-            (_, 0..=0x7f) => (usize::from(low & 0x7f) | usize::from(high) << 7, 3),
-            _ => return None,
-        };
-        let suffix = usize::from(suffix);
-        let is_plain =
-            from >= self.entries_at() && meta as u64 & 3 == VALUE && suffix + self.prefix.len() <= MAX_SPOT_KEY_BYTES;
-        let (rest, value) = (bytes.get(numbers..)?, meta >> 2);
-        (is_plain && suffix.saturating_sub(HEAD_BYTES) + value <= rest.len()).then_some(Spot { suffix, rest, value })
-    }
-
-    /// Entry `at`, where it is of the usual kind. What a walk comes to later is asked for.
-    #[inline]
-    pub fn spot(&self, at: usize) -> Option<Spot<'a>> {
-        let place = get_u16(self.bytes.get(self.places_at() + at * 2..).filter(|_| at < self.count)?, 0);
-        self.prefetch_at(usize::from(place) + PREFETCHED_BYTES, 2);
-        self.plain(place)
-    }
-
-    /// The four bytes behind the prefix of key `at`, or those that it has, and zeros.
-    #[inline]
-    pub fn head_bytes(&self, at: usize) -> [u8; HEAD_BYTES] {
-        self.head(at).to_be_bytes()
     }
 
     /// What all keys have in front.
@@ -510,63 +517,60 @@ impl<'a> Leaf<'a> {
     /// Entries below the key; `after`: up to it.
     #[inline]
     pub fn count_below(&self, key: &[u8], after: bool) -> Result<usize> {
-        let common = search::common(self.prefix, key);
-        if common < self.prefix.len() {
-            let below = key.get(common).is_none_or(|byte| *byte < self.prefix[common]);
-            return Ok(if below { 0 } else { self.count });
-        }
-        let (suffix, last) = (&key[common..], self.count - 1);
-        // Mostly nothing that is near.
-        if head_of(suffix) > self.head(last) {
-            return Ok(self.count);
-        }
-        let is_below = |at: usize| match self.compare(&self.entry(at)?, suffix) {
-            Ordering::Less => Ok(true),
-            Ordering::Equal => Ok(after),
-            Ordering::Greater => Ok(false),
+        let (at, is_there) = self.find(0, key)?;
+        Ok(at + usize::from(is_there && after))
+    }
+
+    /// The number of entries below the key, where the first `from` are, and whether the next one is the key.
+    #[inline]
+    pub fn find(&self, from: usize, key: &[u8]) -> Result<(usize, bool)> {
+        let Some(suffix) = key.strip_prefix(self.prefix) else {
+            return Ok((if key < self.prefix { from } else { self.count }, false));
         };
-        search::count_below(self.count, |at| self.head(at).into(), head_of(suffix).into(), is_below)
-    }
-
-    /// [`Leaf::count_below`] for a key that is not far behind the first `from` entries, which are below it.
-    #[inline]
-    pub fn count_below_from(&self, from: usize, key: &[u8], after: bool) -> Result<usize> {
-        let near = (from + NEAR).min(self.count);
-        let Some(suffix) = key.strip_prefix(self.prefix) else { return Ok(self.count_below(key, after)?.max(from)) };
-        let head = head_of(suffix);
-        match (from..near).find(|at| self.head(*at) >= head) {
-            Some(at) if self.head(at) > head => Ok(at),
-            _ => Ok(self.count_below(key, after)?.max(from)),
+        let sought = head_of(suffix);
+        // Mostly nothing that is near.
+        if sought > self.head(self.count - 1) {
+            return Ok((self.count, false));
         }
+        let heads = &self.bytes[HEADS_AT + from.min(self.count) * HEAD_BYTES..self.places_at()];
+        let mut is_there = false;
+        let is_below = |at: usize| {
+            let order = self.order(from + at, suffix)?;
+            is_there |= order == Ordering::Equal;
+            Ok(order == Ordering::Less)
+        };
+        let below = search::count_below_short(heads, sought, is_below)?;
+        Ok((from + below, is_there))
     }
 
-    /// Whether an entry has this key.
+    /// How the key of an entry whose head is that of `suffix` compares with it.
     #[inline]
-    pub fn is_at(&self, at: usize, key: &[u8]) -> Result<bool> {
-        match key.strip_prefix(self.prefix) {
-            Some(suffix) if at < self.count && self.head(at) == head_of(suffix) => {
-                Ok(self.compare(&self.entry(at)?, suffix) == Ordering::Equal)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    /// How an entry whose head is that of `suffix` compares with it.
-    fn compare(&self, entry: &LeafEntry<'_>, suffix: &[u8]) -> Ordering {
+    fn order(&self, at: usize, suffix: &[u8]) -> Result<Ordering> {
         let rest = suffix.get(HEAD_BYTES..).unwrap_or_default();
-        entry.rest.cmp(rest).then(entry.suffix.cmp(&suffix.len()))
+        let place = usize::from(get_u16(self.bytes, self.places_at() + at * 2));
+        // Mostly it is of this form, and all else of it is of no interest.
+        let found = match self.bytes.get(place..) {
+            Some([own @ 0..=0x7f, 0..=0x7f, rest @ ..]) => Some((*own, rest)),
+            Some([own @ 0..=0x7f, _, 0..=0x7f, rest @ ..]) => Some((*own, rest)),
+            _ => None,
+        };
+        let found = found.map(|(own, bytes)| (usize::from(own), bytes));
+        match found.and_then(|(own, bytes)| Some((own, bytes.get(..own.saturating_sub(HEAD_BYTES))?))) {
+            Some((own, bytes)) => Ok(bytes.cmp(rest).then(own.cmp(&suffix.len()))),
+            None => {
+                let entry = self.entry(at)?;
+                Ok(entry.rest.cmp(rest).then(entry.suffix.cmp(&suffix.len())))
+            }
+        }
     }
 
     /// What the leaf has of a key.
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<Cell<'a>>> {
-        let Some(suffix) = key.strip_prefix(self.prefix) else { return Ok(None) };
-        let at = self.count_below(key, false)?;
-        if at == self.count || self.head(at) != head_of(suffix) {
-            return Ok(None);
+        match self.find(0, key)? {
+            (at, true) => Ok(Some(self.entry(at)?.cell)),
+            _ => Ok(None),
         }
-        let entry = self.entry(at)?;
-        Ok((self.compare(&entry, suffix) == Ordering::Equal).then_some(entry.cell))
     }
 }
 

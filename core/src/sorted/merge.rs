@@ -19,9 +19,8 @@
 //!   the oldest runs   a b | d e f g h i | k l m             their leaf is cut at d and at k; what lies between is taken whole
 //! ```
 
-use super::batch::Batch;
+use super::batch::{Batch, Lending};
 use super::cell::Cell;
-use super::leaf::Leaf;
 use super::levels::Levels;
 use super::memtable::Memtable;
 use super::source::{list_of, Aim, Opened, Reached, Slot, Source};
@@ -29,7 +28,6 @@ use crate::error::Result;
 use crate::file::page::PageNo;
 use crate::file::pages::Pages;
 use std::cmp::Ordering;
-use std::ops::Range;
 
 /// Bytes of the number of a tree in front of a key.
 pub const TREE_BYTES: usize = 4;
@@ -62,23 +60,8 @@ pub struct Wanted<'k> {
     pub most: usize,
     /// Bytes in the batch from which on nothing more is taken.
     pub bytes: usize,
-    /// Entries of a leaf that follow each other may be lent: see [`Filled::stretch`].
-    pub lend: bool,
-}
-
-/// What [`Merge::fill`] has found beside what it appended.
-#[derive(Debug, Default)]
-pub struct Filled<'v> {
-    /// No key is behind these.
-    pub over: bool,
-    /// Entries of a leaf that come next, and are not in the batch.
-    pub stretch: Option<(Leaf<'v>, Range<usize>)>,
-}
-
-impl Filled<'_> {
-    fn to(over: bool) -> Self {
-        Filled { over, stretch: None }
-    }
+    /// Values need not be copied.
+    pub lend: Option<Lending>,
 }
 
 impl Wanted<'_> {
@@ -108,14 +91,14 @@ impl Wanted<'_> {
                     batch.push(key, Cell::Value(value));
                 }
             }
-            cell => batch.push(key, cell),
+            cell => batch.push_parts([key], cell, self.lend),
         }
         Ok(())
     }
 }
 
 /// See the module's text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Merge {
     sources: Vec<Source>,
     back: bool,
@@ -135,9 +118,15 @@ pub struct Merge {
 /// A key of a tree.
 pub fn full_key(tree: u32, key: &[u8]) -> Vec<u8> {
     let mut full = Vec::with_capacity(TREE_BYTES + key.len());
+    write_full_key(&mut full, tree, key);
+    full
+}
+
+/// Writes a key of a tree over what `full` has.
+pub fn write_full_key(full: &mut Vec<u8>, tree: u32, key: &[u8]) {
+    full.clear();
     full.extend_from_slice(&tree.to_be_bytes());
     full.extend_from_slice(key);
-    full
 }
 
 /// The first key above all of a tree.
@@ -161,37 +150,44 @@ fn first_of(sources: &[Source], without: Option<usize>, back: bool) -> Option<us
 }
 
 impl Merge {
-    /// A merge of tree `tree` (of the memtables; the runs' keys name theirs), its first item the first key not below
+    /// Begins a merge of tree `tree` (of the memtables; the runs' keys name theirs), its first item the first key not below
     /// `key` (`after`: above it); `back`: the last key below it (`after`: not above it), then on backward.
-    pub fn seek(view: &View<'_>, tree: u32, key: &[u8], after: bool, back: bool) -> Result<Merge> {
+    pub fn seek(&mut self, view: &View<'_>, tree: u32, key: &[u8], after: bool, back: bool) -> Result<()> {
         let levels = view.levels;
-        let mut sources = Vec::with_capacity(view.memtables.len() + levels.sets.len() + levels.levels.len());
-        let mut ranges = false;
+        (self.back, self.tree, self.bound, self.ranges) = (back, tree, None, false);
+        self.passed = None;
+        let mut sources = 0;
         for (which, memtable) in view.memtables.iter().enumerate() {
             let Some(memtable) = memtable.filter(|memtable| !memtable.is_empty()) else { continue };
-            ranges |= memtable.has_ranges(tree);
-            sources.push(Source::of_memtable(which));
+            self.ranges |= memtable.has_ranges(tree);
+            self.source(sources).set_memtable(which);
+            sources += 1;
         }
+        let before = sources;
         for list in 0..levels.sets.len() + levels.levels.len() {
             let runs = list_of(levels, list);
             if !runs.runs().is_empty() {
-                ranges |= runs.has_ranges();
-                sources.push(Source::of_runs(list));
+                self.ranges |= runs.has_ranges();
+                self.source(sources).set_runs(list);
+                sources += 1;
             }
         }
-        let runs = sources.iter().filter(|source| source.has_runs()).count();
-        let mut merge = Merge {
-            sources,
-            back,
-            tree,
-            current: None,
-            bound: None,
-            ranges,
-            detours: runs.saturating_sub(1) as u32,
-            passed: None,
-        };
-        merge.go_to(view, key, after)?;
-        Ok(merge)
+        self.sources.truncate(sources);
+        self.detours = (sources - before).saturating_sub(1) as u32;
+        self.go_to(view, key, after)
+    }
+
+    /// The source at a place, in the memory of one that is done with.
+    fn source(&mut self, at: usize) -> &mut Source {
+        if at == self.sources.len() {
+            self.sources.push(Source::new());
+        }
+        &mut self.sources[at]
+    }
+
+    /// Bytes of memory that it has, about.
+    pub fn bytes(&self) -> usize {
+        self.sources.iter().map(|source| size_of::<Source>() + source.key.capacity()).sum()
     }
 
     /// Times that something was read of runs beside the oldest ones, since this was asked last.
@@ -209,20 +205,13 @@ impl Merge {
         self.sources.iter_mut().try_for_each(|source| source.seek(view, &mut None, &to))
     }
 
-    /// So many of the last entries of a stretch were not used: they come again.
-    pub fn give_back(&mut self, entries: usize) {
-        if let Some(oldest) = self.sources.last_mut() {
-            oldest.give_back(entries);
-        }
-    }
-
-    /// Appends the next keys to a batch, as it is wanted.
-    pub fn fill<'v>(&mut self, view: &View<'v>, batch: &mut Batch, wanted: &Wanted<'_>) -> Result<Filled<'v>> {
+    /// Appends the next keys to a batch, as it is wanted; true if no key is behind these.
+    pub fn fill(&mut self, view: &View<'_>, batch: &mut Batch, wanted: &Wanted<'_>) -> Result<bool> {
         let mut opened = Opened::default();
         let is_plain = !self.back && !self.ranges && self.passed.is_none();
         match self.sources.split_last() {
             Some((oldest, _)) if is_plain && oldest.has_runs() => self.fill_between(view, &mut opened, batch, wanted),
-            _ => self.fill_by_steps(view, &mut opened, batch, wanted).map(Filled::to),
+            _ => self.fill_by_steps(view, &mut opened, batch, wanted),
         }
     }
 
@@ -251,7 +240,7 @@ impl Merge {
         opened: &mut Opened<'v>,
         batch: &mut Batch,
         wanted: &Wanted<'_>,
-    ) -> Result<Filled<'v>> {
+    ) -> Result<bool> {
         let oldest = self.sources.len() - 1;
         loop {
             let (newer, runs) = self.sources.split_at_mut(oldest);
@@ -260,18 +249,14 @@ impl Merge {
                 Some(first) => Some((&newer[first].key[..], false)),
                 None => wanted.end,
             };
-            let [runs] = runs else { return Ok(Filled::to(true)) };
-            if wanted.lend {
-                let stretch = runs.stretch(view, opened.slot(oldest), bound, wanted)?;
-                if stretch.is_some() {
-                    return Ok(Filled { over: false, stretch });
-                }
+            let [runs] = runs else { return Ok(true) };
+            match runs.append(view, opened.slot(oldest), bound, batch, wanted)? {
+                Reached::Full => return Ok(false),
+                // A newer one knows better.
+                Reached::Key if first.is_some() => runs.pass(),
+                _ => {}
             }
-            if runs.append(view, opened.slot(oldest), bound, batch, wanted)? == Reached::Full {
-                return Ok(Filled::to(false));
-            }
-            let Some(first) = first else { return Ok(Filled::to(true)) };
-            runs.pass_key(view, opened.slot(oldest), &newer[first].key)?;
+            let Some(first) = first else { return Ok(true) };
             self.pass_equals(view, opened, first, oldest)?;
             let source = &mut self.sources[first];
             let cell = source.cell(view, opened.slot(first))?;
@@ -279,7 +264,7 @@ impl Merge {
             source.step(view, opened.slot(first), self.tree, false)?;
             self.note_detour(first, None);
             if wanted.is_full(batch) {
-                return Ok(Filled::to(false));
+                return Ok(false);
             }
         }
     }

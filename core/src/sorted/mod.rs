@@ -29,7 +29,6 @@ pub mod merge;
 pub mod run;
 pub mod search;
 pub mod source;
-pub mod stretch;
 pub mod tail;
 
 /// Most bytes of a key.

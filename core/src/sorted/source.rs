@@ -15,12 +15,10 @@ use super::levels::{Levels, List};
 use super::memtable::{Version, Walk};
 use super::merge::{after_tree, full_key, View, Wanted};
 use super::run::Run;
-use super::stretch::LEAST;
 use crate::error::{Error, Result};
 use crate::file::page::PageNo;
 use crate::file::pages::Pages;
 use std::cmp::Ordering;
-use std::ops::Range;
 
 /// Longer keys than most: a copy of one finds room.
 const KEY_ROOM: usize = 64;
@@ -98,6 +96,8 @@ pub enum Reached {
     Full,
     /// All before the bound was taken.
     Bound,
+    /// The same, and the next entry is the bound itself.
+    Key,
 }
 
 /// A list by its number: the sets of level 0, then the levels.
@@ -122,25 +122,21 @@ fn head_of(key: &[u8]) -> u128 {
 }
 
 impl Source {
-    fn at(place: Place) -> Source {
+    /// One that is nowhere.
+    pub fn new() -> Source {
+        let place = Place::Memtable { which: 0, walk: None, version: None };
         Source { place, key: Vec::with_capacity(KEY_ROOM), head: 0, cell: CellPlace::default(), live: false }
     }
 
-    /// The memtable of this number in the view.
-    pub fn of_memtable(which: usize) -> Source {
-        Source::at(Place::Memtable { which, walk: None, version: None })
+    /// Sets it to the memtable of this number in the view.
+    pub fn set_memtable(&mut self, which: usize) {
+        (self.place, self.live) = (Place::Memtable { which, walk: None, version: None }, false);
     }
 
-    /// The runs of a list.
-    pub fn of_runs(list: usize) -> Source {
-        Source::at(Place::Runs { list, run: 0, leaf: 0, page: PageNo::NONE, entry: 0, leaves: 0, count: 0 })
-    }
-
-    /// So many of the last entries of a stretch were not used: they come again.
-    pub fn give_back(&mut self, entries: usize) {
-        if let Place::Runs { entry, .. } = &mut self.place {
-            *entry = entry.saturating_sub(entries);
-        }
+    /// Sets it to the runs of a list.
+    pub fn set_runs(&mut self, list: usize) {
+        self.live = false;
+        self.place = Place::Runs { list, run: 0, leaf: 0, page: PageNo::NONE, entry: 0, leaves: 0, count: 0 };
     }
 
     /// Which of two comes first.
@@ -334,7 +330,13 @@ impl Source {
         while !wanted.is_full(batch) {
             let Some(leaf) = self.settle_unread(view, slot)? else { return Ok(Reached::Bound) };
             let Place::Runs { entry, count, .. } = &mut self.place else { return Ok(Reached::Bound) };
-            let end = end_of(&leaf, *entry, bound)?;
+            let (end, is_there) = match bound {
+                Some((key, through)) => {
+                    let (end, is_there) = leaf.find(*entry, key)?;
+                    (end + usize::from(is_there && through), is_there && !through)
+                }
+                None => (*count, false),
+            };
             let to = end.min(*entry + wanted.most.saturating_sub(batch.len()));
             // What is common to keys of several trees is less than the number of a tree.
             if leaf.prefix().len() >= wanted.skip {
@@ -347,45 +349,18 @@ impl Source {
                 *entry += 1;
             }
             if *entry >= end && end < *count {
-                return Ok(Reached::Bound);
+                return Ok(if is_there { Reached::Key } else { Reached::Bound });
             }
         }
         Ok(Reached::Full)
     }
 
-    /// Takes what lies before the bound in the leaf where it stands, if that is worth it.
-    pub fn stretch<'v>(
-        &mut self,
-        view: &View<'v>,
-        slot: &mut Slot<'v>,
-        bound: Option<(&[u8], bool)>,
-        wanted: &Wanted<'_>,
-    ) -> Result<Option<(Leaf<'v>, Range<usize>)>> {
-        let taken = self.settle_unread(view, slot).and_then(|leaf| {
-            let (Some(leaf), Place::Runs { entry, count, .. }) = (leaf, &mut self.place) else { return Ok(None) };
-            if *entry + LEAST > *count || leaf.prefix().len() < wanted.skip {
-                return Ok(None);
-            }
-            let end = end_of(&leaf, *entry, bound)?;
-            if *entry + LEAST > end {
-                return Ok(None);
-            }
-            let range = *entry..end;
-            *entry = end;
-            Ok(Some((leaf, range)))
-        });
-        taken.map_err(|e| self.name(view, e))
-    }
-
-    /// After [`Source::append`] up to a key: passes over that key, if it is the next one.
+    /// Passes over the entry that is next.
     #[inline]
-    pub fn pass_key<'v>(&mut self, view: &View<'v>, slot: &mut Slot<'v>, key: &[u8]) -> Result<()> {
-        let passed = self.settle_unread(view, slot).and_then(|leaf| {
-            let (Some(leaf), Place::Runs { entry, .. }) = (leaf, &mut self.place) else { return Ok(()) };
-            *entry += usize::from(leaf.is_at(*entry, key)?);
-            Ok(())
-        });
-        passed.map_err(|e| self.name(view, e))
+    pub fn pass(&mut self) {
+        if let Place::Runs { entry, .. } = &mut self.place {
+            *entry += 1;
+        }
     }
 
     /// Goes to the entry before the place.
@@ -477,15 +452,6 @@ impl Source {
                 Ok(run.covering(view.pages, key)?.map(|(start, end)| (start.to_vec(), end.to_vec())))
             }
         }
-    }
-}
-
-/// Entries of a leaf before the bound, or up to it, of which the first `from` surely are; without a bound, all.
-#[inline]
-fn end_of(leaf: &Leaf<'_>, from: usize, bound: Option<(&[u8], bool)>) -> Result<usize> {
-    match bound {
-        Some((key, through)) => leaf.count_below_from(from, key, through),
-        None => Ok(leaf.len()),
     }
 }
 
