@@ -175,7 +175,7 @@ bench: ## NyroDB beside LMDB, redb, fjall, RocksDB and SQLite (BENCH_ARGS=--quic
 
 INSTRUCTIONS = $(TARGET)/release/examples/instructions
 
-test-instructions: ## instructions of get, put, commit and scan, beside those recorded
+test-instructions: ## instructions of gets, puts, commits and walks, beside those recorded
 	$(CARGO) build --release -p nyro-owned --example instructions
 	@$(PYTHON) bench/instructions.py $(INSTRUCTIONS)
 

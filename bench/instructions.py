@@ -22,7 +22,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-WORK = {"get": 20_000, "put": 10_000, "commit": 10_000, "scan": 5}
+WORK = {
+    "get": 20_000,
+    "put": 10_000,
+    "commit": 10_000,
+    "scan": 5,
+    "key_get": 20_000,
+    "key_put": 10_000,
+    "key_walk": 4_000,
+}
 ALLOWED = 1.03
 RECORDS = Path(__file__).with_name("instructions.jsonl")
 
@@ -68,7 +76,7 @@ def main() -> None:
             told = f"{(now / before - 1) * 100:+.1f} % of {before}"
             if now > before * ALLOWED:
                 grown.append(work)
-        print(f"instructions: {work:<7} {now:>10}  {told}")
+        print(f"instructions: {work:<8} {now:>10}  {told}")
         lines.append({**here, "work": work, "instructions": now})
     if rest[:1] == ["--accept"]:
         reason = " ".join(rest[1:])

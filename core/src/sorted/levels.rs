@@ -179,7 +179,7 @@ impl Levels {
     /// What is known of a key, the number of its tree in front.
     #[inline]
     pub fn get<'p>(&self, pages: &'p Pages, key: &[u8], hash: FilterHash) -> Result<Found<'p>> {
-        for list in self.sets.iter().chain(&self.levels) {
+        for list in self.lists() {
             let Some(run) = list.find(pages, key)? else { continue };
             if let Some(cell) = run.get(pages, key, hash)? {
                 return Ok(Found::Cell(cell));

@@ -11,6 +11,10 @@
 use crate::error::Result;
 use crate::file::page::get_u32;
 
+/// Heads that are left to be compared all of them: which way a branch would go can't be foreseen, and each step of a search
+/// waits for the one before.
+const COUNTED: usize = 32;
+
 /// The number of items that are below what is sought, in a list in which those come first. `head` is the head of
 /// item `at`; `is_below` decides for an item whose head is that of what is sought.
 #[inline]
@@ -20,27 +24,23 @@ pub fn count_below(
     sought: u64,
     mut is_below: impl FnMut(usize) -> Result<bool>,
 ) -> Result<usize> {
-    let (mut low, mut size) = (0, len);
-    // The branch is not on the heads: which way it goes can't be foreseen.
-    while size > 0 {
-        let half = size / 2;
-        let middle = low + half;
-        let found = head(middle);
-        if found == sought {
-            return among_equals(low, low + size, &head, sought, &mut is_below);
-        }
-        let right = found < sought;
-        low = if right { middle + 1 } else { low };
-        size = if right { size - half - 1 } else { half };
+    let (mut low, mut high) = (0, len);
+    while high - low > COUNTED {
+        let middle = (low + high) / 2;
+        (low, high) = if head(middle) < sought { (middle, high) } else { (low, middle) };
     }
-    Ok(low)
+    let below = low + (low..high).map(|at| usize::from(head(at) < sought)).sum::<usize>();
+    // Mostly it is the first one of its head.
+    if below == len || head(below) != sought || !is_below(below)? {
+        return Ok(below);
+    }
+    among_equals(below + 1, len, &head, sought, &mut is_below)
 }
 
 /// Heads of four bytes that are left to be compared all at once.
 const COMPARED: usize = 64;
 
-/// [`count_below`] in a list of heads of four bytes each: what few there are are compared all of them, for that has nothing
-/// to wait for, and is done by vectors.
+/// [`count_below`] in a list of heads of four bytes each, which are compared by vectors.
 #[inline]
 pub fn count_below_short(heads: &[u8], sought: u32, mut is_below: impl FnMut(usize) -> Result<bool>) -> Result<usize> {
     let head = |at: usize| get_u32(heads, at * 4);

@@ -1,19 +1,30 @@
 //! Fixed work for the count of instructions (`bench/instructions.py`): get, put, commit and scan through the raw calls
-//! that all bindings use.
+//! that all bindings use, and the same of keyspaces (`key_get`, `key_put`, `key_walk`).
 //!
-//! `instructions WORK COUNT` loads 20 000 documents, then does the work COUNT times in [`counted`], which is what is
-//! counted.
+//! `instructions WORK COUNT` loads 20 000 documents and keys, then does the work COUNT times in [`counted`], which is what
+//! is counted.
 
-use nyro::{Collection, Database, Document, Durability, InsertManyOptions, Options, RawDocument};
+use nyro::{Collection, Database, Document, Durability, InsertManyOptions, Keyspace, Options, RawDocument};
 use std::hint::black_box;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const LOADED: u64 = 20_000;
+/// Keys that are newer than the runs, among which walks go.
+const NEWER: u64 = 500;
+/// Entries of a walk.
+const WALKED: usize = 50;
 
 /// Ids of all sizes of integers that come in practice.
 fn id(at: u64) -> u64 {
     at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20
+}
+
+fn key(at: u64) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&id(at).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    key[8..].copy_from_slice(&at.to_be_bytes());
+    key
 }
 
 fn document(id: u64, round: u64) -> Vec<u8> {
@@ -33,6 +44,7 @@ fn document(id: u64, round: u64) -> Vec<u8> {
 struct Work {
     db: Database,
     documents: Collection<Document>,
+    entries: Keyspace,
     prepared: Vec<Vec<u8>>,
 }
 
@@ -65,6 +77,26 @@ fn counted(work: &Work, what: &str, count: u64) -> Outcome<u64> {
                 }
             }
         }
+        "key_get" => {
+            for at in 0..count {
+                let found = work.entries.get_with(key(at % LOADED), |value| value.len() as u64)?;
+                sum += found.ok_or("a key is not there")?;
+            }
+        }
+        "key_put" => {
+            for at in 0..count {
+                work.entries.put(key(2 * LOADED + at), [7; 100])?;
+            }
+        }
+        "key_walk" => {
+            for at in 0..count {
+                let mut walk = work.entries.range(key(at % LOADED)..)?;
+                for _ in 0..WALKED {
+                    let Some((_, value)) = walk.next_entry()? else { break };
+                    sum += value.len() as u64;
+                }
+            }
+        }
         other => return Err(format!("no such work: {other}").into()),
     }
     Ok(sum)
@@ -82,13 +114,16 @@ fn main() -> Outcome<()> {
     let loaded: Vec<Vec<u8>> = (0..LOADED).map(|at| document(id(at), 0)).collect();
     let raw = loaded.iter().map(|bytes| RawDocument::unvalidated(bytes));
     documents.insert_many_raw(raw, InsertManyOptions::default())?;
-    db.checkpoint()?;
+    let entries = db.keyspace("entries");
+    entries.batch(|entries| (0..LOADED).try_for_each(|at| entries.put(key(at), [1; 100])))?;
+    db.compact()?;
+    entries.batch(|entries| (LOADED..LOADED + NEWER).try_for_each(|at| entries.put(key(at), [2; 100])))?;
     // The first document after a checkpoint makes what all others find.
     documents.put_raw(RawDocument::unvalidated(&document(id(LOADED), 0)))?;
     let prepared = (1..=count).map(|at| document(id(LOADED + at), 1)).collect();
-    let work = Work { db, documents, prepared };
+    let work = Work { db, documents, entries, prepared };
     black_box(counted(&work, what, count)?);
-    drop(work.documents);
+    drop((work.documents, work.entries));
     work.db.close()?;
     std::fs::remove_dir_all(folder)?;
     Ok(())
