@@ -374,7 +374,7 @@ impl SnapshotKeyspace {
     fn step(&self, cursor: &mut KeyCursor) -> Result<bool> {
         let engine = self.snapshot.engine();
         engine.check_open()?;
-        if cursor.next_ahead().is_some() {
+        if cursor.step_ahead() {
             return Ok(true);
         }
         let _hold = engine.pages.hold();

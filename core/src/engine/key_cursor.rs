@@ -10,11 +10,11 @@
 
 use super::keys::{Own, TreeKeys};
 use crate::error::{Error, Result};
-use crate::sorted::batch::{Batch, Lending};
+use crate::sorted::batch::{Batch, Kept, Lending};
 use crate::sorted::merge::{after_tree, write_full_key, full_key, Merge, View, Wanted, TREE_BYTES};
 use std::cell::Cell;
 use std::cmp::Ordering;
-use std::ops::{Bound, Deref, DerefMut};
+use std::ops::{Bound, Deref, DerefMut, Range};
 
 /// Where a range of keys starts, and where it ends.
 pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -24,6 +24,8 @@ pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 const AHEAD: usize = 32;
 const FIRST: usize = 4;
 const AHEAD_BYTES: usize = 16 << 10;
+/// Of a stretch so many at a time, for that costs little beside.
+const LENT: usize = 8;
 
 /// An end of a walk: a key with the number of its tree in front.
 #[derive(Debug, Default)]
@@ -131,6 +133,8 @@ pub struct KeyCursor {
     next: usize,
     /// So many were wanted, at most.
     most: usize,
+    /// Entries that come behind those.
+    stretch: Option<(Kept, Range<usize>)>,
     /// There is no committed key behind these.
     over: bool,
     /// What came behind them.
@@ -166,6 +170,7 @@ impl KeyCursor {
             sought: false,
             next: 0,
             most: 0,
+            stretch: None,
             over: false,
             failed_ahead: None,
             ahead: None,
@@ -228,8 +233,7 @@ impl KeyCursor {
     #[inline]
     fn committed(&mut self, view: &View<'_>) -> Result<bool> {
         loop {
-            if self.next < self.room.entries.len() {
-                self.next += 1;
+            if self.next_lent() {
                 self.is_ahead = true;
                 return Ok(true);
             }
@@ -245,6 +249,31 @@ impl KeyCursor {
     #[inline]
     pub fn has_ahead(&self) -> bool {
         self.is_ahead && self.next < self.room.entries.len()
+    }
+
+    /// Goes to the next key, if that was read ahead or can be lent, and nothing else is to be looked at; false says nothing.
+    #[inline]
+    pub fn step_ahead(&mut self) -> bool {
+        self.is_ahead && self.next_lent()
+    }
+
+    /// The next committed key, if it was read ahead or can be lent.
+    #[inline]
+    fn next_lent(&mut self) -> bool {
+        let is_ahead = self.next < self.room.entries.len() || self.lend_more();
+        self.next += usize::from(is_ahead);
+        is_ahead
+    }
+
+    /// Lends the next entries of the stretch.
+    fn lend_more(&mut self) -> bool {
+        let Some((leaf, range)) = &mut self.stretch else { return false };
+        let entries = &mut self.room.entries;
+        entries.clear();
+        self.next = 0;
+        let end = range.end.min(range.start + LENT);
+        range.start = leaf.lend(range.start..end, TREE_BYTES, entries);
+        !entries.is_empty()
     }
 
     /// Goes to the next key, if [`KeyCursor::has_ahead`]; `None` says nothing.
@@ -281,9 +310,17 @@ impl KeyCursor {
             merge.seek(view, self.tree, &start.key, after, self.back)?;
             self.sought = true;
         }
+        // What is left of a stretch can't be lent, and is read once more.
+        let left = self.stretch.take().map_or(0, |(_, range)| range.len());
+        if left > 0 {
+            merge.give_back(left);
+        }
         let (end, most, lend) = (Some((&end.key[..], end.included)), self.most, self.lend);
-        let wanted = Wanted { skip: TREE_BYTES, end, deleted: false, values: true, most, bytes: AHEAD_BYTES, lend };
-        self.over = merge.fill(view, entries, &wanted)?;
+        let (bytes, stretches) = (AHEAD_BYTES, lend.is_some() && left == 0);
+        let wanted = Wanted { skip: TREE_BYTES, end, deleted: false, values: true, most, bytes, lend, stretches };
+        let filled = merge.fill(view, entries, &wanted)?;
+        self.over = filled.over;
+        self.stretch = lend.zip(filled.stretch).map(|(lending, (leaf, range))| (lending.keep(leaf), range));
         Ok(())
     }
 

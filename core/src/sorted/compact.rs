@@ -676,7 +676,7 @@ fn has_values_beyond(pages: &Pages, run: &Run, cut: PageNo) -> Result<bool> {
 fn read_on(merge: &mut Merge, view: &View<'_>, batch: &mut Batch) -> Result<bool> {
     batch.clear();
     let (most, bytes) = (MERGED_AT_ONCE, MERGED_BYTES_AT_ONCE);
-    let wanted = Wanted { skip: 0, end: None, deleted: true, values: false, most, bytes, lend: None };
+    let wanted = Wanted { skip: 0, end: None, deleted: true, values: false, most, bytes, lend: None, stretches: false };
     merge.fill(view, batch, &wanted)?;
     Ok(!batch.is_empty())
 }

@@ -414,8 +414,8 @@ impl<'a> Leaf<'a> {
         let mut at = start;
         while at < end && batch.bytes() < wanted.bytes {
             at = match (&lead, wanted.lend) {
-                (Some(lead), Some(lending)) => self.append_plain(at..end, lead, Some(lending), wanted, batch),
-                (Some(lead), None) => self.append_plain(at..end, lead, None, wanted, batch),
+                (Some(lead), Some(lending)) => self.append_plain(at..end, lead, Some(lending), wanted.bytes, batch),
+                (Some(lead), None) => self.append_plain(at..end, lead, None, wanted.bytes, batch),
                 (None, _) => at,
             };
             if at == end || batch.bytes() >= wanted.bytes {
@@ -429,6 +429,19 @@ impl<'a> Leaf<'a> {
         Ok(at)
     }
 
+    /// Lends entries of the usual kind to a batch as long as there are, and says up to which one. Of each key `skip` bytes,
+    /// which must be in the prefix, are left out.
+    pub fn lend(&self, range: Range<usize>, skip: usize, lending: Lending, batch: &mut Batch) -> usize {
+        if range.start >= range.end || range.end > self.count {
+            return range.start;
+        }
+        batch.reserve(range.len());
+        match self.prefix.get(skip..).and_then(Lead::new) {
+            Some(lead) => self.append_plain(range, &lead, Some(lending), usize::MAX, batch),
+            None => range.start,
+        }
+    }
+
     /// Appends entries of the usual kind as long as there are, and says up to which one. What a walk comes to later is asked
     /// for.
     #[inline(always)]
@@ -437,7 +450,7 @@ impl<'a> Leaf<'a> {
         range: Range<usize>,
         lead: &Lead,
         lending: Option<Lending>,
-        wanted: &Wanted<'_>,
+        most_bytes: usize,
         batch: &mut Batch,
     ) -> usize {
         let heads = self.bytes[HEADS_AT + range.start * HEAD_BYTES..].chunks_exact(HEAD_BYTES);
@@ -445,7 +458,7 @@ impl<'a> Leaf<'a> {
         let (first, end) = (self.entries_at(), range.end);
         let mut shape = Shape::NONE;
         for (at, (head, place)) in range.zip(heads.zip(places)) {
-            if lending.is_none() && batch.bytes() >= wanted.bytes {
+            if lending.is_none() && batch.bytes() >= most_bytes {
                 return at;
             }
             let place = usize::from(get_u16(place, 0));

@@ -20,6 +20,7 @@
 //! ```
 
 use super::batch::{Batch, Lending};
+use super::leaf::Leaf;
 use super::cell::Cell;
 use super::levels::Levels;
 use super::memtable::Memtable;
@@ -28,6 +29,7 @@ use crate::error::Result;
 use crate::file::page::PageNo;
 use crate::file::pages::Pages;
 use std::cmp::Ordering;
+use std::ops::Range;
 
 /// Bytes of the number of a tree in front of a key.
 pub const TREE_BYTES: usize = 4;
@@ -62,6 +64,23 @@ pub struct Wanted<'k> {
     pub bytes: usize,
     /// Values need not be copied.
     pub lend: Option<Lending>,
+    /// Entries of a leaf that follow each other need not be put into the batch: see [`Filled::stretch`].
+    pub stretches: bool,
+}
+
+/// What [`Merge::fill`] has found beside what it appended.
+#[derive(Debug, Default)]
+pub struct Filled<'v> {
+    /// No key is behind these.
+    pub over: bool,
+    /// Entries of a leaf that come next, and are not in the batch.
+    pub stretch: Option<(Leaf<'v>, Range<usize>)>,
+}
+
+impl Filled<'_> {
+    fn to(over: bool) -> Self {
+        Filled { over, stretch: None }
+    }
 }
 
 impl Wanted<'_> {
@@ -107,6 +126,8 @@ pub struct Merge {
     current: Option<usize>,
     /// The source of the key behind it, among the others, if that is known: as long as `current` alone moves.
     bound: Option<usize>,
+    /// The oldest runs are before the next key of the others, with nothing in between; they are at the same key, if true.
+    at_bound: Option<bool>,
     /// Some source deletes ranges.
     ranges: bool,
     /// Times that something was read of runs beside the oldest ones.
@@ -198,20 +219,28 @@ impl Merge {
 
     /// Goes to another key, as [`Merge::seek`] does.
     pub fn go_to(&mut self, view: &View<'_>, key: &[u8], after: bool) -> Result<()> {
-        self.current = None;
+        (self.current, self.at_bound) = (None, None);
         let to = Aim { tree: self.tree, key, after, back: self.back };
         // Their leaves are waited for together.
         self.sources.iter_mut().try_for_each(|source| source.locate(view, &to))?;
         self.sources.iter_mut().try_for_each(|source| source.seek(view, &mut None, &to))
     }
 
-    /// Appends the next keys to a batch, as it is wanted; true if no key is behind these.
-    pub fn fill(&mut self, view: &View<'_>, batch: &mut Batch, wanted: &Wanted<'_>) -> Result<bool> {
+    /// So many of the last entries of a stretch were not used: they come again.
+    pub fn give_back(&mut self, entries: usize) {
+        self.at_bound = None;
+        if let Some(oldest) = self.sources.last_mut() {
+            oldest.give_back(entries);
+        }
+    }
+
+    /// Appends the next keys to a batch, as it is wanted.
+    pub fn fill<'v>(&mut self, view: &View<'v>, batch: &mut Batch, wanted: &Wanted<'_>) -> Result<Filled<'v>> {
         let mut opened = Opened::default();
         let is_plain = !self.back && !self.ranges && self.passed.is_none();
         match self.sources.split_last() {
             Some((oldest, _)) if is_plain && oldest.has_runs() => self.fill_between(view, &mut opened, batch, wanted),
-            _ => self.fill_by_steps(view, &mut opened, batch, wanted),
+            _ => self.fill_by_steps(view, &mut opened, batch, wanted).map(Filled::to),
         }
     }
 
@@ -232,7 +261,7 @@ impl Merge {
         Ok(false)
     }
 
-    /// The oldest runs have most keys, and mostly many of them lie between two of the others: they are copied leaf by leaf
+    /// The oldest runs have most keys, and mostly many of them lie between two of the others: they are taken leaf by leaf
     /// up to the next key of the others, and never compared one by one.
     fn fill_between<'v>(
         &mut self,
@@ -240,7 +269,7 @@ impl Merge {
         opened: &mut Opened<'v>,
         batch: &mut Batch,
         wanted: &Wanted<'_>,
-    ) -> Result<bool> {
+    ) -> Result<Filled<'v>> {
         let oldest = self.sources.len() - 1;
         loop {
             let (newer, runs) = self.sources.split_at_mut(oldest);
@@ -249,14 +278,22 @@ impl Merge {
                 Some(first) => Some((&newer[first].key[..], false)),
                 None => wanted.end,
             };
-            let [runs] = runs else { return Ok(true) };
-            match runs.append(view, opened.slot(oldest), bound, batch, wanted)? {
-                Reached::Full => return Ok(false),
+            let [runs] = runs else { return Ok(Filled::to(true)) };
+            let reached = match self.at_bound.take() {
+                Some(is_there) => Reached::Bound(is_there),
+                None => runs.append(view, opened.slot(oldest), bound, batch, wanted)?,
+            };
+            match reached {
+                Reached::Full => return Ok(Filled::to(false)),
+                Reached::Stretch(leaf, range, behind) => {
+                    self.at_bound = behind;
+                    return Ok(Filled { over: false, stretch: Some((leaf, range)) });
+                }
                 // A newer one knows better.
-                Reached::Key if first.is_some() => runs.pass(),
-                _ => {}
+                Reached::Bound(true) if first.is_some() => runs.pass(),
+                Reached::Bound(_) => {}
             }
-            let Some(first) = first else { return Ok(true) };
+            let Some(first) = first else { return Ok(Filled::to(true)) };
             self.pass_equals(view, opened, first, oldest)?;
             let source = &mut self.sources[first];
             let cell = source.cell(view, opened.slot(first))?;
@@ -264,7 +301,7 @@ impl Merge {
             source.step(view, opened.slot(first), self.tree, false)?;
             self.note_detour(first, None);
             if wanted.is_full(batch) {
-                return Ok(false);
+                return Ok(Filled::to(false));
             }
         }
     }

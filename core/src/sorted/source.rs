@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::file::page::PageNo;
 use crate::file::pages::Pages;
 use std::cmp::Ordering;
+use std::ops::Range;
 
 /// Longer keys than most: a copy of one finds room.
 const KEY_ROOM: usize = 64;
@@ -90,15 +91,19 @@ pub struct Source {
 }
 
 /// How far [`Source::append`] came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reached {
+#[derive(Debug, Clone)]
+pub enum Reached<'v> {
     /// The batch is full.
     Full,
-    /// All before the bound was taken.
-    Bound,
-    /// The same, and the next entry is the bound itself.
-    Key,
+    /// All before the bound was taken; `true`: the next entry is the bound itself.
+    Bound(bool),
+    /// Entries of a leaf that come next, and are left to who may keep the leaf; and what is behind them, if that is known:
+    /// the bound, as above.
+    Stretch(Leaf<'v>, Range<usize>, Option<bool>),
 }
+
+/// Fewer entries in a row are not worth a stretch.
+const LEAST: usize = 4;
 
 /// A list by its number: the sets of level 0, then the levels.
 pub fn list_of(levels: &Levels, at: usize) -> &List {
@@ -314,7 +319,7 @@ impl Source {
         bound: Option<(&[u8], bool)>,
         batch: &mut Batch,
         wanted: &Wanted<'_>,
-    ) -> Result<Reached> {
+    ) -> Result<Reached<'v>> {
         let appended = self.append_unnamed(view, slot, bound, batch, wanted);
         appended.map_err(|e| self.name(view, e))
     }
@@ -326,10 +331,10 @@ impl Source {
         bound: Option<(&[u8], bool)>,
         batch: &mut Batch,
         wanted: &Wanted<'_>,
-    ) -> Result<Reached> {
+    ) -> Result<Reached<'v>> {
         while !wanted.is_full(batch) {
-            let Some(leaf) = self.settle_unread(view, slot)? else { return Ok(Reached::Bound) };
-            let Place::Runs { entry, count, .. } = &mut self.place else { return Ok(Reached::Bound) };
+            let Some(leaf) = self.settle_unread(view, slot)? else { return Ok(Reached::Bound(false)) };
+            let Place::Runs { entry, count, .. } = &mut self.place else { return Ok(Reached::Bound(false)) };
             let (end, is_there) = match bound {
                 Some((key, through)) => {
                     let (end, is_there) = leaf.find(*entry, key)?;
@@ -337,9 +342,15 @@ impl Source {
                 }
                 None => (*count, false),
             };
-            let to = end.min(*entry + wanted.most.saturating_sub(batch.len()));
             // What is common to keys of several trees is less than the number of a tree.
-            if leaf.prefix().len() >= wanted.skip {
+            let is_of_one = leaf.prefix().len() >= wanted.skip;
+            if wanted.stretches && is_of_one && end >= *entry + LEAST {
+                let range = *entry..end;
+                *entry = end;
+                return Ok(Reached::Stretch(leaf, range, (end < *count).then_some(is_there)));
+            }
+            let to = end.min(*entry + wanted.most.saturating_sub(batch.len()));
+            if is_of_one {
                 *entry = leaf.append(*entry..to, wanted, batch)?;
             }
             if *entry < to && !wanted.is_full(batch) {
@@ -349,10 +360,17 @@ impl Source {
                 *entry += 1;
             }
             if *entry >= end && end < *count {
-                return Ok(if is_there { Reached::Key } else { Reached::Bound });
+                return Ok(Reached::Bound(is_there));
             }
         }
         Ok(Reached::Full)
+    }
+
+    /// So many of the last entries of a stretch were not used: they come again.
+    pub fn give_back(&mut self, entries: usize) {
+        if let Place::Runs { entry, .. } = &mut self.place {
+            *entry = entry.saturating_sub(entries);
+        }
     }
 
     /// Passes over the entry that is next.
