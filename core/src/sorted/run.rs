@@ -11,7 +11,7 @@
 
 use super::cell::Cell;
 use super::filter::{self, FilterHash};
-use super::leaf::Leaf;
+use super::leaf::{prefetch_head, Leaf};
 use super::tail::Tail;
 use crate::error::{Damage, Error, Result};
 use crate::file::page::{get_u16, get_u32, get_u48, get_u64, put_u16, put_u32, put_u48, put_u64, PageNo};
@@ -302,6 +302,10 @@ impl Run {
         if tail.leaves() == 0 {
             return Ok(None);
         }
-        self.leaf(pages, &tail, tail.find(key, false)?)?.get(key)
+        let page = self.leaf_page(&tail, tail.find(key, false)?)?;
+        let bytes = pages.leaf(page)?;
+        // Its header is not waited for before the rest is asked for.
+        prefetch_head(bytes.as_ptr());
+        Leaf::open(bytes, page)?.get(key)
     }
 }
