@@ -10,11 +10,12 @@
 
 use super::keys::{Own, TreeKeys};
 use crate::error::{Error, Result};
-use crate::sorted::batch::{Batch, Kept, Lending};
-use crate::sorted::merge::{after_tree, write_full_key, full_key, Merge, View, Wanted, TREE_BYTES};
+use crate::sorted::batch::{Batch, Lending};
+use crate::sorted::merge::{after_tree, full_key, write_full_key, Merge, View, Wanted, TREE_BYTES};
+use crate::sorted::stretch::Stretch;
 use std::cell::Cell;
 use std::cmp::Ordering;
-use std::ops::{Bound, Deref, DerefMut, Range};
+use std::ops::{Bound, Deref, DerefMut};
 
 /// Where a range of keys starts, and where it ends.
 pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -24,8 +25,6 @@ pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 const AHEAD: usize = 32;
 const FIRST: usize = 4;
 const AHEAD_BYTES: usize = 16 << 10;
-/// Of a stretch so many at a time, for that costs little beside.
-const LENT: usize = 8;
 
 /// An end of a walk: a key with the number of its tree in front.
 #[derive(Debug, Default)]
@@ -134,7 +133,7 @@ pub struct KeyCursor {
     /// So many were wanted, at most.
     most: usize,
     /// Entries that come behind those.
-    stretch: Option<(Kept, Range<usize>)>,
+    stretch: Option<Stretch>,
     /// There is no committed key behind these.
     over: bool,
     /// What came behind them.
@@ -267,12 +266,11 @@ impl KeyCursor {
 
     /// Lends the next entries of the stretch.
     fn lend_more(&mut self) -> bool {
-        let Some((leaf, range)) = &mut self.stretch else { return false };
+        let Some(stretch) = &mut self.stretch else { return false };
         let entries = &mut self.room.entries;
         entries.clear();
         self.next = 0;
-        let end = range.end.min(range.start + LENT);
-        range.start = leaf.lend(range.start..end, TREE_BYTES, entries);
+        stretch.lend(TREE_BYTES, entries);
         !entries.is_empty()
     }
 
@@ -311,7 +309,7 @@ impl KeyCursor {
             self.sought = true;
         }
         // What is left of a stretch can't be lent, and is read once more.
-        let left = self.stretch.take().map_or(0, |(_, range)| range.len());
+        let left = self.stretch.take().map_or(0, |stretch| stretch.len());
         if left > 0 {
             merge.give_back(left);
         }
@@ -320,7 +318,7 @@ impl KeyCursor {
         let wanted = Wanted { skip: TREE_BYTES, end, deleted: false, values: true, most, bytes, lend, stretches };
         let filled = merge.fill(view, entries, &wanted)?;
         self.over = filled.over;
-        self.stretch = lend.zip(filled.stretch).map(|(lending, (leaf, range))| (lending.keep(leaf), range));
+        self.stretch = lend.zip(filled.stretch).map(|(lending, (leaf, range))| Stretch::new(leaf, range, lending));
         Ok(())
     }
 

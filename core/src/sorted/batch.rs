@@ -16,9 +16,7 @@
 //! there is of no meaning.
 
 use super::cell::Cell;
-use super::leaf::Leaf;
 use crate::file::page::PageNo;
-use std::ops::Range;
 
 /// The longest lead of a key that is written by words.
 pub const LEAD_BYTES: usize = 15;
@@ -117,27 +115,10 @@ impl Lending {
     ///
     /// # Safety
     ///
-    /// What is pushed with it, and leaves that are kept, must stay where they are, and as they are, until the batch is cleared
-    /// or dropped, and the leaf is.
+    /// What is lent by it must stay where it is, and as it is, until the batch is cleared or dropped; and so must each leaf
+    /// of a stretch that has it, until that is dropped.
     pub unsafe fn new() -> Lending {
         Lending(())
-    }
-
-    /// A leaf to lend from later, as long as the batch may be lent to.
-    pub fn keep(self, leaf: Leaf<'_>) -> Kept {
-        // SAFETY: it is lent to a batch alone, with `self`, whose maker has promised the rest.
-        Kept(unsafe { std::mem::transmute::<Leaf<'_>, Leaf<'static>>(leaf) }, self)
-    }
-}
-
-/// A leaf that is kept.
-#[derive(Debug)]
-pub struct Kept(Leaf<'static>, Lending);
-
-impl Kept {
-    /// Lends entries to a batch: see [`Leaf::lend`].
-    pub fn lend(&self, range: Range<usize>, skip: usize, batch: &mut Batch) -> usize {
-        self.0.lend(range, skip, self.1, batch)
     }
 }
 

@@ -20,8 +20,8 @@
 //! ```
 
 use super::batch::{Batch, Lending};
-use super::leaf::Leaf;
 use super::cell::Cell;
+use super::leaf::Leaf;
 use super::levels::Levels;
 use super::memtable::Memtable;
 use super::source::{list_of, Aim, Opened, Reached, Slot, Source};

@@ -29,6 +29,7 @@ pub mod merge;
 pub mod run;
 pub mod search;
 pub mod source;
+pub mod stretch;
 pub mod tail;
 
 /// Most bytes of a key.

@@ -60,7 +60,8 @@ pub fn read_leaf(bytes: &[u8]) -> Result<Vec<Entry>> {
         cells.push((key.clone(), entry.cell));
     }
     let most = usize::MAX;
-    let wanted = Wanted { skip: 0, end: None, deleted: true, values: false, most, bytes: most, lend: None, stretches: false };
+    let wanted =
+        Wanted { skip: 0, end: None, deleted: true, values: false, most, bytes: most, lend: None, stretches: false };
     let mut at = 0;
     while at < leaf.len() {
         let to = leaf.append(at..leaf.len(), &wanted, &mut batch)?;
