@@ -182,6 +182,34 @@ fn a_unit_in_the_heap_comes_before_what_the_file_holds_and_leaves_for_it() {
 }
 
 #[test]
+fn a_part_of_an_extent_is_known_while_the_extent_is_at_hand() {
+    let mut draft = Draft::new(24);
+    let large = document(70_000);
+    draft.extent(PageNo(4), &large);
+    let (pages, part) = (draft.table(), KnownPart::default());
+    assert!(pages.known(PageNo(4), &part).is_none(), "nobody has looked");
+    let heap = HeapExtent::new(&Pool::new(0), PageNo(4), 1, &large);
+    // SAFETY: the extent lives until it was taken out.
+    unsafe { pages.put_heap(PageNo(4), PageKind::Extent, 0, heap.unit.ptr()).expect("a page") };
+    pages.make_known(PageNo(4), 100..300, &part);
+    assert!(pages.known(PageNo(4), &part).is_none(), "it is in the heap");
+    pages.unit_written(PageNo(4), heap.pages as u64);
+    drop(heap);
+    pages.make_known(PageNo(4), 100..300, &part);
+    assert_eq!(pages.known(PageNo(4), &part), Some(&large[100..300]));
+    assert!(part == KnownPart::default() && pages.known(PageNo(4), &part.clone()).is_none());
+    pages.forget(PageNo(4));
+    assert!(pages.known(PageNo(4), &part).is_none(), "it is to be verified again");
+    pages.extent(PageNo(4)).expect("an extent");
+    assert_eq!(pages.known(PageNo(4), &part), Some(&large[100..300]));
+    for range in [65_000..66_000, 69_999..70_001, 0..0] {
+        let part = KnownPart::default();
+        pages.make_known(PageNo(4), range.clone(), &part);
+        assert!(pages.known(PageNo(4), &part).is_none(), "{range:?}");
+    }
+}
+
+#[test]
 fn tables_far_apart_are_made_when_first_needed() {
     let pages = Draft::new(4).table();
     let mut blocks = Vec::new();
