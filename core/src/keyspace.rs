@@ -385,7 +385,8 @@ impl SnapshotKeyspace {
     }
 }
 
-/// Keys with their values, in order, from either end: an iterator that holds a snapshot and one entry.
+/// Keys with their values, in order, from either end: an iterator that holds a snapshot, and entries that it has read
+/// ahead, 32 at most.
 pub struct KeyspaceRange {
     // Cursors before what they read.
     front: Option<KeyCursor>,

@@ -11,7 +11,7 @@
 use super::keys::{Own, TreeKeys};
 use crate::error::{Error, Result};
 use crate::sorted::batch::{Batch, Lending};
-use crate::sorted::merge::{after_tree, full_key, write_full_key, Merge, View, Wanted, TREE_BYTES};
+use crate::sorted::merge::{after_tree, full_key, write_after_tree, write_full_key, Merge, View, Wanted, TREE_BYTES};
 use crate::sorted::stretch::Stretch;
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -24,6 +24,8 @@ pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 /// its key, it costs once for all of these. What is lent costs less: it begins with four.
 const AHEAD: usize = 32;
 const AHEAD_BYTES: usize = 16 << 10;
+/// Where so many stretches had entries that are not of the usual kind, no more are asked for.
+const MOST_MISFITS: u32 = 4;
 
 /// An end of a walk: a key with the number of its tree in front.
 #[derive(Debug, Default)]
@@ -41,7 +43,7 @@ impl End {
         self.included = matches!(bound, Bound::Included(_)) || (self.is_open && !is_last);
         match bound {
             Bound::Included(key) | Bound::Excluded(key) => write_full_key(&mut self.key, tree, key),
-            Bound::Unbounded if is_last => self.key = after_tree(tree),
+            Bound::Unbounded if is_last => write_after_tree(&mut self.key, tree),
             Bound::Unbounded => write_full_key(&mut self.key, tree, &[]),
         }
     }
@@ -133,6 +135,8 @@ pub struct KeyCursor {
     most: usize,
     /// Entries that come behind those.
     stretch: Option<Stretch>,
+    /// Stretches of which the next entry could not be lent.
+    misfits: u32,
     /// There is no committed key behind these.
     over: bool,
     /// What came behind them.
@@ -169,6 +173,7 @@ impl KeyCursor {
             next: 0,
             most: 0,
             stretch: None,
+            misfits: 0,
             over: false,
             failed_ahead: None,
             ahead: None,
@@ -287,7 +292,7 @@ impl KeyCursor {
             return Err(*failed);
         }
         self.room.entries.clear();
-        self.next = 0;
+        (self.next, self.is_ahead) = (0, false);
         self.most = match self.most {
             0 if self.lend.is_none() => 1,
             0 => 4,
@@ -312,9 +317,10 @@ impl KeyCursor {
         let left = self.stretch.take().map_or(0, |stretch| stretch.len());
         if left > 0 {
             merge.give_back(left);
+            self.misfits += 1;
         }
         let (end, most, lend) = (Some((&end.key[..], end.included)), self.most, self.lend);
-        let (bytes, stretches) = (AHEAD_BYTES, lend.is_some() && left == 0);
+        let (bytes, stretches) = (AHEAD_BYTES, lend.is_some() && left == 0 && self.misfits < MOST_MISFITS);
         let wanted = Wanted { skip: TREE_BYTES, end, deleted: false, values: true, most, bytes, lend, stretches };
         let filled = merge.fill(view, entries, &wanted)?;
         self.over = filled.over;
@@ -341,6 +347,11 @@ impl KeyCursor {
     }
 
     fn step_among(&mut self, view: &View<'_>, own: Option<TreeKeys<'_>>) -> Result<bool> {
+        if self.is_ahead && self.last.is_none() {
+            // The first change came amid the walk.
+            self.last = Some(self.key().to_vec());
+            self.read.clone_from(&self.last);
+        }
         loop {
             if self.ahead.is_none() && !self.ended && self.committed(view)? {
                 let (key, value) = self.entry();

@@ -216,7 +216,7 @@ impl<'a> BlockMemory<'a> {
 #[derive(Debug, Default)]
 pub struct KnownPart(AtomicU64);
 
-/// Without a byte.
+/// Not to be known: a place of no bytes, which is not 0.
 const UNKNOWABLE: u64 = 1 << 32;
 
 impl Clone for KnownPart {
@@ -599,6 +599,11 @@ impl Pages {
     /// The document in the extent at `page`: every piece verified.
     pub fn extent(&self, page: PageNo) -> Result<&[u8]> {
         let unit = self.resolve(page)?;
+        self.document(page, unit).map(|(_, document)| document)
+    }
+
+    /// The document in an extent, and how far behind the extent's beginning it begins.
+    fn document(&self, page: PageNo, unit: Unit) -> Result<(usize, &[u8])> {
         if unit.code != EXTENT_HEAD {
             return Err(self.wrong_kind(page, PageKind::Extent));
         }
@@ -618,7 +623,7 @@ impl Pages {
         }
         // SAFETY: all `bytes` of the extent are valid memory: in the heap by `put_heap`'s promise, in
         // the mapping by `check_inside`.
-        Ok(unsafe { std::slice::from_raw_parts(unit.ptr.add(start), length) })
+        Ok((start, unsafe { std::slice::from_raw_parts(unit.ptr.add(start), length) }))
     }
 
     /// The part of the extent at `page` that [`Pages::make_known`] was told of, if the extent is at hand. Touches its
@@ -629,8 +634,8 @@ impl Pages {
         let (at, length) = ((place >> 32) as usize, place as u32 as usize);
         let unit = self.at_hand(page).filter(|unit| length > 0 && !unit.heap && unit.code == EXTENT_HEAD)?;
         self.check_inside(page, (at + length).div_ceil(PAGE_BYTES) as u64).ok()?;
-        // SAFETY: `make_known` saw that the part lies in the extent, which does not change as long as it is read, and
-        // under its first checksum, which was verified: the unit is at hand.
+        // SAFETY: `make_known` saw that the part lies in the extent at this page (a part goes with one page), which does not
+        // change as long as it is read, and under its first checksum, which was verified: the unit is at hand.
         Some(unsafe { std::slice::from_raw_parts(unit.ptr.add(at), length) })
     }
 
@@ -645,10 +650,9 @@ impl Pages {
 
     #[cold]
     fn place_in(&self, page: PageNo, within: std::ops::Range<usize>) -> Option<u64> {
-        let document = self.extent(page).ok()?;
-        let unit = self.at_hand(page).filter(|unit| !unit.heap && unit.code == EXTENT_HEAD)?;
+        let unit = self.resolve(page).ok().filter(|unit| !unit.heap)?;
+        let (start, document) = self.document(page, unit).ok()?;
         document.get(within.clone())?;
-        let start = document.as_ptr().addr() - unit.ptr.addr();
         let is_first = start + within.end <= EXTENT_PIECE_BYTES;
         Some(if is_first { ((start + within.start) as u64) << 32 | within.len() as u64 } else { UNKNOWABLE })
     }

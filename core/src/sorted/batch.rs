@@ -12,14 +12,14 @@
 //! all of a batch. Who keeps what the merge reads for longer may have values lent ([`Lending`]): neither a leaf of a run nor
 //! an entry of a memtable ever changes.
 //!
-//! Most keys are short, and are written into their item by words of fixed length ([`Item::set_key`]): what is behind a key
-//! there is of no meaning.
+//! Most keys are short, and are written into their item by words of fixed length: what is behind a key there is of no
+//! meaning.
 
 use super::cell::Cell;
 use crate::file::page::PageNo;
 
 /// The longest lead of a key that is written by words.
-pub const LEAD_BYTES: usize = 15;
+pub const LEAD_BYTES: usize = 31;
 /// Bytes behind the lead that are written as one.
 pub const HEAD_BYTES: usize = 4;
 /// Bytes behind the head of a key that is written by words, at most.
@@ -67,7 +67,7 @@ unsafe impl Sync for Place {}
 
 /// A key and where its value is.
 #[derive(Debug, Clone, Copy)]
-pub struct Item {
+struct Item {
     lent: Place,
     /// In `bytes`: where the value begins; a key that is not in the item is in front of it.
     at: u32,

@@ -89,7 +89,7 @@ const CUT_PART: u64 = 4;
 const SETTLED_BYTES: u64 = 6 << 20;
 
 /// At rest, what lies above the last level is less than this part of it.
-const SETTLED_PART: u64 = 16;
+const SETTLED_PART: u64 = 20;
 
 /// What a checkpoint does to the runs.
 pub struct Change<'a> {

@@ -14,7 +14,7 @@
 //! line or two of them, and mostly one entry. A key that ends within its head is filled up with zeros; its length
 //! tells. A leaf whose entries are large has more pages, so that little room is lost at its end.
 
-use super::batch::{Batch, Lead, Lending, Plain, HEAD_BYTES, REST_BYTES};
+use super::batch::{Batch, Lead, Lending, Plain, HEAD_BYTES, LEAD_BYTES, REST_BYTES};
 use super::cell::Cell;
 use super::merge::{Wanted, TREE_BYTES};
 use super::{search, MAX_INLINE_BYTES, MAX_KEY_BYTES};
@@ -265,8 +265,8 @@ struct Shape {
 }
 
 impl Shape {
-    /// No entry's.
-    const NONE: Shape = Shape { numbers: [0xff; 3], suffix: 0, rest_at: 0, value_at: 0, value: 0 };
+    /// Of no entry: there are no such places in a leaf.
+    const NONE: Shape = Shape { numbers: [0xff; 3], suffix: 0, rest_at: usize::MAX, value_at: usize::MAX, value: 0 };
 
     /// None of an entry of another kind.
     #[inline]
@@ -427,6 +427,12 @@ impl<'a> Leaf<'a> {
             at += 1;
         }
         Ok(at)
+    }
+
+    /// Whether entries of the usual kind can be lent, of each key without `skip` bytes.
+    #[inline]
+    pub fn may_lend(&self, skip: usize) -> bool {
+        self.prefix.len() <= skip + LEAD_BYTES
     }
 
     /// Lends entries of the usual kind to a batch as long as there are, and says up to which one. Of each key `skip` bytes,

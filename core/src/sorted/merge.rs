@@ -152,7 +152,17 @@ pub fn write_full_key(full: &mut Vec<u8>, tree: u32, key: &[u8]) {
 
 /// The first key above all of a tree.
 pub fn after_tree(tree: u32) -> Vec<u8> {
-    tree.checked_add(1).map_or_else(|| vec![0xff; TREE_BYTES + 1], |next| next.to_be_bytes().to_vec())
+    let mut key = Vec::with_capacity(TREE_BYTES + 1);
+    write_after_tree(&mut key, tree);
+    key
+}
+
+/// Writes the first key above all of a tree over what `key` has.
+pub fn write_after_tree(key: &mut Vec<u8>, tree: u32) {
+    match tree.checked_add(1) {
+        Some(next) => write_full_key(key, next, &[]),
+        None => write_full_key(key, tree, &[0xff]),
+    }
 }
 
 /// The source of the next key, the newest of those; without looking at one of them.

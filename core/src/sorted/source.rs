@@ -344,7 +344,7 @@ impl Source {
             };
             // What is common to keys of several trees is less than the number of a tree.
             let is_of_one = leaf.prefix().len() >= wanted.skip;
-            if wanted.stretches && is_of_one && end >= *entry + LEAST {
+            if wanted.stretches && is_of_one && end >= *entry + LEAST && leaf.may_lend(wanted.skip) {
                 let range = *entry..end;
                 *entry = end;
                 return Ok(Reached::Stretch(leaf, range, (end < *count).then_some(is_there)));

@@ -3,6 +3,7 @@
 use nyro::testing::{self, CrashPolicy, Disk, Rng, SimDisk, SimEnv, SimOptions, TempDir, TestConfig};
 use nyro::{Database, Durability, Error, Options, ReadMode, Result, SnapshotKeyspace};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -37,6 +38,74 @@ fn compare(keys: &SnapshotKeyspace, map: &Map, rng: &mut Rng) -> Result<()> {
                 let got = if back { range.next_entry_back()? } else { range.next_entry()? };
                 assert!(got == next.map(|(key, value)| (&key[..], &value[..])), "{got:?}, not {next:?}");
             }
+        }
+    }
+    Ok(())
+}
+
+/// Each step gives the next key beyond the last one, as the transaction has it by then, from whichever step on it has changed
+/// anything.
+#[test]
+fn a_walk_in_a_transaction_goes_on_from_its_last_key_whenever_changes_come() -> Result<()> {
+    let db = Database::open_with(":memory:", Options::default())?;
+    let keys = db.keyspace("keys");
+    let name = |n: u64| format!("{n:03}").into_bytes();
+    let mut rng = Rng::new(11);
+    let mut committed = Map::new();
+    for round in 0..300u32 {
+        let (backward, before) = (rng.below(2) == 0, rng.below(4));
+        let changes = db.write(|tx| {
+            let keys = tx.keyspace("keys");
+            let (mut map, mut last, mut count) = (committed.clone(), None::<Vec<u8>>, 0);
+            let start = name(rng.below(200));
+            let bounds = if backward {
+                (Bound::Unbounded, Bound::Excluded(start.clone()))
+            } else {
+                (Bound::Included(start.clone()), Bound::Unbounded)
+            };
+            let mut walk = keys.range(bounds.clone(), backward)?;
+            loop {
+                let expected = match (&last, backward) {
+                    (None, false) => map.range(start.clone()..).next(),
+                    (None, true) => map.range(..start.clone()).next_back(),
+                    (Some(last), false) => map.range((Bound::Excluded(last.clone()), Bound::Unbounded)).next(),
+                    (Some(last), true) => map.range(..last.clone()).next_back(),
+                };
+                let expected = expected.map(|(key, value)| (key.clone(), value.clone()));
+                let got = walk.next().transpose()?;
+                assert_eq!(got, expected, "round {round}, step {count}, backward: {backward}");
+                let Some((key, _)) = got else { break };
+                last = Some(key.clone());
+                count += 1;
+                if count <= before * 8 || rng.below(3) > 0 {
+                    continue;
+                }
+                let near: u64 = String::from_utf8_lossy(&key).parse().unwrap_or_default();
+                let number = (near + 5).saturating_sub(rng.below(10));
+                let changed = name(number);
+                match rng.below(8) {
+                    0 => {
+                        let end = name(number + 1 + rng.below(5));
+                        keys.delete_range(changed.clone()..end.clone())?;
+                        map.retain(|key, _| *key < changed || *key >= end);
+                    }
+                    1 | 2 => {
+                        keys.delete(&changed)?;
+                        map.remove(&changed);
+                    }
+                    _ => {
+                        keys.put(&changed, round.to_le_bytes())?;
+                        map.insert(changed, round.to_le_bytes().to_vec());
+                    }
+                }
+            }
+            Ok::<_, Error>(map)
+        })?;
+        committed = changes;
+        for _ in 0..rng.below(60) {
+            let key = name(rng.below(200));
+            keys.put(&key, b"between")?;
+            committed.insert(key, b"between".to_vec());
         }
     }
     Ok(())
