@@ -707,6 +707,58 @@ mod tests {
         }
     }
 
+    /// What many entries at once are is what each of them is, up to the first that is damaged, and that is told.
+    #[test]
+    fn many_entries_at_once_are_what_they_are_one_by_one_in_damaged_leaves_too() {
+        type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+        let one_by_one = |leaf: &Leaf<'_>| -> (Entries, bool) {
+            let (mut found, mut key) = (Vec::new(), Vec::new());
+            for at in 0..leaf.len() {
+                let Ok(entry) = leaf.entry(at) else { return (found, false) };
+                leaf.key(&entry, &mut key);
+                if let Cell::Value(value) = entry.cell {
+                    found.push((key.get(4..).unwrap_or_default().to_vec(), value.to_vec()));
+                }
+            }
+            (found, true)
+        };
+        let at_once = |leaf: &Leaf<'_>, lend: Option<Lending>| -> (Entries, bool) {
+            let (mut batch, mut at, mut whole) = (Batch::default(), 0, true);
+            let (most, bytes) = (usize::MAX, usize::MAX);
+            let wanted =
+                Wanted { skip: 4, end: None, deleted: false, values: false, most, bytes, lend, stretches: false };
+            while at < leaf.len() {
+                match leaf.append(at..leaf.len(), &wanted, &mut batch) {
+                    // A large value, or what damage has made one.
+                    Ok(to) => at = to + 1,
+                    Err(_) => (at, whole) = (usize::MAX, false),
+                }
+            }
+            let entries = (0..batch.len()).filter_map(|at| batch.get(at));
+            (entries.map(|(key, value)| (key.to_vec(), value.to_vec())).collect(), whole)
+        };
+        let model: BTreeMap<_, _> = (0u32..20)
+            .map(|n| ([&b"key "[..], &n.to_be_bytes(), &b"long"[..n as usize % 5]].concat(), Some(vec![n as u8; 40])))
+            .collect();
+        let whole = build(&model);
+        let mut told = 0;
+        for at in HEADS_AT + 20 * HEAD_BYTES..1200 {
+            for damage in [&[0][..], &[1], &[0x7f], &[0x80], &[0xff], &[0xff; 3]] {
+                let mut bytes = whole.clone();
+                bytes[at..at + damage.len()].copy_from_slice(damage);
+                let Ok(leaf) = Leaf::open(&bytes, PageNo(1)) else { continue };
+                let expected = one_by_one(&leaf);
+                // SAFETY: the bytes live longer than the batches.
+                let lending = unsafe { Lending::new() };
+                for lend in [None, Some(lending)] {
+                    assert!(at_once(&leaf, lend) == expected, "{damage:?} at {at}, lent: {}", lend.is_some());
+                }
+                told += u32::from(!expected.1);
+            }
+        }
+        assert!(told > 100, "{told}");
+    }
+
     #[test]
     fn no_byte_of_a_leaf_makes_reading_it_panic() {
         let model: BTreeMap<_, _> =
