@@ -211,7 +211,7 @@ impl KeyCursor {
     #[inline]
     pub fn entry(&self) -> (&[u8], &[u8]) {
         match self.is_ahead {
-            true => self.room.entries.get(self.next - 1).unwrap_or_default(),
+            true => self.room.entries.get(self.next.wrapping_sub(1)).unwrap_or_default(),
             false => (&self.room.key, &self.room.value),
         }
     }
