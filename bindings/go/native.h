@@ -10,6 +10,11 @@
 
 #include "library.h"
 
+// In what Go compiles, so that a new library is linked and tested: Go does not look into what it links.
+#ifdef NYRO_LIBRARY
+static const char nyro_library[] __attribute__((used)) = NYRO_LIBRARY;
+#endif
+
 // An error has its message in memory that the caller frees with nyro_free; without one it is null.
 typedef struct { uint32_t code; char *message; uint64_t value; } go_result;
 typedef struct { uint32_t code; char *message; uint8_t *data; size_t bytes; } go_bytes;

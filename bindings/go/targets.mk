@@ -12,15 +12,15 @@ go-lib: ## put libnyro.a and nyro.h where the Go package finds them
 	@mkdir -p $(GO_LIB)/$(GO_OS)
 	cp include/nyro.h $(GO_LIB)/nyro.h
 	strip -S -o $(GO_LIB)/$(GO_OS)/libnyro.a $(TARGET)/release/libnyro.a
-	@# Go looks for changes in the headers of a package, not in what it links: this one tells it of a new library.
-	@echo "/* $$(cksum < $(GO_LIB)/$(GO_OS)/libnyro.a) */" > $(GO_DIR)/library.h
+	@# Go looks for changes in what it compiles, not in what it links: this string tells it of a new library.
+	@echo "#define NYRO_LIBRARY \"$$(cksum < $(GO_LIB)/$(GO_OS)/libnyro.a)\"" > $(GO_DIR)/library.h
 	@echo '#include "lib/nyro.h"' >> $(GO_DIR)/library.h
 
 test-go: go-lib ## the Go package: vet, tests, the race detector, the strictest checks of cgo, the examples
 	@test -z "$$(gofmt -l $(GO_DIR) examples/go)" || { gofmt -l $(GO_DIR) examples/go; exit 1; }
-	cd $(GO_DIR) && $(GO) vet ./... && $(GO) test ./...
-	cd $(GO_DIR) && $(GO) test -race ./...
-	cd $(GO_DIR) && GOEXPERIMENT=cgocheck2 GODEBUG=cgocheck=1 $(GO) test ./...
+	cd $(GO_DIR) && $(GO) vet ./... && $(GO) test -count=1 ./...
+	cd $(GO_DIR) && $(GO) test -count=1 -race ./...
+	cd $(GO_DIR) && GOEXPERIMENT=cgocheck2 GODEBUG=cgocheck=1 $(GO) test -count=1 ./...
 	@cd $(GO_DIR) && CGO_ENABLED=0 $(GO) build . 2>&1 | grep -q nyro_needs_cgo || \
 	    { echo "test-go: without cgo the build does not say why it fails"; exit 1; }
 	cd examples/go && $(GO) vet ./... && $(GO) run . && $(GO) run ./keyspace
