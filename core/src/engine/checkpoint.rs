@@ -551,7 +551,8 @@ impl Engine {
             let reclaim = self.reclaim.lock();
             (reclaim.runs, reclaim.damaged)
         };
-        let is_at_rest = || self.published.commit() == self.meta.lock().commit;
+        // Walks ask, too: they must not wait for whoever writes a meta page, who is not at rest anyway.
+        let is_at_rest = || self.meta.try_lock().is_some_and(|meta| self.published.commit() == meta.commit);
         let order = Order { force: true, ..Order::default() };
         Ok(match self.paid()? {
             _ if damaged => None,
