@@ -27,7 +27,7 @@ use super::cell::Cell;
 use super::groups::{cuts, groups, whole_fences, Group};
 use super::levels::{Levels, List};
 use super::memtable::Memtable;
-use super::merge::{after_tree, full_key, Merge, View, Wanted, TREE_BYTES};
+use super::merge::{after_tree, full_key, write_full_key, Merge, View, Wanted, TREE_BYTES};
 use super::run::{Run, LEVELS};
 use crate::error::{Error, Result};
 use crate::file::page::{get_u32, PageKind, PageNo, PAGE_BYTES};
@@ -217,9 +217,7 @@ impl<'a> Change<'a> {
                 if bottom && cell == Cell::Deleted {
                     continue;
                 }
-                key.clear();
-                key.extend_from_slice(&tree.to_be_bytes());
-                key.extend_from_slice(memtable.key(version));
+                write_full_key(&mut key, tree, memtable.key(version));
                 builder.add(sink, &key, cell)?;
                 flushed += memtable.key(version).len() as u64;
                 if let Cell::Value(value) = cell {

@@ -13,7 +13,7 @@ use super::cell::Cell;
 use super::leaf::{prefetch_head, CellPlace, Leaf};
 use super::levels::{Levels, List};
 use super::memtable::{Version, Walk};
-use super::merge::{after_tree, full_key, View, Wanted};
+use super::merge::{after_tree, full_key, write_full_key, View, Wanted};
 use super::run::Run;
 use crate::error::{Error, Result};
 use crate::file::page::PageNo;
@@ -250,9 +250,7 @@ impl Source {
                 *version = memtable.zip(walk.as_mut()).and_then(|(memtable, walk)| walk.step(memtable, back));
                 self.live = false;
                 if let (Some(memtable), Some(version)) = (memtable, *version) {
-                    self.key.clear();
-                    self.key.extend_from_slice(&tree.to_be_bytes());
-                    self.key.extend_from_slice(memtable.key(version));
+                    write_full_key(&mut self.key, tree, memtable.key(version));
                     (self.head, self.live) = (head_of(&self.key), true);
                 }
                 Ok(())
